@@ -1,0 +1,1 @@
+//! Whole messages, assembled in storage that the caller lends.

@@ -1,0 +1,880 @@
+//! Settings of a connection: always valid, `const`, and with the `serde` feature able to survive a restart.
+
+use crate::wire::SessionId;
+use core::fmt;
+use core::time::Duration;
+
+/// Which end dials (E37 6.3.1). It has nothing to do with who is host and who is equipment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub enum ConnectMode {
+    /// Dials the peer's published port, and in HSMS-SS sends the Select.req.
+    Active,
+    /// Listens on its own published port.
+    Passive,
+}
+
+/// What the application behind this end is. Only equipment sends stream 9 (E37 9.4.2, E5 7.13).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub enum Entity {
+    /// The factory's side.
+    Host,
+    /// The tool's side.
+    Equipment,
+}
+
+/// How much deviation from E37.1 a connection lives with. The documentation of
+/// [`Leniency`](crate::connection::Leniency) lists what the default profile accepts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub enum Profile {
+    /// Sends strictly and accepts what equipment in the field does; every leniency used is reported.
+    #[default]
+    Lenient,
+    /// Closes on what E37.1 calls a communication failure.
+    Strict,
+}
+
+/// Whether the active side selects by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub enum SelectMode {
+    /// Select.req follows at once when the transport is open (E37.1 Table 2 row 2).
+    #[default]
+    OnConnect,
+    /// The application selects by command; until then T7 guards the connection.
+    OnCommand,
+}
+
+/// A device id: 0 to 32767 (E37.1 8.1, E5 2.1.4).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(try_from = "u16", into = "u16"))]
+pub struct DeviceId(u16);
+
+impl DeviceId {
+    /// The greatest device id.
+    pub const MAX: DeviceId = DeviceId(0x7FFF);
+
+    /// Device id `id`, or `None` above 32767.
+    #[must_use]
+    pub const fn new(id: u16) -> Option<Self> {
+        if id <= Self::MAX.0 { Some(DeviceId(id)) } else { None }
+    }
+
+    /// The number.
+    #[must_use]
+    pub const fn get(self) -> u16 {
+        self.0
+    }
+
+    /// The session id of data messages of this device.
+    #[must_use]
+    pub const fn session(self) -> SessionId {
+        SessionId(self.0)
+    }
+}
+
+impl TryFrom<u16> for DeviceId {
+    type Error = ConfigError;
+
+    fn try_from(id: u16) -> Result<Self, ConfigError> {
+        DeviceId::new(id).ok_or(ConfigError {
+            field: Field::DeviceId,
+            value: u64::from(id),
+            min: 0,
+            max: u64::from(Self::MAX.0),
+        })
+    }
+}
+
+impl From<DeviceId> for u16 {
+    fn from(id: DeviceId) -> u16 {
+        id.0
+    }
+}
+
+impl fmt::Display for DeviceId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// How many device ids a connection can list.
+pub const MAX_DEVICE_IDS: usize = 8;
+
+/// The device ids that a connection serves (E37.1 5.3: at least one, or several sub-devices).
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(try_from = "DeviceIdsForm", into = "DeviceIdsForm"))]
+pub struct DeviceIds {
+    // Plain arrays keep `Config` free of destructors, and so its setters `const`. Unused places are zero.
+    ids: [DeviceId; MAX_DEVICE_IDS],
+    /// Zero stands for any.
+    len: u8,
+}
+
+/// What is stored: `"any"` or a list of numbers.
+#[cfg(feature = "serde")]
+#[derive(serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum DeviceIdsForm {
+    Any,
+    List(heapless::Vec<DeviceId, MAX_DEVICE_IDS, u8>),
+}
+
+#[cfg(feature = "serde")]
+impl TryFrom<DeviceIdsForm> for DeviceIds {
+    type Error = ConfigError;
+
+    fn try_from(form: DeviceIdsForm) -> Result<Self, ConfigError> {
+        match form {
+            DeviceIdsForm::Any => Ok(DeviceIds::ANY),
+            DeviceIdsForm::List(ids) => DeviceIds::list(&ids),
+        }
+    }
+}
+
+#[cfg(feature = "serde")]
+impl From<DeviceIds> for DeviceIdsForm {
+    fn from(ids: DeviceIds) -> Self {
+        if ids == DeviceIds::ANY {
+            return DeviceIdsForm::Any;
+        }
+        // As many as there are places.
+        DeviceIdsForm::List(heapless::Vec::from_slice(ids.as_slice()).unwrap_or_default())
+    }
+}
+
+impl DeviceIds {
+    /// Every device id is served: for a listener that learns later who called, or a host that watches.
+    pub const ANY: DeviceIds = DeviceIds { ids: [DeviceId(0); MAX_DEVICE_IDS], len: 0 };
+
+    /// One device.
+    #[must_use]
+    pub const fn one(id: DeviceId) -> Self {
+        let mut one = Self::ANY;
+        let [first, ..] = &mut one.ids;
+        *first = id;
+        one.len = 1;
+        one
+    }
+
+    /// These devices.
+    ///
+    /// # Errors
+    /// A [`ConfigError`] that names how many there may be: 1 to [`MAX_DEVICE_IDS`].
+    pub fn list(ids: &[DeviceId]) -> Result<Self, ConfigError> {
+        let value = u64::try_from(ids.len()).unwrap_or(u64::MAX);
+        let mut list = Self::ANY;
+        match (u8::try_from(ids.len()), list.ids.get_mut(..ids.len())) {
+            (Ok(len @ 1..), Some(places)) => {
+                places.copy_from_slice(ids);
+                list.len = len;
+                Ok(list)
+            }
+            _ => Err(ConfigError { field: Field::DeviceIds, value, min: 1, max: 8 }),
+        }
+    }
+
+    /// Whether `id` is served.
+    #[must_use]
+    #[inline]
+    pub fn contains(&self, id: DeviceId) -> bool {
+        self.len == 0 || self.as_slice().contains(&id)
+    }
+
+    /// The listed ids; empty for [`DeviceIds::ANY`].
+    #[must_use]
+    #[inline]
+    pub fn as_slice(&self) -> &[DeviceId] {
+        self.ids.get(..usize::from(self.len)).unwrap_or(&[])
+    }
+}
+
+impl From<DeviceId> for DeviceIds {
+    fn from(id: DeviceId) -> Self {
+        DeviceIds::one(id)
+    }
+}
+
+/// `any`, or the list.
+impl fmt::Debug for DeviceIds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.len == 0 { f.write_str("any") } else { f.debug_list().entries(self.as_slice()).finish() }
+    }
+}
+
+#[cfg(feature = "defmt")]
+impl defmt::Format for DeviceIds {
+    fn format(&self, f: defmt::Formatter<'_>) {
+        if self.len == 0 {
+            defmt::write!(f, "any");
+        } else {
+            defmt::write!(f, "{}", self.as_slice());
+        }
+    }
+}
+
+/// A setting, as errors name it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub enum Field {
+    /// T3, the reply timeout, in milliseconds.
+    T3,
+    /// T5, the connect separation time, in milliseconds.
+    T5,
+    /// T6, the control transaction timeout, in milliseconds.
+    T6,
+    /// T7, the not selected timeout, in milliseconds.
+    T7,
+    /// T8, the network intercharacter timeout, in milliseconds.
+    T8,
+    /// The linktest period, in milliseconds.
+    LinktestPeriod,
+    /// The linktest threshold, in missed responses.
+    LinktestThreshold,
+    /// The greatest length field accepted, in octets.
+    MaxMessage,
+    /// The greatest length field that is skipped, in octets.
+    SkipLimit,
+    /// A device id.
+    DeviceId,
+    /// The number of device ids.
+    DeviceIds,
+}
+
+impl fmt::Display for Field {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Field::T3 => "T3 in milliseconds",
+            Field::T5 => "T5 in milliseconds",
+            Field::T6 => "T6 in milliseconds",
+            Field::T7 => "T7 in milliseconds",
+            Field::T8 => "T8 in milliseconds",
+            Field::LinktestPeriod => "the linktest period in milliseconds",
+            Field::LinktestThreshold => "the linktest threshold",
+            Field::MaxMessage => "the greatest message length",
+            Field::SkipLimit => "the skip limit",
+            Field::DeviceId => "the device id",
+            Field::DeviceIds => "the number of device ids",
+        })
+    }
+}
+
+/// A value outside its range. The caller is at fault.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct ConfigError {
+    /// Which setting.
+    pub field: Field,
+    /// The value given, in the field's unit.
+    pub value: u64,
+    /// The smallest value allowed.
+    pub min: u64,
+    /// The greatest value allowed.
+    pub max: u64,
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} is {}; it must lie between {} and {}", self.field, self.value, self.min, self.max)
+    }
+}
+
+impl core::error::Error for ConfigError {}
+
+/// All settings of a connection.
+///
+/// Values are checked when they are set, so a `Config` is always valid; the order of the setters does not matter.
+/// Everything is `const`, so that a connection fits into a `static`.
+///
+/// | setting | default | range |
+/// |---|---|---|
+/// | T3 reply | 45 s | 10 ms to 86,400 s (E37: 1 to 120 s) |
+/// | T5 connect separation | 10 s | 10 ms to 86,400 s (E37: 1 to 240 s) |
+/// | T6 control transaction | 5 s | 10 ms to 86,400 s (E37: 1 to 240 s) |
+/// | T7 not selected | 10 s | 10 ms to 86,400 s (E37: 1 to 240 s) |
+/// | T8 network intercharacter | 5 s | 10 ms to 86,400 s (E37: 1 to 120 s) |
+/// | linktest period | 30 s | 0 (off), 10 ms to 86,400 s |
+/// | linktest threshold | 1 | 1 to 255 |
+/// | greatest message length | 16 MiB of text | 10 to 2^32 - 1 |
+/// | skip limit | 4 times that | greatest message length to 2^32 - 1 |
+///
+/// Timers are kept in whole milliseconds. The strict profile accepts only what E37 10.1 names.
+///
+/// ```
+/// use hsms_core::config::{Config, DeviceId, Field};
+/// use core::time::Duration;
+///
+/// const DEVICE: DeviceId = DeviceId::new(7).unwrap();
+/// let config = Config::equipment(DEVICE).with_t3(Duration::from_secs(20))?.with_max_message(1 << 20)?;
+/// assert_eq!(config.t3(), Duration::from_secs(20));
+///
+/// let error = config.with_t8(Duration::from_millis(9)).unwrap_err();
+/// assert_eq!(error.to_string(), "T8 in milliseconds is 9; it must lie between 10 and 86400000");
+/// assert_eq!(error.field, Field::T8);
+/// # Ok::<(), hsms_core::config::ConfigError>(())
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(try_from = "Form", into = "Form"))]
+pub struct Config {
+    pub(crate) mode: ConnectMode,
+    pub(crate) entity: Entity,
+    pub(crate) profile: Profile,
+    pub(crate) select: SelectMode,
+    pub(crate) linktest_threshold: u8,
+    pub(crate) device_ids: DeviceIds,
+    // Milliseconds.
+    pub(crate) t3: u32,
+    pub(crate) t5: u32,
+    pub(crate) t6: u32,
+    pub(crate) t7: u32,
+    pub(crate) t8: u32,
+    pub(crate) linktest_period: u32,
+    // Values of the length field.
+    pub(crate) max_message: u32,
+    pub(crate) skip_limit: u32,
+}
+
+/// The range of every timer, in milliseconds: 10 ms to a day.
+const TIMER_MIN: u64 = 10;
+const TIMER_MAX: u64 = 86_400_000;
+
+/// A text of 16 MiB, which is more than a SECS-II item can hold, and the header.
+const DEFAULT_MAX_MESSAGE: u32 = 16 * 1024 * 1024 + crate::wire::MIN_LENGTH;
+
+impl Config {
+    /// The defaults for this role.
+    #[must_use]
+    pub const fn new(mode: ConnectMode, entity: Entity, device_ids: DeviceIds) -> Self {
+        Config {
+            mode,
+            entity,
+            profile: Profile::Lenient,
+            select: SelectMode::OnConnect,
+            linktest_threshold: 1,
+            device_ids,
+            t3: 45_000,
+            t5: 10_000,
+            t6: 5_000,
+            t7: 10_000,
+            t8: 5_000,
+            linktest_period: 30_000,
+            max_message: DEFAULT_MAX_MESSAGE,
+            skip_limit: DEFAULT_MAX_MESSAGE.saturating_mul(4),
+        }
+    }
+
+    /// A host that dials its equipment, as is customary.
+    #[must_use]
+    pub const fn host(device: DeviceId) -> Self {
+        Config::new(ConnectMode::Active, Entity::Host, DeviceIds::one(device))
+    }
+
+    /// Equipment that waits for its host, as is customary.
+    #[must_use]
+    pub const fn equipment(device: DeviceId) -> Self {
+        Config::new(ConnectMode::Passive, Entity::Equipment, DeviceIds::one(device))
+    }
+
+    /// Which end dials.
+    #[must_use]
+    pub const fn mode(&self) -> ConnectMode {
+        self.mode
+    }
+
+    /// Sets which end dials.
+    #[must_use]
+    pub const fn with_mode(mut self, mode: ConnectMode) -> Self {
+        self.mode = mode;
+        self
+    }
+
+    /// Host or equipment.
+    #[must_use]
+    pub const fn entity(&self) -> Entity {
+        self.entity
+    }
+
+    /// Sets host or equipment.
+    #[must_use]
+    pub const fn with_entity(mut self, entity: Entity) -> Self {
+        self.entity = entity;
+        self
+    }
+
+    /// The tolerance profile.
+    #[must_use]
+    pub const fn profile(&self) -> Profile {
+        self.profile
+    }
+
+    /// Sets the tolerance profile.
+    ///
+    /// # Errors
+    /// Where the profile is strict and a timer lies outside what E37 10.1 names: the first such timer.
+    pub const fn with_profile(mut self, profile: Profile) -> Result<Self, ConfigError> {
+        self.profile = profile;
+        if let Profile::Strict = profile
+            && let Some(error) = self.first_outside_standard()
+        {
+            return Err(error);
+        }
+        Ok(self)
+    }
+
+    /// Whether the active side selects by itself.
+    #[must_use]
+    pub const fn select_mode(&self) -> SelectMode {
+        self.select
+    }
+
+    /// Sets whether the active side selects by itself.
+    #[must_use]
+    pub const fn with_select_mode(mut self, select: SelectMode) -> Self {
+        self.select = select;
+        self
+    }
+
+    /// The device ids served.
+    #[must_use]
+    pub const fn device_ids(&self) -> &DeviceIds {
+        &self.device_ids
+    }
+
+    /// Sets the device ids served.
+    #[must_use]
+    pub const fn with_device_ids(mut self, device_ids: DeviceIds) -> Self {
+        self.device_ids = device_ids;
+        self
+    }
+
+    /// T3, the reply timeout (E37 9.4.1).
+    #[must_use]
+    pub const fn t3(&self) -> Duration {
+        Duration::from_millis(self.t3 as u64)
+    }
+
+    /// Sets T3.
+    ///
+    /// # Errors
+    /// Outside 10 ms to 86,400 s, or in the strict profile outside 1 to 120 s.
+    pub const fn with_t3(mut self, t3: Duration) -> Result<Self, ConfigError> {
+        match self.timer(Field::T3, t3) {
+            Ok(millis) => self.t3 = millis,
+            Err(error) => return Err(error),
+        }
+        Ok(self)
+    }
+
+    /// T5, the connect separation time (E37 9.2.1).
+    #[must_use]
+    pub const fn t5(&self) -> Duration {
+        Duration::from_millis(self.t5 as u64)
+    }
+
+    /// Sets T5.
+    ///
+    /// # Errors
+    /// Outside 10 ms to 86,400 s, or in the strict profile outside 1 to 240 s.
+    pub const fn with_t5(mut self, t5: Duration) -> Result<Self, ConfigError> {
+        match self.timer(Field::T5, t5) {
+            Ok(millis) => self.t5 = millis,
+            Err(error) => return Err(error),
+        }
+        Ok(self)
+    }
+
+    /// T6, the control transaction timeout (E37 9.3.1).
+    #[must_use]
+    pub const fn t6(&self) -> Duration {
+        Duration::from_millis(self.t6 as u64)
+    }
+
+    /// Sets T6.
+    ///
+    /// # Errors
+    /// Outside 10 ms to 86,400 s, or in the strict profile outside 1 to 240 s.
+    pub const fn with_t6(mut self, t6: Duration) -> Result<Self, ConfigError> {
+        match self.timer(Field::T6, t6) {
+            Ok(millis) => self.t6 = millis,
+            Err(error) => return Err(error),
+        }
+        Ok(self)
+    }
+
+    /// T7, the not selected timeout (E37 9.2.2).
+    #[must_use]
+    pub const fn t7(&self) -> Duration {
+        Duration::from_millis(self.t7 as u64)
+    }
+
+    /// Sets T7.
+    ///
+    /// # Errors
+    /// Outside 10 ms to 86,400 s, or in the strict profile outside 1 to 240 s.
+    pub const fn with_t7(mut self, t7: Duration) -> Result<Self, ConfigError> {
+        match self.timer(Field::T7, t7) {
+            Ok(millis) => self.t7 = millis,
+            Err(error) => return Err(error),
+        }
+        Ok(self)
+    }
+
+    /// T8, the network intercharacter timeout (E37 9.2.3).
+    #[must_use]
+    pub const fn t8(&self) -> Duration {
+        Duration::from_millis(self.t8 as u64)
+    }
+
+    /// Sets T8.
+    ///
+    /// # Errors
+    /// Outside 10 ms to 86,400 s, or in the strict profile outside 1 to 120 s.
+    pub const fn with_t8(mut self, t8: Duration) -> Result<Self, ConfigError> {
+        match self.timer(Field::T8, t8) {
+            Ok(millis) => self.t8 = millis,
+            Err(error) => return Err(error),
+        }
+        Ok(self)
+    }
+
+    /// After how long without a received octet a linktest is sent while SELECTED; zero: never. Not in the standard.
+    #[must_use]
+    pub const fn linktest_period(&self) -> Duration {
+        Duration::from_millis(self.linktest_period as u64)
+    }
+
+    /// Sets the linktest period; zero switches it off.
+    ///
+    /// # Errors
+    /// Above zero and outside 10 ms to 86,400 s.
+    pub const fn with_linktest_period(mut self, period: Duration) -> Result<Self, ConfigError> {
+        if period.is_zero() {
+            self.linktest_period = 0;
+            return Ok(self);
+        }
+        match self.timer(Field::LinktestPeriod, period) {
+            Ok(millis) => self.linktest_period = millis,
+            Err(error) => return Err(error),
+        }
+        Ok(self)
+    }
+
+    /// How many linktests in a row may stay without an answer, and without any other octet received, before the link
+    /// counts as failed. 1 is what E37 7.5 says.
+    #[must_use]
+    pub const fn linktest_threshold(&self) -> u8 {
+        self.linktest_threshold
+    }
+
+    /// Sets the linktest threshold.
+    ///
+    /// # Errors
+    /// Zero; in the strict profile, anything but 1.
+    pub const fn with_linktest_threshold(mut self, threshold: u8) -> Result<Self, ConfigError> {
+        let max = if matches!(self.profile, Profile::Strict) { 1 } else { u8::MAX };
+        match in_range(Field::LinktestThreshold, threshold as u64, 1, max as u64) {
+            Ok(_) => self.linktest_threshold = threshold,
+            Err(error) => return Err(error),
+        }
+        Ok(self)
+    }
+
+    /// The greatest length field accepted: header and text in octets.
+    #[must_use]
+    pub const fn max_message(&self) -> u32 {
+        self.max_message
+    }
+
+    /// Sets the greatest length field accepted, and the skip limit to four times that.
+    ///
+    /// # Errors
+    /// Below 10.
+    pub const fn with_max_message(mut self, length: u32) -> Result<Self, ConfigError> {
+        match in_range(Field::MaxMessage, length as u64, crate::wire::MIN_LENGTH as u64, u32::MAX as u64) {
+            Ok(_) => self.max_message = length,
+            Err(error) => return Err(error),
+        }
+        self.skip_limit = length.saturating_mul(4);
+        Ok(self)
+    }
+
+    /// The greatest length field of a message that equipment refuses with S9F11 and skips; above it the link closes.
+    #[must_use]
+    pub const fn skip_limit(&self) -> u32 {
+        self.skip_limit
+    }
+
+    /// Sets the skip limit. Set the greatest message length first: that sets this one too.
+    ///
+    /// # Errors
+    /// Below the greatest message length.
+    pub const fn with_skip_limit(mut self, length: u32) -> Result<Self, ConfigError> {
+        match in_range(Field::SkipLimit, length as u64, self.max_message as u64, u32::MAX as u64) {
+            Ok(_) => self.skip_limit = length,
+            Err(error) => return Err(error),
+        }
+        Ok(self)
+    }
+
+    /// The settings that lie outside what E37 10.1 and 7.5 name, each with the standard's range. The strict profile has
+    /// none.
+    pub fn outside_standard(&self) -> impl Iterator<Item = ConfigError> + '_ {
+        self.judged().into_iter().flatten()
+    }
+
+    const fn first_outside_standard(&self) -> Option<ConfigError> {
+        let [t3, t5, t6, t7, t8, threshold] = self.judged();
+        match (t3, t5, t6, t7, t8, threshold) {
+            (Some(error), ..)
+            | (_, Some(error), ..)
+            | (_, _, Some(error), ..)
+            | (_, _, _, Some(error), ..)
+            | (.., Some(error), _)
+            | (.., Some(error)) => Some(error),
+            _ => None,
+        }
+    }
+
+    const fn judged(&self) -> [Option<ConfigError>; 6] {
+        [
+            outside(Field::T3, self.t3),
+            outside(Field::T5, self.t5),
+            outside(Field::T6, self.t6),
+            outside(Field::T7, self.t7),
+            outside(Field::T8, self.t8),
+            match in_range(Field::LinktestThreshold, self.linktest_threshold as u64, 1, 1) {
+                Ok(_) => None,
+                Err(error) => Some(error),
+            },
+        ]
+    }
+
+    const fn timer(&self, field: Field, span: Duration) -> Result<u32, ConfigError> {
+        let (mut min, mut max) = (TIMER_MIN, TIMER_MAX);
+        if let Profile::Strict = self.profile
+            && let Some(standard) = standard_range(field)
+        {
+            (min, max) = standard;
+        }
+        let millis = span.as_millis();
+        in_range(field, if millis > u64::MAX as u128 { u64::MAX } else { millis as u64 }, min, max)
+    }
+}
+
+/// The value, which the upper bound keeps within 32 bits.
+const fn in_range(field: Field, value: u64, min: u64, max: u64) -> Result<u32, ConfigError> {
+    if value < min || value > max {
+        return Err(ConfigError { field, value, min, max });
+    }
+    Ok(value as u32)
+}
+
+/// What E37 10.1 names for a timer, in milliseconds.
+const fn standard_range(field: Field) -> Option<(u64, u64)> {
+    match field {
+        Field::T3 | Field::T8 => Some((1_000, 120_000)),
+        Field::T5 | Field::T6 | Field::T7 => Some((1_000, 240_000)),
+        _ => None,
+    }
+}
+
+const fn outside(field: Field, millis: u32) -> Option<ConfigError> {
+    let Some((min, max)) = standard_range(field) else { return None };
+    match in_range(field, millis as u64, min, max) {
+        Ok(_) => None,
+        Err(error) => Some(error),
+    }
+}
+
+/// What is stored: plain numbers, checked again when they come back.
+#[cfg(feature = "serde")]
+#[derive(serde::Serialize, serde::Deserialize)]
+struct Form {
+    mode: ConnectMode,
+    entity: Entity,
+    profile: Profile,
+    select: SelectMode,
+    device_ids: DeviceIds,
+    t3_ms: u32,
+    t5_ms: u32,
+    t6_ms: u32,
+    t7_ms: u32,
+    t8_ms: u32,
+    linktest_period_ms: u32,
+    linktest_threshold: u8,
+    max_message: u32,
+    skip_limit: u32,
+}
+
+#[cfg(feature = "serde")]
+impl From<Config> for Form {
+    fn from(config: Config) -> Self {
+        Form {
+            mode: config.mode,
+            entity: config.entity,
+            profile: config.profile,
+            select: config.select,
+            device_ids: config.device_ids,
+            t3_ms: config.t3,
+            t5_ms: config.t5,
+            t6_ms: config.t6,
+            t7_ms: config.t7,
+            t8_ms: config.t8,
+            linktest_period_ms: config.linktest_period,
+            linktest_threshold: config.linktest_threshold,
+            max_message: config.max_message,
+            skip_limit: config.skip_limit,
+        }
+    }
+}
+
+#[cfg(feature = "serde")]
+impl TryFrom<Form> for Config {
+    type Error = ConfigError;
+
+    fn try_from(form: Form) -> Result<Self, ConfigError> {
+        let millis = |value: u32| Duration::from_millis(u64::from(value));
+        Config::new(form.mode, form.entity, form.device_ids)
+            .with_select_mode(form.select)
+            .with_t3(millis(form.t3_ms))?
+            .with_t5(millis(form.t5_ms))?
+            .with_t6(millis(form.t6_ms))?
+            .with_t7(millis(form.t7_ms))?
+            .with_t8(millis(form.t8_ms))?
+            .with_linktest_period(millis(form.linktest_period_ms))?
+            .with_linktest_threshold(form.linktest_threshold)?
+            .with_max_message(form.max_message)?
+            .with_skip_limit(form.skip_limit)?
+            .with_profile(form.profile)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DEVICE: DeviceId = DeviceId::new(7).unwrap();
+
+    type Setter = fn(Config, Duration) -> Result<Config, ConfigError>;
+
+    const TIMERS: [(Field, Setter); 6] = [
+        (Field::T3, Config::with_t3),
+        (Field::T5, Config::with_t5),
+        (Field::T6, Config::with_t6),
+        (Field::T7, Config::with_t7),
+        (Field::T8, Config::with_t8),
+        (Field::LinktestPeriod, Config::with_linktest_period),
+    ];
+
+    #[test]
+    fn timers_accept_ten_milliseconds_to_a_day_and_name_what_they_refuse() {
+        for (field, set) in TIMERS {
+            for good in [10, 11, 86_399_999, 86_400_000] {
+                assert!(set(Config::host(DEVICE), Duration::from_millis(good)).is_ok(), "{field} {good}");
+            }
+            for bad in [1, 9, 86_400_001, u64::MAX] {
+                assert_eq!(
+                    set(Config::host(DEVICE), Duration::from_millis(bad)),
+                    Err(ConfigError { field, value: bad, min: 10, max: 86_400_000 })
+                );
+            }
+        }
+        assert_eq!(
+            Config::host(DEVICE).with_linktest_period(Duration::ZERO).unwrap().linktest_period(),
+            Duration::ZERO
+        );
+        assert!(Config::host(DEVICE).with_t3(Duration::ZERO).is_err());
+        assert!(Config::host(DEVICE).with_t3(Duration::MAX).is_err());
+    }
+
+    #[test]
+    fn the_strict_profile_refuses_what_e37_does_not_name_in_either_order() {
+        let strict = Config::host(DEVICE).with_profile(Profile::Strict).unwrap();
+        for (field, set) in &TIMERS[..5] {
+            let max = if matches!(field, Field::T3 | Field::T8) { 120_000 } else { 240_000 };
+            for good in [1_000, max] {
+                assert!(set(strict.clone(), Duration::from_millis(good)).is_ok());
+            }
+            for bad in [999, max + 1] {
+                let error = ConfigError { field: *field, value: bad, min: 1_000, max };
+                assert_eq!(set(strict.clone(), Duration::from_millis(bad)), Err(error));
+                let lenient = set(Config::host(DEVICE), Duration::from_millis(bad)).unwrap();
+                assert!(lenient.outside_standard().eq([error]));
+                assert_eq!(lenient.with_profile(Profile::Strict), Err(error));
+            }
+        }
+        assert!(strict.clone().with_linktest_threshold(2).is_err());
+        let tolerant = Config::host(DEVICE).with_linktest_threshold(3).unwrap();
+        assert_eq!(tolerant.with_profile(Profile::Strict).unwrap_err().field, Field::LinktestThreshold);
+        assert_eq!(Config::host(DEVICE).outside_standard().count(), 0);
+    }
+
+    #[test]
+    fn limits_keep_their_order() {
+        let config = Config::host(DEVICE).with_max_message(1_000).unwrap();
+        assert_eq!(config.skip_limit(), 4_000);
+        assert_eq!(config.clone().with_skip_limit(999).unwrap_err().min, 1_000);
+        assert_eq!(config.with_skip_limit(1_000).unwrap().skip_limit(), 1_000);
+        assert_eq!(Config::host(DEVICE).with_max_message(9).unwrap_err().field, Field::MaxMessage);
+        assert_eq!(Config::host(DEVICE).with_max_message(u32::MAX).unwrap().skip_limit(), u32::MAX);
+        assert!(Config::host(DEVICE).with_linktest_threshold(0).is_err());
+    }
+
+    #[test]
+    fn device_ids_have_fifteen_bits_and_lists_are_bounded() {
+        assert_eq!(DeviceId::new(32_767), Some(DeviceId::MAX));
+        assert_eq!(DeviceId::new(32_768), None);
+        assert_eq!(DeviceId::try_from(40_000).unwrap_err().value, 40_000);
+        assert_eq!(DeviceIds::list(&[]).unwrap_err().field, Field::DeviceIds);
+        assert!(DeviceIds::list(&[DEVICE; MAX_DEVICE_IDS + 1]).is_err());
+        let list = DeviceIds::list(&[DEVICE, DeviceId::MAX]).unwrap();
+        assert!(list.contains(DeviceId::MAX) && !list.contains(DeviceId(8)));
+        assert!(DeviceIds::ANY.contains(DeviceId(8)));
+    }
+
+    #[cfg(feature = "serde")]
+    #[test]
+    fn settings_survive_a_restart_and_are_checked_when_they_come_back() {
+        let ids = DeviceIds::list(&[DEVICE, DeviceId::MAX]).unwrap();
+        for config in [
+            Config::host(DEVICE),
+            Config::equipment(DEVICE)
+                .with_device_ids(ids)
+                .with_t3(Duration::from_millis(1_234))
+                .unwrap()
+                .with_max_message(100)
+                .unwrap()
+                .with_skip_limit(100)
+                .unwrap()
+                .with_profile(Profile::Strict)
+                .unwrap(),
+            Config::host(DEVICE).with_device_ids(DeviceIds::ANY),
+        ] {
+            let stored = serde_json::to_string(&config).unwrap();
+            assert_eq!(serde_json::from_str::<Config>(&stored).unwrap(), config);
+        }
+        let stored = serde_json::to_string(&Config::host(DEVICE)).unwrap();
+        for (good, bad, told) in [
+            ("\"t3_ms\":45000", "\"t3_ms\":3", "T3 in milliseconds is 3; it must lie between 10 and 86400000"),
+            ("\"list\":[7]", "\"list\":[]", "the number of device ids is 0; it must lie between 1 and 8"),
+            ("\"list\":[7]", "\"list\":[40000]", "the device id is 40000; it must lie between 0 and 32767"),
+        ] {
+            let broken = stored.replace(good, bad);
+            assert_ne!(broken, stored);
+            let error = serde_json::from_str::<Config>(&broken).unwrap_err().to_string();
+            assert!(error.contains(told), "{error}");
+        }
+    }
+}

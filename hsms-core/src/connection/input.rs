@@ -1,0 +1,490 @@
+//! What comes in: octets, events and expired timers.
+
+use super::transition::{self, Answer, Cause, Course, Matched, Next, Received, Report, Step};
+use super::{
+    Action, Class, CloseReason, Connection, ControlFrame, ControlRequest, Event, Inbound, Leniency, MOST_ACTIONS,
+    Notice, Phase, QUEUE, State, Stray, TransactionEnd,
+};
+use crate::config::{ConnectMode, DeviceId, Entity, SelectMode};
+use crate::connection::transaction::{Clock, Reading, Slot};
+use crate::error::Error;
+use crate::frame::{LengthTooShort, Piece};
+use crate::time::Instant;
+use crate::wire::{Header, RejectReason, SType, SessionId, SystemBytes};
+
+/// Bit 15 of a session id: the direction bit of SECS-I, which some equipment leaves set.
+const DIRECTION_BIT: u16 = 0x8000;
+
+/// What a SECS-I sender says first, and the least length field that begins with it.
+const SECS_I_ENQ: u8 = 0x05;
+const SECS_I_LENGTH: u32 = 0x0500_0000;
+
+/// A timer that can expire.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Timer {
+    T3(SystemBytes),
+    T5,
+    T6,
+    T7,
+    T8,
+    Linktest,
+}
+
+// B. Inputs.
+impl<const TRANSACTIONS: usize> Connection<TRANSACTIONS> {
+    /// Takes octets that the peer sent, from the front of `input`: gives how many were taken, and the piece of a message
+    /// that they made where they made one. Drain the actions, then call it again with what is left.
+    ///
+    /// Of a non-empty `input` at least one octet is taken. Where the octets end the connection, `CloseTransport` is
+    /// among the actions and what is left of the input is void.
+    ///
+    /// # Errors
+    /// [`Error::ActionsPending`], [`Error::NotConnected`] or [`Error::InputPaused`].
+    #[inline]
+    pub fn receive<'i>(&mut self, now: Instant, input: &'i [u8]) -> Result<(usize, Option<Inbound<'i>>), Error> {
+        if !self.phase.connected() {
+            return Err(Error::NotConnected);
+        }
+        if self.paused.is_some() {
+            return Err(Error::InputPaused);
+        }
+        if !self.has_room() {
+            return self.no_room(now).map(|()| (input.len(), None));
+        }
+        let Some(first) = input.first() else { return Ok((0, None)) };
+        self.advance(now);
+        if !self.decoder.in_message() && *first == SECS_I_ENQ && self.longest() < SECS_I_LENGTH {
+            self.broken(CloseReason::LooksLikeSecsI);
+            return Ok((input.len(), None));
+        }
+        let (taken, piece) = match self.decoder.decode(input) {
+            Ok(decoded) => decoded,
+            Err(LengthTooShort { length }) => {
+                self.broken(CloseReason::LengthTooShort { length });
+                return Ok((input.len(), None));
+            }
+        };
+        if let Phase::Selected { quiet, missed } = &mut self.phase {
+            *quiet = self.now;
+            *missed = 0;
+        }
+        if self.decoder.in_message() {
+            self.go_on();
+        } else {
+            self.t8 = None;
+        }
+        Ok((taken, piece.map(|piece| self.judge(piece))))
+    }
+
+    /// Takes what happened outside.
+    ///
+    /// # Errors
+    /// [`Error::ActionsPending`], or [`Error::UnexpectedEvent`] for an event that cannot happen now: an adapter tells only
+    /// of the transport that it was asked for last.
+    pub fn handle(&mut self, now: Instant, event: Event) -> Result<(), Error> {
+        if !self.has_room() {
+            return self.no_room(now);
+        }
+        let cause = match event {
+            Event::Timeout => {
+                self.advance(now);
+                self.expire();
+                return Ok(());
+            }
+            Event::TransportOpen => Cause::Opened,
+            Event::TransportFailed => Cause::OpenFailed,
+            Event::TransportClosed => Cause::Broken(CloseReason::TransportClosed),
+        };
+        let unexpected = Error::UnexpectedEvent { event, state: self.state() };
+        self.happen(now, cause, unexpected)
+    }
+
+    /// Lets `cause` happen, or gives `refusal` and changes nothing.
+    pub(super) fn happen(&mut self, now: Instant, cause: Cause, refusal: Error) -> Result<(), Error> {
+        let on_connect = matches!(self.config.select, SelectMode::OnConnect);
+        let course = transition::happened(self.place(), self.is_active(), on_connect, self.refusing, cause);
+        if matches!(course, Course::Refuse) {
+            return Err(refusal);
+        }
+        self.advance(now);
+        match course {
+            Course::Stay | Course::Refuse => {}
+            Course::Attempt => {
+                self.phase = match self.phase {
+                    Phase::Disabled { t5: Some(t5) } if t5 > self.now => Phase::Separation { t5 },
+                    _ => Phase::Ready,
+                }
+            }
+            Course::Retry => self.phase = Phase::Separation { t5: self.now.plus_millis(self.config.t5.into()) },
+            Course::GiveUp => {
+                self.phase = match self.phase {
+                    Phase::Separation { t5 } => Phase::Disabled { t5: Some(t5) },
+                    _ => Phase::Disabled { t5: None },
+                }
+            }
+            Course::Connected { t7, select } => {
+                self.link = self.link.wrapping_add(1);
+                self.system.first = self.system.next;
+                self.phase = Phase::NotSelected { t7: t7.then(|| self.now.plus_millis(self.config.t7.into())) };
+                if select {
+                    self.request(ControlRequest::Select);
+                }
+            }
+            Course::Close { reason, farewell, again } => self.close(reason, farewell, again),
+        }
+        Ok(())
+    }
+
+    /// The connection cannot go on.
+    pub(super) fn broken(&mut self, reason: CloseReason) {
+        let refusal = Error::NotConnected;
+        // Only called while connected, where this cause is never refused.
+        let _ = self.happen(self.now, Cause::Broken(reason), refusal);
+    }
+
+    fn close(&mut self, reason: CloseReason, farewell: bool, again: bool) {
+        if self.body_open {
+            // A frame in the middle of a text would be taken for text.
+            self.body_open = false;
+            self.queue.retain(|action| !matches!(action, Action::Send(_)));
+        } else if farewell {
+            let system = self.take_system_bytes();
+            self.push(Action::Send(ControlFrame::Control(Header::separate_req(system))));
+        }
+        self.push(Action::CloseTransport(reason));
+        self.decoder.reset();
+        self.class = Class::Control;
+        self.cleared = false;
+        self.t8 = None;
+        self.paused = None;
+        self.outstanding = 0;
+        if let Some(slot) = self.control
+            && slot.request() == ControlRequest::Select
+        {
+            // Nobody asked for it by name; a linktest of the application is told of by `poll_action`.
+            self.control = None;
+        }
+        let t5 = self.now.plus_millis(self.config.t5.into());
+        self.phase = match (again, self.config.mode) {
+            (true, ConnectMode::Active) => Phase::Separation { t5 },
+            (true, ConnectMode::Passive) => Phase::Ready,
+            (false, ConnectMode::Active) => Phase::Disabled { t5: Some(t5) },
+            (false, ConnectMode::Passive) => Phase::Disabled { t5: None },
+        };
+    }
+
+    /// Octets came and the message that they belong to goes on: T8 starts anew, and a linktest of ours whose answer is
+    /// stuck behind that message gets more time.
+    fn go_on(&mut self) {
+        self.t8 = Some(self.now.plus_millis(self.config.t8.into()));
+        if self.situation().strict {
+            return;
+        }
+        let t6 = self.now.plus_millis(self.config.t6.into());
+        if let Some(slot) = &mut self.control
+            && slot.request() == ControlRequest::Linktest
+            && let Reading::Running(deadline) = slot.clock.reading()
+            && deadline < t6
+        {
+            slot.clock = Clock::running(t6);
+            if slot.extend() {
+                self.notify(Notice::Lenient(Leniency::LinktestExtended));
+            }
+        }
+    }
+
+    /// What becomes of a piece of a message. The verdict falls with the first.
+    #[inline]
+    fn judge<'i>(&mut self, mut piece: Piece<'i>) -> Inbound<'i> {
+        let link = self.link;
+        let last = piece.last();
+        if piece.first() {
+            self.first(&mut piece, last);
+        } else if self.cleared {
+            piece.header.session.0 &= !DIRECTION_BIT;
+        }
+        let class = self.class;
+        if last {
+            if matches!(class, Class::Reply) && !piece.first() {
+                self.end_slot(piece.header.system);
+            }
+            self.class = Class::Control;
+            self.cleared = false;
+        }
+        Inbound { class, piece, link }
+    }
+
+    #[inline]
+    fn first(&mut self, piece: &mut Piece<'_>, last: bool) {
+        let at = self.situation();
+        let original = piece.header;
+        let mut received = Received {
+            kind: original.kind(),
+            session: original.session,
+            ptype: original.ptype,
+            stype: original.stype,
+            body_len: piece.body_len,
+            matched: Matched::Nothing,
+            known_device: true,
+            direction_bit: false,
+        };
+        if original.stype == SType::DATA {
+            let mut session = original.session;
+            if session.0 & DIRECTION_BIT != 0 && !at.strict {
+                session.0 &= !DIRECTION_BIT;
+                received.direction_bit = true;
+            }
+            received.known_device = self.knows(session);
+            if received.known_device {
+                piece.header.session = session;
+            } else {
+                received.direction_bit = false;
+            }
+            if !original.stream_function().is_primary() {
+                received.matched = self.match_reply(&original, piece.header.session);
+            }
+        } else {
+            received.matched = self.match_control(&original);
+        }
+        let length = piece.body_len.saturating_add(crate::wire::MIN_LENGTH);
+        let step = if length > self.config.max_message {
+            transition::too_long(at, &received, length, self.config.max_message, self.config.skip_limit)
+        } else {
+            transition::received(at, &received)
+        };
+        self.class = step.class;
+        self.cleared = received.direction_bit;
+        if matches!(step.class, Class::Reply) {
+            self.reply_arrives(original.system, last);
+        }
+        // Most messages are data for the application and ask for nothing.
+        if !matches!(step.class, Class::Primary | Class::Reply) || step.lenient.is_some() {
+            self.take(&original, &step);
+        }
+    }
+
+    /// Carries out a step that the transition table asked for.
+    fn take(&mut self, about: &Header, step: &Step) {
+        match step.report {
+            Report::None => {}
+            Report::ControlAnswered => {
+                if let Some(slot) = self.control.take() {
+                    self.system.ended = slot.system.0;
+                    if slot.request() == ControlRequest::Linktest {
+                        self.notify(Notice::LinktestAnswered { system: slot.system });
+                    }
+                }
+            }
+            Report::Ended(end) => {
+                self.end_slot(about.system);
+                self.notify(Notice::TransactionEnded { system: about.system, end });
+            }
+            Report::StrayReject => self.notify(Notice::RejectReceived { header: *about }),
+        }
+        self.answer(about, step.answer);
+        if let Some(leniency) = step.lenient {
+            self.notify(Notice::Lenient(leniency));
+        }
+        match step.next {
+            Next::Stay => {}
+            Next::Selected => {
+                self.phase = Phase::Selected { quiet: self.now, missed: 0 };
+                self.notify(Notice::Selected);
+            }
+            Next::NotSelected => {
+                self.phase = Phase::NotSelected { t7: Some(self.now.plus_millis(self.config.t7.into())) };
+                self.notify(Notice::Deselected);
+            }
+            Next::Close(reason) => {
+                let (class, cleared) = (self.class, self.cleared);
+                self.broken(reason);
+                // The message that did it is still to be reported.
+                (self.class, self.cleared) = (class, cleared);
+            }
+        }
+    }
+
+    /// Sends what the transition table answers to the message with the header `about`.
+    fn answer(&mut self, about: &Header, answer: Answer) {
+        let frame = match answer {
+            Answer::None => return,
+            Answer::Select(status) => {
+                Header::select_rsp(about.system).with_session(about.session).with_status(status.0)
+            }
+            Answer::Deselect(status) => {
+                Header::deselect_rsp(about.system).with_session(about.session).with_status(status.0)
+            }
+            Answer::Linktest => Header::linktest_rsp(about.system).with_session(about.session),
+            Answer::Reject(reason) => {
+                let offender = if reason == RejectReason::PTYPE_NOT_SUPPORTED { about.ptype.0 } else { about.stype.0 };
+                Header::reject_req(about.system, offender, reason)
+            }
+            Answer::Stream9(function) => return self.send_stream9(function, about),
+        };
+        self.push(Action::Send(ControlFrame::Control(frame)));
+    }
+
+    /// Which of our transactions a reply belongs to (E37 9.4.1).
+    #[inline]
+    fn match_reply(&self, header: &Header, session: SessionId) -> Matched {
+        match self.slots.iter().find(|slot| slot.system == header.system) {
+            Some(slot) if slot.clock == Clock::ARRIVING => Matched::Ended,
+            Some(slot) if slot.is_answered_by(header, session) => Matched::Reply,
+            Some(_) => Matched::Primary,
+            None => self.match_ended(header.system),
+        }
+    }
+
+    /// Which of our transactions a control message belongs to.
+    fn match_control(&self, header: &Header) -> Matched {
+        let slot = self
+            .control
+            .iter()
+            .chain(self.slots.iter())
+            .find(|slot| slot.system == header.system && !matches!(slot.clock.reading(), Reading::Queued));
+        let Some(slot) = slot else { return self.match_ended(header.system) };
+        if header.stype == SType::REJECT_REQ && !names(header, slot) {
+            return Matched::Nothing;
+        }
+        if slot.stype() == SType::DATA { Matched::Primary } else { Matched::Control(slot.request()) }
+    }
+
+    fn match_ended(&self, system: SystemBytes) -> Matched {
+        let issued = self.system.next.wrapping_sub(self.system.first);
+        if system.0.wrapping_sub(self.system.first) < issued { Matched::Ended } else { Matched::Nothing }
+    }
+
+    fn knows(&self, session: SessionId) -> bool {
+        DeviceId::new(session.0).is_some_and(|id| self.config.device_ids.contains(id))
+    }
+
+    /// The reply's header has come: T3 stops (E37 9.4.1).
+    #[inline]
+    fn reply_arrives(&mut self, system: SystemBytes, last: bool) {
+        if last {
+            self.end_slot(system);
+        } else if let Some(slot) = self.slots.iter_mut().find(|slot| slot.system == system) {
+            slot.clock = Clock::ARRIVING;
+        }
+    }
+
+    /// Takes the transaction with these system bytes out, keeping the others in order. Tells whether there was one.
+    pub(super) fn end_slot(&mut self, system: SystemBytes) -> bool {
+        let Some(index) = self.slots.iter().position(|slot| slot.system == system) else { return false };
+        self.remove_slot(index);
+        self.system.ended = system.0;
+        true
+    }
+
+    /// Takes the slot at `index` out by moving those behind it forward.
+    pub(super) fn remove_slot(&mut self, index: usize) {
+        let mut place: Option<&mut Slot> = None;
+        for slot in self.slots.iter_mut().skip(index) {
+            if let Some(place) = place {
+                *place = *slot;
+            }
+            place = Some(slot);
+        }
+        self.slots.pop();
+    }
+
+    /// Fires the one timer that is due first, where one is due.
+    fn expire(&mut self) {
+        let Some((deadline, timer)) = self.earliest() else { return };
+        if deadline > self.now {
+            return;
+        }
+        match timer {
+            Timer::T3(system) => self.t3(system),
+            Timer::T5 => {
+                let _ = self.happen(self.now, Cause::SeparationOver, Error::NotConnected);
+            }
+            Timer::T6 => self.t6(),
+            Timer::T7 => self.broken(CloseReason::T7),
+            Timer::T8 => {
+                let received = u32::try_from(self.decoder.received()).unwrap_or(u32::MAX);
+                self.broken(CloseReason::T8 { received });
+            }
+            Timer::Linktest => {
+                self.request(ControlRequest::Linktest);
+            }
+        }
+    }
+
+    /// No reply in time: the transaction ends, the link stays (E37.1 Tables 1 and 2 row 6).
+    fn t3(&mut self, system: SystemBytes) {
+        let Some(slot) = self.slots.iter().find(|slot| slot.system == system).copied() else { return };
+        self.end_slot(system);
+        let header = slot.header();
+        let answer = transition::reply_timeout(self.situation(), header.stream_function());
+        self.answer(&header, answer);
+        self.notify(Notice::TransactionEnded { system, end: TransactionEnd::T3 });
+    }
+
+    /// No response in time (E37 9.3.1).
+    fn t6(&mut self) {
+        let Some(slot) = self.control else { return };
+        let next = match (slot.request(), &mut self.phase) {
+            (ControlRequest::Linktest, Phase::Selected { quiet, missed }) => {
+                *missed = missed.saturating_add(1);
+                *quiet = self.now;
+                let missed = *missed;
+                let next = transition::linktest_missed(missed, self.config.linktest_threshold);
+                if matches!(next, Next::Stay) {
+                    self.control = None;
+                    self.system.ended = slot.system.0;
+                    self.notify(Notice::LinktestMissed { system: slot.system, missed });
+                }
+                next
+            }
+            (request, _) => Next::Close(CloseReason::T6(request)),
+        };
+        if let Next::Close(reason) = next {
+            self.broken(reason);
+        }
+    }
+
+    /// Whether there is room for all that one input can make.
+    #[inline]
+    pub(super) fn has_room(&self) -> bool {
+        self.queue.len() <= QUEUE - MOST_ACTIONS && (self.phase.state() == State::Selected || !self.has_ends())
+    }
+
+    /// There is no room. While a text is open the application cannot make any, so the link ends.
+    #[cold]
+    pub(super) fn no_room(&mut self, now: Instant) -> Result<(), Error> {
+        let held = self.queue.iter().all(|action| matches!(action, Action::Send(_)));
+        if self.body_open && held && self.phase.connected() && !self.has_ends_to_tell() {
+            self.advance(now);
+            self.broken(CloseReason::OutputStalled);
+            return Ok(());
+        }
+        Err(Error::ActionsPending)
+    }
+
+    /// The greatest length field that is not closed upon.
+    fn longest(&self) -> u32 {
+        match self.config.entity {
+            Entity::Equipment => self.config.skip_limit,
+            Entity::Host => self.config.max_message,
+        }
+    }
+
+    /// Time goes on, and never back.
+    #[inline]
+    pub(super) fn advance(&mut self, now: Instant) {
+        self.now = self.now.max(now);
+    }
+}
+
+/// Whether a Reject.req can be about the request in `slot`. A reason of 0, which E37 forbids, comes from peers that put
+/// their codes elsewhere.
+fn names(header: &Header, slot: &Slot) -> bool {
+    match RejectReason(header.byte3) {
+        RejectReason(0) | RejectReason::PTYPE_NOT_SUPPORTED => true,
+        _ => header.byte2 == slot.stype().0,
+    }
+}
+
+/// A stray reply from now on: its transaction was given up while it arrived.
+pub(super) const GIVEN_UP: Class = Class::Stray(Stray::Late);

@@ -1,0 +1,235 @@
+//! The connection state machine of HSMS-SS: events and octets in, actions out, one deadline.
+
+mod action;
+mod apply;
+mod command;
+mod inbound;
+mod input;
+mod output;
+mod phase;
+mod transaction;
+mod transition;
+
+#[cfg(test)]
+mod tests;
+
+pub use action::{
+    Action, CloseReason, ControlFrame, ControlRequest, Event, FrameOctets, Leniency, MAX_CONTROL_FRAME, Notice, State,
+    TransactionEnd,
+};
+pub use apply::{Input, Outcome, apply};
+pub use command::Stream9;
+pub use inbound::{Class, Inbound, ReplyToken, Stray};
+
+use crate::config::{Config, ConnectMode, Entity, Profile};
+use crate::frame::Decoder;
+use crate::time::Instant;
+use crate::wire::SystemBytes;
+use heapless::Vec;
+use phase::Phase;
+use transaction::Slot;
+use transition::{Place, Situation};
+
+/// Actions that can wait to be polled.
+const QUEUE: usize = 8;
+
+/// Actions that one input makes at most. The test of the transition table holds it to that.
+const MOST_ACTIONS: usize = 3;
+
+/// One end of an HSMS-SS connection (E37.1), from "not connected" to "selected" and back, for as long as it is enabled.
+///
+/// It has no socket, no clock and no buffer. Its owner tells it what happened and hands it the octets that came; it answers
+/// with [`Action`]s, and with one deadline at which to come back. `TRANSACTIONS` is how many primaries that expect a reply can be open at
+/// once; each takes 16 octets.
+///
+/// # Methods
+///
+/// Four classes, in this order:
+///
+/// * **A. Getters**, `&self`: [`state`](Self::state), [`config`](Self::config), [`body_left`](Self::body_left), …
+/// * **B. Inputs**: [`handle`](Self::handle) for what happened outside, [`receive`](Self::receive) for octets.
+/// * **C. Commands** of the application: [`enable`](Self::enable), [`disable`](Self::disable), [`select`](Self::select),
+///   [`linktest`](Self::linktest), [`separate`](Self::separate), [`begin_primary`](Self::begin_primary),
+///   [`begin_reply`](Self::begin_reply), [`end_body`](Self::end_body), [`written`](Self::written), …
+/// * **D. Outputs**: [`poll_action`](Self::poll_action), and [`next_deadline`](Self::next_deadline).
+///
+/// # The drain rule
+///
+/// After each input and each command call [`poll_action`](Self::poll_action) until it gives `None`, carrying out each action
+/// before the next. What comes too early is refused with [`Error::ActionsPending`](crate::Error::ActionsPending) and changes
+/// nothing; so data can never overtake the Select.rsp in front of it.
+///
+/// # Time
+///
+/// Every input and command takes `now`. A `now` before an earlier one counts as that earlier one.
+///
+/// # Sending
+///
+/// [`begin_primary`](Self::begin_primary) gives the fourteen octets in front of a text. Append them and the text to the
+/// ordered output, then call [`end_body`](Self::end_body); meanwhile the machine holds its own frames back. Tell
+/// [`written`](Self::written) what the transport took: T3 and T6 count from there.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Connection<const TRANSACTIONS: usize = 4> {
+    config: Config,
+    now: Instant,
+    phase: Phase,
+    decoder: Decoder,
+    /// What the message that is arriving counts as, and whether bit 15 of its session id was cleared.
+    class: Class,
+    cleared: bool,
+    /// Whether this connection only tells its caller that another one is served.
+    refusing: bool,
+    /// A text is being written by the application.
+    body_open: bool,
+    /// When a message that stopped in the middle counts as broken.
+    t8: Option<Instant>,
+    /// Since when the adapter does not read.
+    paused: Option<Instant>,
+    /// Octets of the ordered output that the transport has not taken.
+    outstanding: u64,
+    /// Open primaries of ours, in order of opening.
+    slots: Vec<Slot, TRANSACTIONS, u8>,
+    /// Our open Select.req or Linktest.req. It has a place of its own: no load of data keeps a linktest from being sent.
+    control: Option<Slot>,
+    system: SystemCounter,
+    /// Which connection since the start, so that a reply cannot go out over another one than its primary came over.
+    link: u32,
+    queue: Vec<Action, QUEUE, u8>,
+}
+
+/// Where system bytes come from: one counter for data and control (E37 8.1.4.6).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+struct SystemCounter {
+    /// The first value of this connection.
+    first: u32,
+    /// The value to try next.
+    next: u32,
+    /// The value of the transaction that ended last.
+    ended: u32,
+}
+
+impl<const TRANSACTIONS: usize> Connection<TRANSACTIONS> {
+    /// A disabled connection with these settings.
+    #[must_use]
+    pub const fn new(config: Config) -> Self {
+        Connection {
+            config,
+            now: Instant::EPOCH,
+            phase: Phase::Disabled { t5: None },
+            decoder: Decoder::new(),
+            class: Class::Control,
+            cleared: false,
+            refusing: false,
+            body_open: false,
+            t8: None,
+            paused: None,
+            outstanding: 0,
+            slots: Vec::new(),
+            control: None,
+            system: SystemCounter { first: 1, next: 1, ended: 0 },
+            link: 0,
+            queue: Vec::new(),
+        }
+    }
+
+    /// A connection for a caller beyond the first (E37 9.2.4 option a).
+    ///
+    /// Tell it [`Event::TransportOpen`] and serve it like any other: it answers the caller's Select.req with status 1 and
+    /// closes; T7 bounds how long that may take. It is enabled from the start and ends for good when it closes. No
+    /// transactions are needed: `Connection::<0>::refusing(config)`.
+    #[must_use]
+    pub const fn refusing(config: Config) -> Self {
+        let mut connection = Self::new(config.with_mode(ConnectMode::Passive));
+        connection.refusing = true;
+        connection.phase = Phase::Opening;
+        connection
+    }
+
+    // A. Getters.
+
+    /// Where the connection is, in E37's terms.
+    #[must_use]
+    pub const fn state(&self) -> State {
+        self.phase.state()
+    }
+
+    /// The settings.
+    #[must_use]
+    pub const fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Whether the connection is meant to be: enabled and not disabled since.
+    #[must_use]
+    pub const fn is_enabled(&self) -> bool {
+        !matches!(self.phase, Phase::Disabled { .. })
+    }
+
+    /// How many octets of the text that is arriving are still to come; zero outside a text. So many octets can be read
+    /// straight to where the text belongs, and then handed to [`receive`](Self::receive) from there.
+    #[must_use]
+    pub const fn body_left(&self) -> u32 {
+        self.decoder.body_left()
+    }
+
+    /// Whether a text is open: begun and not ended.
+    #[must_use]
+    pub const fn is_body_open(&self) -> bool {
+        self.body_open
+    }
+
+    /// How many primaries of ours wait for a reply.
+    #[must_use]
+    pub fn open_transactions(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// Whether the transaction with these system bytes is open.
+    #[must_use]
+    pub fn is_open(&self, system: SystemBytes) -> bool {
+        self.slots.iter().chain(self.control.iter()).any(|slot| slot.system == system)
+    }
+
+    /// The system bytes that the next request will carry.
+    #[must_use]
+    pub fn next_system_bytes(&self) -> SystemBytes {
+        let mut candidate = self.system.next;
+        // There are fewer open transactions than values, so this ends; each round passes one value that is taken.
+        while candidate == self.system.ended || self.is_open(SystemBytes(candidate)) {
+            candidate = candidate.wrapping_add(1);
+        }
+        SystemBytes(candidate)
+    }
+
+    fn place(&self) -> Place {
+        match self.phase {
+            Phase::Disabled { .. } => Place::Disabled,
+            Phase::Separation { .. } | Phase::Ready => Place::Waiting,
+            Phase::Opening => Place::Opening,
+            Phase::NotSelected { .. } => Place::NotSelected,
+            Phase::Selected { .. } => Place::Selected,
+        }
+    }
+
+    fn situation(&self) -> Situation {
+        Situation {
+            state: self.phase.state(),
+            active: self.is_active(),
+            equipment: matches!(self.config.entity, Entity::Equipment),
+            strict: matches!(self.config.profile, Profile::Strict),
+            refusing: self.refusing,
+        }
+    }
+
+    const fn is_active(&self) -> bool {
+        matches!(self.config.mode, ConnectMode::Active)
+    }
+}
+
+/// The whole machine, for those who hunt a fault; events, actions and messages have shorter forms of their own.
+#[cfg(feature = "defmt")]
+impl<const TRANSACTIONS: usize> defmt::Format for Connection<TRANSACTIONS> {
+    fn format(&self, f: defmt::Formatter<'_>) {
+        defmt::write!(f, "{}", defmt::Debug2Format(self));
+    }
+}

@@ -1,0 +1,216 @@
+//! What goes out: actions in their order, and the one deadline.
+
+use super::input::Timer;
+use super::transaction::{Clock, Reading, Slot};
+use super::{Action, Connection, ControlFrame, ControlRequest, Notice, Phase, State, SystemBytes, TransactionEnd};
+use crate::time::Instant;
+use crate::wire::{Header, SType};
+
+// D. Outputs.
+impl<const TRANSACTIONS: usize> Connection<TRANSACTIONS> {
+    /// The next thing to do; `None` when there is nothing.
+    ///
+    /// While a text is open, frames that the machine wants to send wait for its end; everything else comes out.
+    #[must_use]
+    #[inline]
+    pub fn poll_action(&mut self) -> Option<Action> {
+        if !self.queue.is_empty() {
+            if !self.body_open {
+                return self.take_action(0);
+            }
+            if let Some(index) = self.queue.iter().position(|action| !matches!(action, Action::Send(_))) {
+                return self.take_action(index);
+            }
+        }
+        match self.phase {
+            Phase::Selected { .. } => None,
+            _ => self.poll_end(),
+        }
+    }
+
+    /// When to call [`handle`](Self::handle) with [`Event::Timeout`](super::Event::Timeout) at the latest; `None`: not
+    /// before something else happens. It is never before the last `now`, and equals it while an action can be polled.
+    #[must_use]
+    pub fn next_deadline(&self) -> Option<Instant> {
+        if self.has_output() {
+            return Some(self.now);
+        }
+        self.earliest().map(|(deadline, _)| deadline.max(self.now))
+    }
+
+    /// Whether `poll_action` would give something.
+    fn has_output(&self) -> bool {
+        if self.queue.iter().any(|action| !self.body_open || !matches!(action, Action::Send(_))) {
+            return true;
+        }
+        self.phase.state() != State::Selected && (self.has_ends() || matches!(self.phase, Phase::Ready))
+    }
+
+    /// Whether transactions have ended with their session and have not been told of.
+    pub(super) fn has_ends(&self) -> bool {
+        !self.slots.is_empty() || self.has_linktest_to_end()
+    }
+
+    /// The same, where the session has ended.
+    pub(super) fn has_ends_to_tell(&self) -> bool {
+        self.phase.state() != State::Selected && self.has_ends()
+    }
+
+    fn has_linktest_to_end(&self) -> bool {
+        self.control.is_some_and(|slot| slot.request() == ControlRequest::Linktest)
+    }
+
+    /// Outside SELECTED: first the ends of what was open, then the next attempt to connect.
+    fn poll_end(&mut self) -> Option<Action> {
+        let ended = if let Some(slot) = self.slots.first().copied() {
+            self.remove_slot(0);
+            slot
+        } else if self.has_linktest_to_end() {
+            self.control.take()?
+        } else {
+            if matches!(self.phase, Phase::Ready) {
+                self.phase = Phase::Opening;
+                return Some(Action::OpenTransport);
+            }
+            return None;
+        };
+        self.system.ended = ended.system.0;
+        Some(Action::Notify(Notice::TransactionEnded { system: ended.system, end: TransactionEnd::SessionEnded }))
+    }
+
+    /// Takes the action at `index`, moving those behind it forward.
+    #[inline]
+    fn take_action(&mut self, index: usize) -> Option<Action> {
+        let mut taken = None;
+        let mut place: Option<&mut Action> = None;
+        for action in self.queue.iter_mut().skip(index) {
+            match place {
+                Some(place) => *place = *action,
+                None => taken = Some(*action),
+            }
+            place = Some(action);
+        }
+        self.queue.pop();
+        if let Some(Action::Send(frame)) = taken {
+            self.sent(&frame);
+        }
+        taken
+    }
+
+    /// A frame of the machine went into the ordered output: its request is on its way.
+    fn sent(&mut self, frame: &ControlFrame) {
+        let octets = u64::try_from(frame.len()).unwrap_or_default();
+        self.outstanding = self.outstanding.saturating_add(octets);
+        let ControlFrame::Control(header) = frame else { return };
+        if let Some(slot) = &mut self.control
+            && slot.clock == Clock::QUEUED
+            && slot.system == header.system
+            && matches!(header.stype, SType::SELECT_REQ | SType::LINKTEST_REQ)
+        {
+            slot.clock = Clock::sending(self.outstanding);
+        }
+    }
+
+    /// The timer that expires first, and when.
+    pub(super) fn earliest(&self) -> Option<(Instant, Timer)> {
+        let mut first: Option<(Instant, Timer)> = None;
+        let mut consider = |deadline: Option<Instant>, timer: Timer| {
+            if let Some(deadline) = deadline
+                && first.is_none_or(|(sooner, _)| deadline < sooner)
+            {
+                first = Some((deadline, timer));
+            }
+        };
+        match self.phase {
+            Phase::Separation { t5 } => consider(Some(t5), Timer::T5),
+            Phase::NotSelected { t7 } => consider(t7, Timer::T7),
+            Phase::Selected { quiet, .. } => consider(self.linktest_due(quiet), Timer::Linktest),
+            Phase::Disabled { .. } | Phase::Ready | Phase::Opening => return None,
+        }
+        if self.paused.is_none() {
+            consider(self.t8, Timer::T8);
+            if let Some(slot) = &self.control {
+                consider(slot.clock.deadline(), Timer::T6);
+            }
+            for slot in &self.slots {
+                consider(slot.clock.deadline(), Timer::T3(slot.system));
+            }
+        }
+        first
+    }
+
+    /// When the next linktest is due. None is begun while a message is partly sent or received: the answer could not come
+    /// through.
+    #[inline]
+    fn linktest_due(&self, quiet: Instant) -> Option<Instant> {
+        let possible = self.config.linktest_period != 0
+            && self.control.is_none()
+            && !self.body_open
+            && self.paused.is_none()
+            && !self.decoder.in_message();
+        possible.then(|| quiet.plus_millis(self.config.linktest_period.into()))
+    }
+
+    /// Sends a control request. Gives its system bytes.
+    pub(super) fn request(&mut self, request: ControlRequest) -> SystemBytes {
+        let system = self.take_system_bytes();
+        let header = match request {
+            ControlRequest::Select => Header::select_req(system),
+            ControlRequest::Linktest => Header::linktest_req(system),
+        };
+        self.control = Some(Slot::control(request, system));
+        self.push(Action::Send(ControlFrame::Control(header)));
+        system
+    }
+
+    /// Sends a message of stream 9 about the message with the header `about`.
+    pub(super) fn send_stream9(&mut self, function: u8, about: &Header) {
+        // E5 does not say which device id an S9F1 carries; one that the host knows, then.
+        let cleared = crate::wire::SessionId(about.session.0 & 0x7FFF);
+        let session = self.config.device_ids.as_slice().first().map_or(cleared, |id| {
+            if self.config.device_ids.as_slice().iter().any(|id| id.session() == cleared) {
+                cleared
+            } else {
+                id.session()
+            }
+        });
+        let system = self.take_system_bytes();
+        self.push(Action::Send(ControlFrame::Stream9 { function, session, system, about: *about }));
+    }
+
+    pub(super) fn take_system_bytes(&mut self) -> SystemBytes {
+        let system = self.next_system_bytes();
+        self.system.next = system.0.wrapping_add(1);
+        system
+    }
+
+    pub(super) fn notify(&mut self, notice: Notice) {
+        self.push(Action::Notify(notice));
+    }
+
+    /// Every input makes sure of the room beforehand, so nothing is ever lost here.
+    pub(super) fn push(&mut self, action: Action) {
+        let pushed = self.queue.push(action);
+        debug_assert!(pushed.is_ok(), "an input made more than {} actions", super::MOST_ACTIONS);
+    }
+
+    /// The transport took `octets` more: requests that are on their way now start their timers.
+    pub(super) fn start_timers(&mut self, octets: u64) {
+        let (t3, t6) = (self.config.t3, self.config.t6);
+        let now = self.now;
+        let start = |slot: &mut Slot, millis: u32| {
+            if let Reading::Sending(left) = slot.clock.reading() {
+                slot.clock = match left.checked_sub(octets) {
+                    None | Some(0) => Clock::running(now.plus_millis(millis.into())),
+                    Some(left) => Clock::sending(left),
+                };
+            }
+        };
+        if let Some(slot) = &mut self.control {
+            start(slot, t6);
+        }
+        for slot in &mut self.slots {
+            start(slot, t3);
+        }
+    }
+}

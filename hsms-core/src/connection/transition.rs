@@ -1,0 +1,398 @@
+//! Every transition of HSMS-SS, and nothing else: from where a connection is and what happens to what has to be done.
+//!
+//! Rule 1: whatever moves a connection from one state to another, or decides on an answer, stands in this file. Rule 2:
+//! this file knows neither the clock nor octets. Clause numbers are those of E37-0303 and E37.1-0702.
+
+use super::{Class, CloseReason, ControlRequest, Leniency, State, Stray, TransactionEnd};
+use crate::wire::{DeselectStatus, Kind, PType, RejectReason, SType, SelectStatus, SessionId};
+
+/// Where a connection is, as far as transitions depend on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct Situation {
+    pub(super) state: State,
+    /// This end dialled.
+    pub(super) active: bool,
+    pub(super) equipment: bool,
+    pub(super) strict: bool,
+    /// Another connection is being served; this one only tells its caller so.
+    pub(super) refusing: bool,
+}
+
+/// Which open transaction of ours a received message belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Matched {
+    /// None: the system bytes were never issued on this connection.
+    Nothing,
+    /// None any more: the system bytes were issued on this connection.
+    Ended,
+    /// Our Select.req or Linktest.req.
+    Control(ControlRequest),
+    /// Our primary, and the message is its reply.
+    Reply,
+    /// Our primary by system bytes, and the message is not its reply.
+    Primary,
+}
+
+/// A received header, as far as transitions depend on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct Received {
+    pub(super) kind: Result<Kind, RejectReason>,
+    pub(super) session: SessionId,
+    pub(super) ptype: PType,
+    pub(super) stype: SType,
+    pub(super) body_len: u32,
+    pub(super) matched: Matched,
+    /// For data: whether the session id is a device id of ours.
+    pub(super) known_device: bool,
+    /// For data: bit 15 of the session id was set and has been cleared.
+    pub(super) direction_bit: bool,
+}
+
+/// What has to be done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct Step {
+    /// What the received message counts as.
+    pub(super) class: Class,
+    pub(super) answer: Answer,
+    pub(super) lenient: Option<Leniency>,
+    pub(super) report: Report,
+    pub(super) next: Next,
+}
+
+/// What to send back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Answer {
+    None,
+    Select(SelectStatus),
+    Deselect(DeselectStatus),
+    Linktest,
+    Reject(RejectReason),
+    /// Stream 9 with this function, about the received header.
+    Stream9(u8),
+}
+
+/// What to do about the open transaction that the message belongs to, and to tell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Report {
+    None,
+    /// The control request is answered.
+    ControlAnswered,
+    /// The primary's transaction ends so.
+    Ended(TransactionEnd),
+    /// A Reject.req that belongs to nothing.
+    StrayReject,
+}
+
+/// Where the connection goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Next {
+    Stay,
+    Selected,
+    NotSelected,
+    Close(CloseReason),
+}
+
+/// Octets of text up to which a Reject.req is taken by the default profile.
+const REJECT_TEXT: u32 = 64;
+
+const NOTHING: Step =
+    Step { class: Class::Control, answer: Answer::None, lenient: None, report: Report::None, next: Next::Stay };
+
+impl Step {
+    const fn close(reason: CloseReason) -> Step {
+        Step { class: Class::Fatal, next: Next::Close(reason), ..NOTHING }
+    }
+
+    const fn answer(answer: Answer) -> Step {
+        Step { answer, ..NOTHING }
+    }
+
+    const fn reject(reason: RejectReason) -> Step {
+        Step { class: Class::Rejected(reason), answer: Answer::Reject(reason), ..NOTHING }
+    }
+
+    const fn stray(stray: Stray) -> Step {
+        Step { class: Class::Stray(stray), ..NOTHING }
+    }
+
+    const fn lenient(self, leniency: Leniency) -> Step {
+        Step { lenient: Some(leniency), ..self }
+    }
+
+    const fn then(self, next: Next) -> Step {
+        Step { next, ..self }
+    }
+
+    const fn report(self, report: Report) -> Step {
+        Step { report, ..self }
+    }
+}
+
+/// A message of acceptable length was received.
+#[inline]
+pub(super) fn received(at: Situation, message: &Received) -> Step {
+    match message.kind {
+        Ok(Kind::Data { stream_function, .. }) => match at.state {
+            State::Selected if message.known_device && !message.direction_bit && stream_function.is_primary() => {
+                Step { class: Class::Primary, ..NOTHING }
+            }
+            _ => data(at, message, stream_function),
+        },
+        Ok(kind) => control(at, message, kind),
+        Err(reason) => unknown(at, message, reason),
+    }
+}
+
+/// E37 7.3, 9.4; E37.1 7.2.
+fn data(at: Situation, message: &Received, stream_function: crate::wire::StreamFunction) -> Step {
+    if !matches!(at.state, State::Selected) {
+        // E37 7.7, reason 4; E37.1 Tables 1 and 2 row 4.
+        let step = Step::reject(RejectReason::ENTITY_NOT_SELECTED);
+        return if at.strict { step.then(Next::Close(CloseReason::DataNotSelected)) } else { step };
+    }
+    if !message.known_device {
+        // E5 7.13 S9F1.
+        let step = Step::stray(Stray::UnknownDevice);
+        return if reports_to_host(at, stream_function) { Step { answer: Answer::Stream9(1), ..step } } else { step };
+    }
+    let step = if stream_function.is_primary() {
+        Step { class: Class::Primary, ..NOTHING }
+    } else {
+        match message.matched {
+            Matched::Reply => Step { class: Class::Reply, ..NOTHING },
+            Matched::Primary => Step::stray(Stray::Mismatched),
+            Matched::Ended => Step::stray(Stray::Late),
+            Matched::Control(_) | Matched::Nothing => Step::stray(Stray::Orphan),
+        }
+    };
+    if message.direction_bit { step.lenient(Leniency::DirectionBit(message.session)) } else { step }
+}
+
+/// Stream 9 goes from equipment to host, and never about stream 9 or an abort.
+const fn reports_to_host(at: Situation, stream_function: crate::wire::StreamFunction) -> bool {
+    at.equipment && stream_function.stream != 9 && !stream_function.is_abort()
+}
+
+fn control(at: Situation, message: &Received, kind: Kind) -> Step {
+    let selected = matches!(at.state, State::Selected);
+    let text = message.body_len != 0;
+    if let Kind::RejectReq { reason, .. } = kind {
+        return reject(at, message, reason);
+    }
+    if text {
+        // E37 9.3.3; E37.1 Tables 1 and 2 row 4 (4).
+        let (stype, body_len) = (message.stype, message.body_len);
+        return if at.strict || !selected {
+            Step::close(CloseReason::ControlText { stype, body_len })
+        } else {
+            Step::reject(RejectReason::STYPE_NOT_SUPPORTED).lenient(Leniency::ControlText { stype, body_len })
+        };
+    }
+    let unexpected = Step::close(CloseReason::UnexpectedMessage(message.stype));
+    match kind {
+        Kind::SelectReq => select_req(at, message, unexpected),
+        Kind::SelectRsp(status) => select_rsp(at, message, status, unexpected),
+        // E37 7.4, E37.1 7.4: HSMS-SS does not use it; some equipment does.
+        Kind::DeselectReq if at.strict => unexpected,
+        Kind::DeselectReq if selected => {
+            let next = if at.active { Next::Close(CloseReason::DeselectAnswered) } else { Next::NotSelected };
+            Step::answer(Answer::Deselect(DeselectStatus::COMMUNICATION_ENDED)).lenient(Leniency::Deselect).then(next)
+        }
+        Kind::DeselectReq => Step::answer(Answer::Deselect(DeselectStatus::COMMUNICATION_NOT_ESTABLISHED))
+            .lenient(Leniency::DeselectNotSelected),
+        // E37 7.5; E37.1 7.5 allows it only while SELECTED.
+        Kind::LinktestReq if selected => Step::answer(Answer::Linktest),
+        Kind::LinktestReq if at.strict => unexpected,
+        Kind::LinktestReq => Step::answer(Answer::Linktest).lenient(Leniency::LinktestNotSelected),
+        Kind::LinktestRsp if matches!(message.matched, Matched::Control(ControlRequest::Linktest)) => {
+            NOTHING.report(Report::ControlAnswered)
+        }
+        // No Deselect.req is ever sent in HSMS-SS, so no response to one is awaited. E37 7.7, reason 3.
+        Kind::LinktestRsp | Kind::DeselectRsp(_) => {
+            if at.strict && !selected {
+                unexpected
+            } else {
+                Step::reject(RejectReason::TRANSACTION_NOT_OPEN)
+            }
+        }
+        // E37 7.6, E37.1 7.6: close, whatever the state.
+        Kind::SeparateReq => Step::close(CloseReason::SeparateReceived),
+        // Both have been dealt with above.
+        Kind::RejectReq { .. } | Kind::Data { .. } => NOTHING,
+    }
+}
+
+/// E37 7.2, E37.1 7.1.
+fn select_req(at: Situation, message: &Received, unexpected: Step) -> Step {
+    let accept = Step::answer(Answer::Select(SelectStatus::COMMUNICATION_ESTABLISHED)).then(Next::Selected);
+    let refuse = Step::answer(Answer::Select(SelectStatus::COMMUNICATION_ALREADY_ACTIVE));
+    let foreign = message.session != SessionId::CONTROL;
+    if at.refusing {
+        // E37 9.2.4 option a.
+        return refuse.then(Next::Close(CloseReason::CallerRefused));
+    }
+    match at.state {
+        _ if at.strict && (foreign || at.active || matches!(at.state, State::Selected)) => unexpected,
+        State::Selected => refuse,
+        _ if at.active => accept.lenient(Leniency::SimultaneousSelect(message.session)),
+        _ if foreign => accept.lenient(Leniency::SelectSession(message.session)),
+        _ => accept,
+    }
+}
+
+/// E37 7.2.1, E37.1 7.1.3.
+fn select_rsp(at: Situation, message: &Received, status: SelectStatus, unexpected: Step) -> Step {
+    if !matches!(message.matched, Matched::Control(ControlRequest::Select)) {
+        return if at.strict { unexpected } else { Step::reject(RejectReason::TRANSACTION_NOT_OPEN) };
+    }
+    let done = NOTHING.report(Report::ControlAnswered);
+    match (status, at.state) {
+        (SelectStatus::COMMUNICATION_ESTABLISHED, State::Selected)
+        // The peer answered our request after we had answered its own.
+        | (SelectStatus::COMMUNICATION_ALREADY_ACTIVE, State::Selected) => done,
+        (SelectStatus::COMMUNICATION_ESTABLISHED, _) => done.then(Next::Selected),
+        _ => Step::close(CloseReason::SelectRefused(status)),
+    }
+}
+
+/// E37 7.7. A Reject.req is never answered.
+fn reject(at: Situation, message: &Received, reason: RejectReason) -> Step {
+    let body_len = message.body_len;
+    if body_len != 0 && (at.strict || body_len > REJECT_TEXT) {
+        return Step::close(CloseReason::ControlText { stype: message.stype, body_len });
+    }
+    let step = match message.matched {
+        Matched::Control(ControlRequest::Select) => Step::close(CloseReason::SelectRejected(reason)),
+        Matched::Control(ControlRequest::Linktest) => NOTHING.report(Report::ControlAnswered),
+        Matched::Primary | Matched::Reply => NOTHING.report(Report::Ended(TransactionEnd::Rejected(reason))),
+        Matched::Nothing | Matched::Ended => NOTHING.report(Report::StrayReject),
+    };
+    if body_len != 0 { step.lenient(Leniency::RejectText { body_len }) } else { step }
+}
+
+/// An SType or PType that E37 does not define (E37 7.7, reasons 1 and 2; E37.1 8.1).
+fn unknown(at: Situation, message: &Received, reason: RejectReason) -> Step {
+    if at.strict && !matches!(at.state, State::Selected) {
+        return Step::close(match reason {
+            RejectReason::PTYPE_NOT_SUPPORTED => CloseReason::UnknownPType(message.ptype),
+            _ => CloseReason::UnknownSType(message.stype),
+        });
+    }
+    Step::reject(reason)
+}
+
+/// A message longer than accepted was announced (E37.1 Tables 1 and 2 row 5; E5 7.13 S9F11).
+#[cold]
+pub(super) fn too_long(at: Situation, message: &Received, length: u32, max_message: u32, skip_limit: u32) -> Step {
+    let report = match message.matched {
+        Matched::Reply => Report::Ended(TransactionEnd::ReplyTooLong { length }),
+        _ => Report::None,
+    };
+    let close = Next::Close(CloseReason::LengthTooLong { length, limit: max_message });
+    let step = match message.kind {
+        Ok(Kind::Data { stream_function, .. }) if at.equipment && matches!(at.state, State::Selected) => {
+            let answer = if reports_to_host(at, stream_function) { Answer::Stream9(11) } else { Answer::None };
+            let next = if at.strict || length > skip_limit { close } else { Next::Stay };
+            Step { class: Class::TooLong, answer, ..NOTHING }.then(next)
+        }
+        _ => Step { class: Class::TooLong, ..NOTHING }.then(close),
+    };
+    step.report(report)
+}
+
+/// Where a connection is, with what stands behind NOT CONNECTED.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Place {
+    /// Not meant to be connected.
+    Disabled,
+    /// T5 runs, or the transport is about to be asked for.
+    Waiting,
+    /// The adapter dials or listens.
+    Opening,
+    NotSelected,
+    Selected,
+}
+
+/// What happens to a connection beside received messages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Cause {
+    Enable,
+    Disable,
+    Separate,
+    Opened,
+    OpenFailed,
+    /// T5 is over.
+    SeparationOver,
+    /// The connection cannot go on: a timer, an impossible length, a text given up, a transport that ended.
+    Broken(CloseReason),
+}
+
+/// What to do about it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Course {
+    /// Nothing.
+    Stay,
+    /// The cause cannot be: a misuse, refused with a typed error.
+    Refuse,
+    /// Ask for the transport as soon as T5 allows.
+    Attempt,
+    /// Ask for the transport again, T5 from now.
+    Retry,
+    /// Do not ask for the transport.
+    GiveUp,
+    /// NOT SELECTED is entered.
+    Connected {
+        /// T7 guards it.
+        t7: bool,
+        /// Select.req is sent.
+        select: bool,
+    },
+    /// The transport is closed, or no longer opened.
+    Close {
+        reason: CloseReason,
+        /// Separate.req goes first.
+        farewell: bool,
+        /// Another attempt follows.
+        again: bool,
+    },
+}
+
+/// Something happened beside a received message. `on_connect`: the active side selects by itself.
+pub(super) fn happened(at: Place, active: bool, on_connect: bool, one_shot: bool, cause: Cause) -> Course {
+    let close = |reason, farewell, again| Course::Close { reason, farewell, again: again && !one_shot };
+    match (cause, at) {
+        (Cause::Enable, Place::Disabled) if one_shot => Course::Refuse,
+        (Cause::Enable, Place::Disabled) => Course::Attempt,
+        (Cause::Enable, _) => Course::Stay,
+        (Cause::Disable, Place::Disabled) => Course::Stay,
+        (Cause::Disable, Place::Waiting) => Course::GiveUp,
+        // E37.1 7.6: a session ends with Separate.req and the closing of the transport.
+        (Cause::Disable, _) => close(CloseReason::Disabled, matches!(at, Place::Selected), false),
+        (Cause::Separate, Place::NotSelected | Place::Selected) => {
+            close(CloseReason::Separated, matches!(at, Place::Selected), true)
+        }
+        // E37 5.3 row 2; E37.1 Table 1 row 2 and Table 2 row 2.
+        (Cause::Opened, Place::Opening) => {
+            let select = active && on_connect;
+            Course::Connected { t7: !select, select }
+        }
+        // E37 9.2.1. A passive side whose port is taken waits as well, so as not to spin.
+        (Cause::OpenFailed, Place::Opening) if one_shot => close(CloseReason::TransportClosed, false, false),
+        (Cause::OpenFailed, Place::Opening) => Course::Retry,
+        (Cause::SeparationOver, Place::Waiting) => Course::Attempt,
+        (Cause::SeparationOver, _) => Course::Stay,
+        // E37 5.3 rows 3 and 6, 9.1.1; E37.1 Tables 1 and 2 rows 4 and 5.
+        (Cause::Broken(reason), Place::NotSelected | Place::Selected) => close(reason, false, true),
+        _ => Course::Refuse,
+    }
+}
+
+/// T3 expired: what equipment sends about it (E37.1 Tables 1 and 2 row 6, E5 7.13 S9F9).
+pub(super) const fn reply_timeout(at: Situation, stream_function: crate::wire::StreamFunction) -> Answer {
+    if reports_to_host(at, stream_function) { Answer::Stream9(9) } else { Answer::None }
+}
+
+/// T6 of a linktest expired, with nothing received since `missed` linktests ago: E37 7.5.1, and the threshold beyond it.
+pub(super) const fn linktest_missed(missed: u8, threshold: u8) -> Next {
+    if missed >= threshold { Next::Close(CloseReason::T6(ControlRequest::Linktest)) } else { Next::Stay }
+}

@@ -1,0 +1,1 @@
+//! Counts of what happened, kept outside the machine.

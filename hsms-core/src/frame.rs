@@ -1,0 +1,206 @@
+//! An octet stream, in whatever pieces TCP delivers it, into messages. Texts stay where they are.
+
+use crate::wire::{HEADER_LEN, Header, MIN_LENGTH, PREFIX_LEN};
+
+/// Part of a message, as much as lay in one input. Texts are slices of that input: nothing is copied.
+///
+/// A message that lies whole in the input is one piece, and so is one without text; a longer one comes in as many pieces
+/// as the transport made of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Piece<'i> {
+    /// Header of the message, on every piece.
+    pub header: Header,
+    /// Octets of the whole text, 0 to 4,294,967,285.
+    pub body_len: u32,
+    /// Where `body` begins in the text.
+    pub offset: u32,
+    /// The octets of this piece. Empty where only the header has come, and in a message without text.
+    pub body: &'i [u8],
+    /// Offset 0 alone does not tell: a header without any of its text is a piece too.
+    begins: bool,
+}
+
+impl Piece<'_> {
+    /// Whether this is the first piece of its message.
+    #[must_use]
+    pub const fn first(&self) -> bool {
+        self.begins
+    }
+
+    /// Whether this is the last piece of its message.
+    #[must_use]
+    pub const fn last(&self) -> bool {
+        self.body.len() as u64 == self.body_len.wrapping_sub(self.offset) as u64
+    }
+}
+
+/// A length field that leaves no room for a header (E37 8.1.3). Where the next message begins is unknown then, so the
+/// connection cannot go on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct LengthTooShort {
+    /// The length field's value, 0 to 9.
+    pub length: u32,
+}
+
+/// Takes an octet stream apart, at any chunking, keeping at most [`PREFIX_LEN`] octets.
+///
+/// ```
+/// use hsms_core::frame::Decoder;
+///
+/// let stream = [0, 0, 0, 12, 0, 1, 0x81, 1, 0, 0, 0, 0, 0, 8, 0x01, 0x00];
+/// let mut decoder = Decoder::new();
+/// assert_eq!(decoder.decode(&stream[..9]), Ok((9, None)));
+/// assert!(decoder.in_message());
+/// let (taken, piece) = decoder.decode(&stream[9..]).unwrap();
+/// let piece = piece.unwrap();
+/// assert_eq!((taken, piece.body, piece.last()), (7, &[1, 0][..], true));
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Decoder(Position);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+enum Position {
+    /// The next octet begins a message.
+    Between,
+    /// Inside length field or header: the first `filled` (1 to 13) octets are there, the others zero.
+    Prefix { octets: [u8; PREFIX_LEN], filled: u8 },
+    /// Inside a text: `offset` octets of `body_len` have come.
+    Body { header: Header, body_len: u32, offset: u32 },
+}
+
+impl Decoder {
+    /// A decoder at the beginning of a connection.
+    #[must_use]
+    pub const fn new() -> Self {
+        Decoder(Position::Between)
+    }
+
+    /// Whether a message has begun and not ended. While it has, T8 runs (E37 9.2.3).
+    #[must_use]
+    pub const fn in_message(&self) -> bool {
+        !matches!(self.0, Position::Between)
+    }
+
+    /// How many octets of the current text are still to come; zero outside a text. That many octets can be read straight
+    /// to where the text belongs.
+    #[must_use]
+    pub const fn body_left(&self) -> u32 {
+        match self.0 {
+            Position::Body { body_len, offset, .. } => body_len.wrapping_sub(offset),
+            _ => 0,
+        }
+    }
+
+    /// How many octets of the current message have come, length field included; zero between messages.
+    #[must_use]
+    pub const fn received(&self) -> u64 {
+        match self.0 {
+            Position::Between => 0,
+            Position::Prefix { filled, .. } => filled as u64,
+            Position::Body { offset, .. } => (offset as u64).wrapping_add(PREFIX_LEN as u64),
+        }
+    }
+
+    /// Takes octets from the front of `input`: gives how many, at least one of a non-empty input, and the piece they made
+    /// where they made one. Call it again with what is left until nothing is.
+    ///
+    /// # Errors
+    /// [`LengthTooShort`] as soon as the four length octets are there. The decoder does not move then.
+    #[inline]
+    pub fn decode<'i>(&mut self, input: &'i [u8]) -> Result<(usize, Option<Piece<'i>>), LengthTooShort> {
+        match self.0 {
+            Position::Between => match input.split_first_chunk::<PREFIX_LEN>() {
+                Some((prefix, rest)) => self.start(prefix, PREFIX_LEN, rest),
+                None => self.fill([0; PREFIX_LEN], 0, input),
+            },
+            Position::Prefix { octets, filled } => self.fill(octets, filled, input),
+            Position::Body { header, body_len, offset } => {
+                if input.is_empty() {
+                    return Ok((0, None));
+                }
+                let piece = self.text(header, body_len, offset, input, false);
+                Ok((piece.body.len(), Some(piece)))
+            }
+        }
+    }
+
+    /// Back to the beginning of a connection.
+    pub const fn reset(&mut self) {
+        self.0 = Position::Between;
+    }
+
+    /// The prefix is whole: `taken` octets of the input belonged to it and `rest` is behind it.
+    #[inline]
+    fn start<'i>(
+        &mut self,
+        prefix: &[u8; PREFIX_LEN],
+        taken: usize,
+        rest: &'i [u8],
+    ) -> Result<(usize, Option<Piece<'i>>), LengthTooShort> {
+        let &[l0, l1, l2, l3, h0, h1, h2, h3, h4, h5, h6, h7, h8, h9] = prefix;
+        let length = u32::from_be_bytes([l0, l1, l2, l3]);
+        let body_len = length.checked_sub(MIN_LENGTH).ok_or(LengthTooShort { length })?;
+        let header: [u8; HEADER_LEN] = [h0, h1, h2, h3, h4, h5, h6, h7, h8, h9];
+        let piece = self.text(Header::decode(&header), body_len, 0, rest, true);
+        Ok((taken.wrapping_add(piece.body.len()), Some(piece)))
+    }
+
+    /// Takes what `input` has of the text.
+    #[inline]
+    fn text<'i>(&mut self, header: Header, body_len: u32, offset: u32, input: &'i [u8], begins: bool) -> Piece<'i> {
+        let left = body_len.wrapping_sub(offset);
+        // Where the rest of the text is longer than an address can be, the input is shorter for sure.
+        let body = match usize::try_from(left).ok().and_then(|left| input.split_at_checked(left)) {
+            Some((body, _)) => {
+                self.0 = Position::Between;
+                body
+            }
+            None => {
+                // Shorter than `left`, so it fits.
+                let taken = u32::try_from(input.len()).unwrap_or(left);
+                self.0 = Position::Body { header, body_len, offset: offset.wrapping_add(taken) };
+                input
+            }
+        };
+        Piece { header, body_len, offset, body, begins }
+    }
+
+    /// Length field and header in more than one piece: collects them.
+    #[cold]
+    fn fill<'i>(
+        &mut self,
+        mut octets: [u8; PREFIX_LEN],
+        filled: u8,
+        input: &'i [u8],
+    ) -> Result<(usize, Option<Piece<'i>>), LengthTooShort> {
+        let had = usize::from(filled);
+        let mut taken: usize = 0;
+        for (place, octet) in octets.iter_mut().skip(had).zip(input) {
+            *place = *octet;
+            taken = taken.wrapping_add(1);
+        }
+        let have = had.wrapping_add(taken);
+        if have >= PREFIX_LEN {
+            let rest = input.get(taken..).unwrap_or(&[]);
+            return self.start(&octets, taken, rest);
+        }
+        let [l0, l1, l2, l3, ..] = octets;
+        let length = u32::from_be_bytes([l0, l1, l2, l3]);
+        if have >= 4 && length < MIN_LENGTH {
+            return Err(LengthTooShort { length });
+        }
+        if have > 0 {
+            self.0 = Position::Prefix { octets, filled: u8::try_from(have).unwrap_or(filled) };
+        }
+        Ok((taken, None))
+    }
+}
+
+impl Default for Decoder {
+    fn default() -> Self {
+        Decoder::new()
+    }
+}

@@ -1,0 +1,1 @@
+//! HSMS on std sockets.
