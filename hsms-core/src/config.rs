@@ -668,17 +668,18 @@ impl Config {
         {
             (min, max) = standard;
         }
-        let millis = span.as_millis();
-        in_range(field, if millis > u64::MAX as u128 { u64::MAX } else { millis as u64 }, min, max)
+        let seconds = span.as_secs().saturating_mul(1_000);
+        in_range(field, seconds.saturating_add(span.subsec_millis() as u64), min, max)
     }
 }
 
-/// The value, which the upper bound keeps within 32 bits.
+/// The value. Every range ends within 32 bits.
 const fn in_range(field: Field, value: u64, min: u64, max: u64) -> Result<u32, ConfigError> {
     if value < min || value > max {
         return Err(ConfigError { field, value, min, max });
     }
-    Ok(value as u32)
+    let [.., a, b, c, d] = value.to_be_bytes();
+    Ok(u32::from_be_bytes([a, b, c, d]))
 }
 
 /// What E37 10.1 names for a timer, in milliseconds.
@@ -764,6 +765,7 @@ impl TryFrom<Form> for Config {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::string::ToString;
 
     const DEVICE: DeviceId = DeviceId::new(7).unwrap();
 
@@ -805,17 +807,17 @@ mod tests {
         for (field, set) in &TIMERS[..5] {
             let max = if matches!(field, Field::T3 | Field::T8) { 120_000 } else { 240_000 };
             for good in [1_000, max] {
-                assert!(set(strict.clone(), Duration::from_millis(good)).is_ok());
+                assert!(set(strict, Duration::from_millis(good)).is_ok());
             }
             for bad in [999, max + 1] {
                 let error = ConfigError { field: *field, value: bad, min: 1_000, max };
-                assert_eq!(set(strict.clone(), Duration::from_millis(bad)), Err(error));
+                assert_eq!(set(strict, Duration::from_millis(bad)), Err(error));
                 let lenient = set(Config::host(DEVICE), Duration::from_millis(bad)).unwrap();
                 assert!(lenient.outside_standard().eq([error]));
                 assert_eq!(lenient.with_profile(Profile::Strict), Err(error));
             }
         }
-        assert!(strict.clone().with_linktest_threshold(2).is_err());
+        assert!(strict.with_linktest_threshold(2).is_err());
         let tolerant = Config::host(DEVICE).with_linktest_threshold(3).unwrap();
         assert_eq!(tolerant.with_profile(Profile::Strict).unwrap_err().field, Field::LinktestThreshold);
         assert_eq!(Config::host(DEVICE).outside_standard().count(), 0);
@@ -825,7 +827,7 @@ mod tests {
     fn limits_keep_their_order() {
         let config = Config::host(DEVICE).with_max_message(1_000).unwrap();
         assert_eq!(config.skip_limit(), 4_000);
-        assert_eq!(config.clone().with_skip_limit(999).unwrap_err().min, 1_000);
+        assert_eq!(config.with_skip_limit(999).unwrap_err().min, 1_000);
         assert_eq!(config.with_skip_limit(1_000).unwrap().skip_limit(), 1_000);
         assert_eq!(Config::host(DEVICE).with_max_message(9).unwrap_err().field, Field::MaxMessage);
         assert_eq!(Config::host(DEVICE).with_max_message(u32::MAX).unwrap().skip_limit(), u32::MAX);

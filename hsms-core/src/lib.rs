@@ -13,8 +13,7 @@
         clippy::arithmetic_side_effects,
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
-        clippy::cast_possible_wrap,
-        clippy::wildcard_enum_match_arm
+        clippy::cast_possible_wrap
     )
 )]
 

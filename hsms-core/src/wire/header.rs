@@ -325,6 +325,6 @@ impl defmt::Format for Header {
             self.stype.0,
             self.system,
             u8::from(self.reply_expected()),
-        )
+        );
     }
 }

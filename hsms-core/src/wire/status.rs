@@ -143,6 +143,7 @@ codes! {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::string::ToString;
 
     #[test]
     fn every_value_survives_and_named_values_print_their_name() {
