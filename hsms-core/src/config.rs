@@ -187,7 +187,9 @@ impl DeviceIds {
     #[must_use]
     #[inline]
     pub fn contains(&self, id: DeviceId) -> bool {
-        self.len == 0 || self.as_slice().contains(&id)
+        // One device is the usual case.
+        let [first, ..] = self.ids;
+        (first == id && self.len == 1) || self.len == 0 || self.as_slice().contains(&id)
     }
 
     /// The listed ids; empty for [`DeviceIds::ANY`].

@@ -111,41 +111,36 @@ impl Decoder {
     /// [`LengthTooShort`] as soon as the four length octets are there. The decoder does not move then.
     #[inline]
     pub fn decode<'i>(&mut self, input: &'i [u8]) -> Result<(usize, Option<Piece<'i>>), LengthTooShort> {
-        match self.0 {
-            Position::Between => match input.split_first_chunk::<PREFIX_LEN>() {
-                Some((prefix, rest)) => self.start(prefix, PREFIX_LEN, rest),
-                None => self.fill([0; PREFIX_LEN], 0, input),
-            },
-            Position::Prefix { octets, filled } => self.fill(octets, filled, input),
-            Position::Body { header, body_len, offset } => {
-                if input.is_empty() {
-                    return Ok((0, None));
-                }
-                let piece = self.text(header, body_len, offset, input, false);
-                Ok((piece.body.len(), Some(piece)))
+        if let Position::Body { header, body_len, offset } = self.0 {
+            if input.is_empty() {
+                return Ok((0, None));
             }
+            let piece = self.text(header, body_len, offset, input, false);
+            return Ok((piece.body.len(), Some(piece)));
         }
-    }
-
-    /// Back to the beginning of a connection.
-    pub const fn reset(&mut self) {
-        self.0 = Position::Between;
-    }
-
-    /// The prefix is whole: `taken` octets of the input belonged to it and `rest` is behind it.
-    #[inline]
-    fn start<'i>(
-        &mut self,
-        prefix: &[u8; PREFIX_LEN],
-        taken: usize,
-        rest: &'i [u8],
-    ) -> Result<(usize, Option<Piece<'i>>), LengthTooShort> {
+        let assembled;
+        let (prefix, rest) = match (self.0, input.split_first_chunk::<PREFIX_LEN>()) {
+            (Position::Between, Some(whole)) => whole,
+            _ => match self.fill(input)? {
+                (octets, Some(rest)) => {
+                    assembled = octets;
+                    (&assembled, rest)
+                }
+                (_, None) => return Ok((input.len(), None)),
+            },
+        };
         let &[l0, l1, l2, l3, h0, h1, h2, h3, h4, h5, h6, h7, h8, h9] = prefix;
         let length = u32::from_be_bytes([l0, l1, l2, l3]);
         let body_len = length.checked_sub(MIN_LENGTH).ok_or(LengthTooShort { length })?;
         let header: [u8; HEADER_LEN] = [h0, h1, h2, h3, h4, h5, h6, h7, h8, h9];
         let piece = self.text(Header::decode(&header), body_len, 0, rest, true);
-        Ok((taken.wrapping_add(piece.body.len()), Some(piece)))
+        let behind = rest.len().wrapping_sub(piece.body.len());
+        Ok((input.len().wrapping_sub(behind), Some(piece)))
+    }
+
+    /// Back to the beginning of a connection.
+    pub const fn reset(&mut self) {
+        self.0 = Position::Between;
     }
 
     /// Takes what `input` has of the text.
@@ -168,34 +163,32 @@ impl Decoder {
         Piece { header, body_len, offset, body, begins }
     }
 
-    /// Length field and header in more than one piece: collects them.
+    /// Length field and header in more than one piece: collects them. Gives them with what is behind them as soon as they
+    /// are whole.
     #[cold]
-    fn fill<'i>(
-        &mut self,
-        mut octets: [u8; PREFIX_LEN],
-        filled: u8,
-        input: &'i [u8],
-    ) -> Result<(usize, Option<Piece<'i>>), LengthTooShort> {
+    fn fill<'i>(&mut self, input: &'i [u8]) -> Result<([u8; PREFIX_LEN], Option<&'i [u8]>), LengthTooShort> {
+        let (mut octets, filled) = match self.0 {
+            Position::Prefix { octets, filled } => (octets, filled),
+            Position::Between | Position::Body { .. } => ([0; PREFIX_LEN], 0),
+        };
         let had = usize::from(filled);
-        let mut taken: usize = 0;
+        let mut have = had;
         for (place, octet) in octets.iter_mut().skip(had).zip(input) {
             *place = *octet;
-            taken = taken.wrapping_add(1);
-        }
-        let have = had.wrapping_add(taken);
-        if have >= PREFIX_LEN {
-            let rest = input.get(taken..).unwrap_or(&[]);
-            return self.start(&octets, taken, rest);
+            have = have.wrapping_add(1);
         }
         let [l0, l1, l2, l3, ..] = octets;
         let length = u32::from_be_bytes([l0, l1, l2, l3]);
         if have >= 4 && length < MIN_LENGTH {
             return Err(LengthTooShort { length });
         }
+        if have >= PREFIX_LEN {
+            return Ok((octets, input.get(have.wrapping_sub(had)..)));
+        }
         if have > 0 {
             self.0 = Position::Prefix { octets, filled: u8::try_from(have).unwrap_or(filled) };
         }
-        Ok((taken, None))
+        Ok((octets, None))
     }
 }
 

@@ -115,24 +115,27 @@ impl ControlFrame {
     #[must_use]
     #[inline]
     pub const fn encode(&self) -> FrameOctets {
-        let [l0, l1, l2, l3, h0, h1, h2, h3, h4, h5, h6, h7, h8, h9] = self.header().encode_alone();
-        match self {
-            ControlFrame::Control(_) => FrameOctets {
-                octets: [l0, l1, l2, l3, h0, h1, h2, h3, h4, h5, h6, h7, h8, h9, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0],
-                text: false,
-            },
-            ControlFrame::Stream9 { about, .. } => {
-                let [a0, a1, a2, a3, a4, a5, a6, a7, a8, a9] = about.encode();
-                // 0x21 0x0a: a SECS-II binary item of ten octets.
-                FrameOctets {
-                    octets: [
-                        0, 0, 0, 22, h0, h1, h2, h3, h4, h5, h6, h7, h8, h9, 0x21, 0x0a, a0, a1, a2, a3, a4, a5, a6,
-                        a7, a8, a9,
-                    ],
-                    text: true,
-                }
+        let mut octets = [0; MAX_CONTROL_FRAME];
+        let text = match self {
+            ControlFrame::Control(header) => {
+                let [prefix @ .., _, _, _, _, _, _, _, _, _, _, _, _] = &mut octets;
+                *prefix = header.encode_alone();
+                false
             }
-        }
+            ControlFrame::Stream9 { about, .. } => {
+                let [length @ .., _, _, _, _, _, _, _, _, _, _, _, _, _, _, _, _, _, _, _, _, _, _] = &mut octets;
+                *length = [0, 0, 0, 22];
+                let [_, _, _, _, header @ .., _, _, _, _, _, _, _, _, _, _, _, _] = &mut octets;
+                *header = self.header().encode();
+                // A SECS-II binary item of ten octets.
+                let [.., format, count, _, _, _, _, _, _, _, _, _, _] = &mut octets;
+                (*format, *count) = (0x21, 0x0a);
+                let [_, _, _, _, _, _, _, _, _, _, _, _, _, _, _, _, item @ ..] = &mut octets;
+                *item = about.encode();
+                true
+            }
+        };
+        FrameOctets { octets, text }
     }
 }
 

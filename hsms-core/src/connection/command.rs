@@ -114,6 +114,7 @@ impl<const TRANSACTIONS: usize> Connection<TRANSACTIONS> {
     /// # Errors
     /// [`Error::NotSelected`], [`Error::NotPrimary`], [`Error::UnknownDevice`], [`Error::BodyTooLong`],
     /// [`Error::TransactionsFull`], [`Error::BodyOpen`], or [`Error::ActionsPending`] where a frame waits in front of it.
+    #[inline]
     pub fn begin_primary(
         &mut self,
         now: Instant,

@@ -68,12 +68,17 @@ impl<const TRANSACTIONS: usize> Connection<TRANSACTIONS> {
             *quiet = self.now;
             *missed = 0;
         }
+        let inbound = match piece {
+            Some(piece) => Some(self.judge(piece)),
+            None => None,
+        };
+        // Closing the connection has reset the decoder.
         if self.decoder.in_message() {
             self.go_on();
         } else {
             self.t8 = None;
         }
-        Ok((taken, piece.map(|piece| self.judge(piece))))
+        Ok((taken, inbound))
     }
 
     /// Takes what happened outside.
@@ -197,25 +202,27 @@ impl<const TRANSACTIONS: usize> Connection<TRANSACTIONS> {
     #[inline]
     fn judge<'i>(&mut self, mut piece: Piece<'i>) -> Inbound<'i> {
         let link = self.link;
-        let last = piece.last();
-        if piece.first() {
-            self.first(&mut piece, last);
-        } else if self.cleared {
+        let class = if piece.first() { self.judge_first(&mut piece) } else { self.judge_further(&mut piece) };
+        Inbound { class, piece, link }
+    }
+
+    fn judge_further(&mut self, piece: &mut Piece<'_>) -> Class {
+        let class = self.class;
+        if self.cleared {
             piece.header.session.0 &= !DIRECTION_BIT;
         }
-        let class = self.class;
-        if last {
-            if matches!(class, Class::Reply) && !piece.first() {
+        if piece.last() {
+            if matches!(class, Class::Reply) {
                 self.end_slot(piece.header.system);
             }
             self.class = Class::Control;
             self.cleared = false;
         }
-        Inbound { class, piece, link }
+        class
     }
 
     #[inline]
-    fn first(&mut self, piece: &mut Piece<'_>, last: bool) {
+    fn judge_first(&mut self, piece: &mut Piece<'_>) -> Class {
         let at = self.situation();
         let original = piece.header;
         let mut received = Received {
@@ -241,9 +248,12 @@ impl<const TRANSACTIONS: usize> Connection<TRANSACTIONS> {
                 received.direction_bit = false;
             }
             if !original.stream_function().is_primary() {
-                received.matched = self.match_reply(&original, piece.header.session);
+                received.matched = self.match_reply(&original, session);
             }
-        } else {
+        } else if matches!(
+            original.stype,
+            SType::LINKTEST_RSP | SType::SELECT_RSP | SType::DESELECT_RSP | SType::REJECT_REQ
+        ) {
             received.matched = self.match_control(&original);
         }
         let length = piece.body_len.saturating_add(crate::wire::MIN_LENGTH);
@@ -252,8 +262,7 @@ impl<const TRANSACTIONS: usize> Connection<TRANSACTIONS> {
         } else {
             transition::received(at, &received)
         };
-        self.class = step.class;
-        self.cleared = received.direction_bit;
+        let last = piece.last();
         if matches!(step.class, Class::Reply) {
             self.reply_arrives(original.system, last);
         }
@@ -261,6 +270,11 @@ impl<const TRANSACTIONS: usize> Connection<TRANSACTIONS> {
         if !matches!(step.class, Class::Primary | Class::Reply) || step.lenient.is_some() {
             self.take(&original, &step);
         }
+        if !last && self.phase.connected() {
+            self.class = step.class;
+            self.cleared = received.direction_bit;
+        }
+        step.class
     }
 
     /// Carries out a step that the transition table asked for.
@@ -295,12 +309,7 @@ impl<const TRANSACTIONS: usize> Connection<TRANSACTIONS> {
                 self.phase = Phase::NotSelected { t7: Some(self.now.plus_millis(self.config.t7.into())) };
                 self.notify(Notice::Deselected);
             }
-            Next::Close(reason) => {
-                let (class, cleared) = (self.class, self.cleared);
-                self.broken(reason);
-                // The message that did it is still to be reported.
-                (self.class, self.cleared) = (class, cleared);
-            }
+            Next::Close(reason) => self.broken(reason),
         }
     }
 

@@ -186,12 +186,14 @@ impl<const TRANSACTIONS: usize> Connection<TRANSACTIONS> {
 
     /// Whether the transaction with these system bytes is open.
     #[must_use]
+    #[inline]
     pub fn is_open(&self, system: SystemBytes) -> bool {
-        self.slots.iter().chain(self.control.iter()).any(|slot| slot.system == system)
+        self.control.is_some_and(|slot| slot.system == system) || self.slots.iter().any(|slot| slot.system == system)
     }
 
     /// The system bytes that the next request will carry.
     #[must_use]
+    #[inline]
     pub fn next_system_bytes(&self) -> SystemBytes {
         let mut candidate = self.system.next;
         // There are fewer open transactions than values, so this ends; each round passes one value that is taken.

@@ -14,18 +14,11 @@ impl<const TRANSACTIONS: usize> Connection<TRANSACTIONS> {
     #[must_use]
     #[inline]
     pub fn poll_action(&mut self) -> Option<Action> {
-        if !self.queue.is_empty() {
-            if !self.body_open {
-                return self.take_action(0);
-            }
-            if let Some(index) = self.queue.iter().position(|action| !matches!(action, Action::Send(_))) {
-                return self.take_action(index);
-            }
+        if self.queue.is_empty() && matches!(self.phase, Phase::Selected { .. }) {
+            // By far the most frequent case.
+            return None;
         }
-        match self.phase {
-            Phase::Selected { .. } => None,
-            _ => self.poll_end(),
-        }
+        self.poll_queue()
     }
 
     /// When to call [`handle`](Self::handle) with [`Event::Timeout`](super::Event::Timeout) at the latest; `None`: not
@@ -76,6 +69,19 @@ impl<const TRANSACTIONS: usize> Connection<TRANSACTIONS> {
         };
         self.system.ended = ended.system.0;
         Some(Action::Notify(Notice::TransactionEnded { system: ended.system, end: TransactionEnd::SessionEnded }))
+    }
+
+    fn poll_queue(&mut self) -> Option<Action> {
+        let next = if self.body_open {
+            self.queue.iter().position(|action| !matches!(action, Action::Send(_)))
+        } else {
+            (!self.queue.is_empty()).then_some(0)
+        };
+        match (next, self.phase) {
+            (Some(index), _) => self.take_action(index),
+            (None, Phase::Selected { .. }) => None,
+            (None, _) => self.poll_end(),
+        }
     }
 
     /// Takes the action at `index`, moving those behind it forward.

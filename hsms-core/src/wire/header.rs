@@ -132,9 +132,17 @@ impl Header {
     }
 
     const fn prefix_with_length(&self, length: u32) -> [u8; PREFIX_LEN] {
-        let [l0, l1, l2, l3] = length.to_be_bytes();
-        let [h0, h1, h2, h3, h4, h5, h6, h7, h8, h9] = self.encode();
-        [l0, l1, l2, l3, h0, h1, h2, h3, h4, h5, h6, h7, h8, h9]
+        // Stored field by field: put together octet by octet, this takes twice the instructions.
+        let mut prefix = [0; PREFIX_LEN];
+        let [field @ .., _, _, _, _, _, _, _, _, _, _] = &mut prefix;
+        *field = length.to_be_bytes();
+        let [_, _, _, _, session @ .., _, _, _, _, _, _, _, _] = &mut prefix;
+        *session = self.session.0.to_be_bytes();
+        let [_, _, _, _, _, _, codes @ .., _, _, _, _] = &mut prefix;
+        *codes = [self.byte2, self.byte3, self.ptype.0, self.stype.0];
+        let [_, _, _, _, _, _, _, _, _, _, system @ ..] = &mut prefix;
+        *system = self.system.0.to_be_bytes();
+        prefix
     }
 
     /// What this header means.
