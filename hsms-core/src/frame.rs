@@ -1,6 +1,6 @@
 //! An octet stream, in whatever pieces TCP delivers it, into messages. Texts stay where they are.
 
-use crate::wire::{HEADER_LEN, Header, MIN_LENGTH, PREFIX_LEN};
+use crate::wire::{Header, MIN_LENGTH, PREFIX_LEN};
 
 /// Part of a message, as much as lay in one input. Texts are slices of that input: nothing is copied.
 ///
@@ -129,11 +129,11 @@ impl Decoder {
                 (_, None) => return Ok((input.len(), None)),
             },
         };
-        let &[l0, l1, l2, l3, h0, h1, h2, h3, h4, h5, h6, h7, h8, h9] = prefix;
-        let length = u32::from_be_bytes([l0, l1, l2, l3]);
+        let [length @ .., _, _, _, _, _, _, _, _, _, _] = prefix;
+        let [_, _, _, _, header @ ..] = prefix;
+        let length = u32::from_be_bytes(*length);
         let body_len = length.checked_sub(MIN_LENGTH).ok_or(LengthTooShort { length })?;
-        let header: [u8; HEADER_LEN] = [h0, h1, h2, h3, h4, h5, h6, h7, h8, h9];
-        let piece = self.text(Header::decode(&header), body_len, 0, rest, true);
+        let piece = self.text(Header::decode(header), body_len, 0, rest, true);
         let behind = rest.len().wrapping_sub(piece.body.len());
         Ok((input.len().wrapping_sub(behind), Some(piece)))
     }

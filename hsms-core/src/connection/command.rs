@@ -323,7 +323,7 @@ impl<const TRANSACTIONS: usize> Connection<TRANSACTIONS> {
         if self.body_open {
             return Err(Error::BodyOpen);
         }
-        if self.queue.iter().any(|action| matches!(action, Action::Send(_))) {
+        if !self.queue.is_empty() && self.queue.iter().any(|action| matches!(action, Action::Send(_))) {
             return Err(Error::ActionsPending);
         }
         Ok(())

@@ -223,6 +223,25 @@ impl<const TRANSACTIONS: usize> Connection<TRANSACTIONS> {
 
     #[inline]
     fn judge_first(&mut self, piece: &mut Piece<'_>) -> Class {
+        let header = &piece.header;
+        if transition::is_plain_primary(self.state(), header)
+            && self.knows(header.session)
+            && piece.body_len.saturating_add(crate::wire::MIN_LENGTH) <= self.config.max_message
+        {
+            if !piece.last() {
+                self.class = Class::Primary;
+            }
+            return Class::Primary;
+        }
+        if transition::is_plain_linktest(self.state(), header) && piece.body_len == 0 {
+            self.answer(&piece.header, Answer::Linktest);
+            return Class::Control;
+        }
+        self.judge_by_table(piece)
+    }
+
+    #[inline(never)]
+    fn judge_by_table(&mut self, piece: &mut Piece<'_>) -> Class {
         let at = self.situation();
         let original = piece.header;
         let mut received = Received {
@@ -235,6 +254,7 @@ impl<const TRANSACTIONS: usize> Connection<TRANSACTIONS> {
             known_device: true,
             direction_bit: false,
         };
+        let mut slot = None;
         if original.stype == SType::DATA {
             let mut session = original.session;
             if session.0 & DIRECTION_BIT != 0 && !at.strict {
@@ -248,7 +268,7 @@ impl<const TRANSACTIONS: usize> Connection<TRANSACTIONS> {
                 received.direction_bit = false;
             }
             if !original.stream_function().is_primary() {
-                received.matched = self.match_reply(&original, session);
+                (received.matched, slot) = self.match_reply(&original, session);
             }
         } else if matches!(
             original.stype,
@@ -263,8 +283,8 @@ impl<const TRANSACTIONS: usize> Connection<TRANSACTIONS> {
             transition::received(at, &received)
         };
         let last = piece.last();
-        if matches!(step.class, Class::Reply) {
-            self.reply_arrives(original.system, last);
+        if let (Class::Reply, Some(slot)) = (step.class, slot) {
+            self.reply_arrives(slot, last);
         }
         // Most messages are data for the application and ask for nothing.
         if !matches!(step.class, Class::Primary | Class::Reply) || step.lenient.is_some() {
@@ -333,15 +353,17 @@ impl<const TRANSACTIONS: usize> Connection<TRANSACTIONS> {
         self.push(Action::Send(ControlFrame::Control(frame)));
     }
 
-    /// Which of our transactions a reply belongs to (E37 9.4.1).
+    /// Which of our transactions a reply belongs to (E37 9.4.1), and where that stands.
     #[inline]
-    fn match_reply(&self, header: &Header, session: SessionId) -> Matched {
-        match self.slots.iter().find(|slot| slot.system == header.system) {
+    fn match_reply(&self, header: &Header, session: SessionId) -> (Matched, Option<usize>) {
+        let index = self.slots.iter().position(|slot| slot.system == header.system);
+        let matched = match index.and_then(|index| self.slots.get(index)) {
             Some(slot) if slot.clock == Clock::ARRIVING => Matched::Ended,
             Some(slot) if slot.is_answered_by(header, session) => Matched::Reply,
             Some(_) => Matched::Primary,
             None => self.match_ended(header.system),
-        }
+        };
+        (matched, index)
     }
 
     /// Which of our transactions a control message belongs to.
@@ -369,10 +391,12 @@ impl<const TRANSACTIONS: usize> Connection<TRANSACTIONS> {
 
     /// The reply's header has come: T3 stops (E37 9.4.1).
     #[inline]
-    fn reply_arrives(&mut self, system: SystemBytes, last: bool) {
+    fn reply_arrives(&mut self, index: usize, last: bool) {
+        let Some(slot) = self.slots.get_mut(index) else { return };
         if last {
-            self.end_slot(system);
-        } else if let Some(slot) = self.slots.iter_mut().find(|slot| slot.system == system) {
+            self.system.ended = slot.system.0;
+            self.remove_slot(index);
+        } else {
             slot.clock = Clock::ARRIVING;
         }
     }

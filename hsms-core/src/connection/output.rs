@@ -87,20 +87,19 @@ impl<const TRANSACTIONS: usize> Connection<TRANSACTIONS> {
     /// Takes the action at `index`, moving those behind it forward.
     #[inline]
     fn take_action(&mut self, index: usize) -> Option<Action> {
-        let mut taken = None;
+        let taken = *self.queue.get(index)?;
         let mut place: Option<&mut Action> = None;
         for action in self.queue.iter_mut().skip(index) {
-            match place {
-                Some(place) => *place = *action,
-                None => taken = Some(*action),
+            if let Some(place) = place {
+                *place = *action;
             }
             place = Some(action);
         }
         self.queue.pop();
-        if let Some(Action::Send(frame)) = taken {
-            self.sent(&frame);
+        if let Action::Send(frame) = &taken {
+            self.sent(frame);
         }
-        taken
+        Some(taken)
     }
 
     /// A frame of the machine went into the ordered output: its request is on its way.

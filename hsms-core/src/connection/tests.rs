@@ -1,10 +1,11 @@
 //! The transition table as a whole. What each cell does is tested through the public methods, in `tests/cells`.
 
 use super::transition::{
-    Answer, Cause, Course, Matched, Next, Place, Received, Report, Situation, Step, happened, received, too_long,
+    Answer, Cause, Course, Matched, Next, Place, Received, Report, Situation, Step, happened, is_plain_linktest,
+    is_plain_primary, received, too_long,
 };
 use super::{Class, CloseReason, ControlRequest, MOST_ACTIONS, State};
-use crate::wire::{Header, PType, SType, SessionId, SystemBytes};
+use crate::wire::{Header, Kind, PType, SType, SessionId, SystemBytes};
 use std::vec::Vec;
 
 /// Every situation that the table can be asked about.
@@ -32,7 +33,8 @@ fn messages() -> Vec<Received> {
     ];
     for stype in 0..=11u8 {
         for ptype in [0, 1, 255] {
-            for (byte2, byte3) in [(0x81, 1), (1, 2), (1, 0), (9, 1), (9, 0), (0, 0), (0, 1), (0, 3), (0, 200), (5, 4)] {
+            for (byte2, byte3) in [(0x81, 1), (1, 2), (1, 0), (9, 1), (9, 0), (0, 0), (0, 1), (0, 3), (0, 200), (5, 4)]
+            {
                 for session in [0xFFFF, 0, 0x8001] {
                     for body_len in [0, 1, 64, 65, 4_000_000_000] {
                         for matched in matches {
@@ -89,6 +91,35 @@ fn no_message_makes_more_actions_than_there_is_room_for() {
         }
     }
     assert_eq!(most, MOST_ACTIONS);
+}
+
+#[test]
+fn the_short_cuts_are_what_the_table_says() {
+    let (mut primaries, mut linktests) = (0, 0);
+    for at in situations() {
+        for message in messages().into_iter().filter(|message| message.known_device && !message.direction_bit) {
+            let step = received(at, &message);
+            let header = match message.kind {
+                Ok(Kind::Data { stream_function, reply_expected }) => {
+                    Header::data(SystemBytes(1), stream_function, reply_expected, message.session)
+                }
+                Ok(Kind::LinktestReq) => Header::linktest_req(SystemBytes(1)),
+                _ => continue,
+            };
+            let rest = (step.lenient, step.report, step.next);
+            if is_plain_primary(at.state, &header) {
+                assert_eq!((step.class, step.answer), (Class::Primary, Answer::None));
+                assert_eq!(rest, (None, Report::None, Next::Stay));
+                primaries += 1;
+            }
+            if is_plain_linktest(at.state, &header) && message.body_len == 0 {
+                assert_eq!((step.class, step.answer), (Class::Control, Answer::Linktest));
+                assert_eq!(rest, (None, Report::None, Next::Stay));
+                linktests += 1;
+            }
+        }
+    }
+    assert!(primaries > 0 && linktests > 0);
 }
 
 #[test]

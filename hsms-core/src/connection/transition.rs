@@ -128,16 +128,27 @@ impl Step {
     }
 }
 
-/// A message of acceptable length was received.
+/// Whether this is what nearly every message is: a primary while SELECTED. For a device id of ours, and of acceptable
+/// length, [`received`] makes it `Class::Primary` and nothing else; a test holds the two together.
 #[inline]
+pub(super) fn is_plain_primary(state: State, header: &crate::wire::Header) -> bool {
+    matches!(state, State::Selected)
+        && header.stype == SType::DATA
+        && header.ptype == PType::SECS_II
+        && header.stream_function().is_primary()
+}
+
+/// Whether this is the usual Linktest.req: while SELECTED. Without text, [`received`] answers it and does nothing else; a
+/// test holds the two together.
+#[inline]
+pub(super) fn is_plain_linktest(state: State, header: &crate::wire::Header) -> bool {
+    matches!(state, State::Selected) && header.stype == SType::LINKTEST_REQ && header.ptype == PType::SECS_II
+}
+
+/// A message of acceptable length was received.
 pub(super) fn received(at: Situation, message: &Received) -> Step {
     match message.kind {
-        Ok(Kind::Data { stream_function, .. }) => match at.state {
-            State::Selected if message.known_device && !message.direction_bit && stream_function.is_primary() => {
-                Step { class: Class::Primary, ..NOTHING }
-            }
-            _ => data(at, message, stream_function),
-        },
+        Ok(Kind::Data { stream_function, .. }) => data(at, message, stream_function),
         Ok(kind) => control(at, message, kind),
         Err(reason) => unknown(at, message, reason),
     }

@@ -95,14 +95,15 @@ impl Header {
     /// Takes ten octets apart. Every ten octets are a header.
     #[must_use]
     pub const fn decode(octets: &[u8; HEADER_LEN]) -> Self {
-        let &[s0, s1, byte2, byte3, ptype, stype, y0, y1, y2, y3] = octets;
+        let [session @ .., _, _, _, _, _, _, _, _] = octets;
+        let [_, _, byte2, byte3, ptype, stype, system @ ..] = octets;
         Header {
-            session: SessionId(u16::from_be_bytes([s0, s1])),
-            byte2,
-            byte3,
-            ptype: PType(ptype),
-            stype: SType(stype),
-            system: SystemBytes(u32::from_be_bytes([y0, y1, y2, y3])),
+            session: SessionId(u16::from_be_bytes(*session)),
+            byte2: *byte2,
+            byte3: *byte3,
+            ptype: PType(*ptype),
+            stype: SType(*stype),
+            system: SystemBytes(u32::from_be_bytes(*system)),
         }
     }
 
