@@ -187,9 +187,9 @@ impl DeviceIds {
     #[must_use]
     #[inline]
     pub fn contains(&self, id: DeviceId) -> bool {
-        // One device is the usual case.
+        // One device is the usual case. Where none is listed every id is served, so the unused first place does no harm.
         let [first, ..] = self.ids;
-        (first == id && self.len == 1) || self.len == 0 || self.as_slice().contains(&id)
+        first == id || self.len == 0 || self.as_slice().contains(&id)
     }
 
     /// The listed ids; empty for [`DeviceIds::ANY`].

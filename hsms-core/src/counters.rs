@@ -1,1 +1,785 @@
 //! Counts of what happened, kept outside the machine.
+//!
+//! [`Counters`] is told what goes into a [`Connection`](crate::Connection) and what comes out of it, by whoever drives it. An
+//! adapter that has no use for counts leaves it out. All numbers start at zero, only grow, and stop at `u64::MAX`.
+//!
+//! ```
+//! use hsms_core::connection::{Action, ControlFrame, Event};
+//! use hsms_core::counters::Counters;
+//! use hsms_core::wire::{Header, SystemBytes};
+//!
+//! let mut counters = Counters::new();
+//! counters.record_event(&Event::TransportOpen);
+//! counters.record_action(&Action::Send(ControlFrame::Control(Header::select_req(SystemBytes(1)))));
+//! assert_eq!(counters.connections, 1);
+//! assert_eq!(counters.sent.messages.select_req, 1);
+//! assert_eq!(counters.sent.octets, 14);
+//! assert_eq!(counters.sent.messages.total(), 1);
+//! ```
+
+use crate::connection::{Action, Class, CloseReason, Event, Inbound, Leniency, Notice, Stray, TransactionEnd};
+use crate::wire::{Header, Kind, PREFIX_LEN, RejectReason};
+
+/// What happened on a connection, over all its transports since the counters were made: about 700 octets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub struct Counters {
+    /// What came from the peer.
+    pub received: Traffic,
+    /// What was handed to the transport.
+    pub sent: Traffic,
+    /// Timers that expired.
+    pub timeouts: Timeouts,
+    /// Transactions of ours that ended without a reply.
+    pub transactions_ended: TransactionEnds,
+    /// Reject.req received, by reason.
+    pub rejects_received: Rejects,
+    /// Reject.req sent, by reason.
+    pub rejects_sent: Rejects,
+    /// Deviations of the peer that were accepted, by kind.
+    pub leniencies: Leniencies,
+    /// Data messages received that were for nobody, by kind.
+    pub strays: Strays,
+    /// Messages received that were longer than accepted.
+    pub too_long: u64,
+    /// Transports asked for: dials, or waits for a caller. Between two dials lies T5, at the least.
+    pub attempts: u64,
+    /// Of these, the ones that failed.
+    pub failed_attempts: u64,
+    /// Transports opened.
+    pub connections: u64,
+    /// Of these, all but the first.
+    pub reconnects: u64,
+    /// How often SELECTED was entered.
+    pub selections: u64,
+    /// Transports closed, by reason.
+    pub closes: Closes,
+}
+
+/// Messages and octets in one direction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub struct Traffic {
+    /// Messages by type; a received one counts as soon as its header is there, a sent one when it is begun.
+    pub messages: Messages,
+    /// Octets, length fields and headers included. Of received ones those count that belong to a message whose header is
+    /// there, up to the message that ended a connection.
+    pub octets: u64,
+}
+
+/// Makes a struct of counts.
+macro_rules! counts {
+    ( $(#[$outer:meta])* $name:ident { $( $(#[$inner:meta])* $field:ident, )* } ) => {
+        $(#[$outer])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+        #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+        #[non_exhaustive]
+        pub struct $name { $( $(#[$inner])* pub $field: u64, )* }
+
+        impl $name {
+            const ZERO: $name = $name { $( $field: 0, )* };
+
+            /// Every count with the name of its field, in the order of the fields.
+            pub fn iter(&self) -> impl Iterator<Item = (&'static str, u64)> + use<> {
+                [ $( (stringify!($field), self.$field), )* ].into_iter()
+            }
+
+            /// The sum of all counts.
+            #[must_use]
+            pub const fn total(&self) -> u64 {
+                0_u64 $( .saturating_add(self.$field) )*
+            }
+        }
+    };
+}
+
+counts! {
+    /// Messages by type.
+    Messages {
+        /// Data with an odd function.
+        primary,
+        /// Data with an even function, other than 0.
+        reply,
+        /// Data with function 0, which aborts a transaction.
+        abort,
+        /// Select.req.
+        select_req,
+        /// Select.rsp.
+        select_rsp,
+        /// Deselect.req.
+        deselect_req,
+        /// Deselect.rsp.
+        deselect_rsp,
+        /// Linktest.req.
+        linktest_req,
+        /// Linktest.rsp.
+        linktest_rsp,
+        /// Reject.req.
+        reject_req,
+        /// Separate.req.
+        separate_req,
+        /// A PType or SType that E37 does not define.
+        unknown,
+    }
+}
+
+counts! {
+    /// Timers that expired. T5 is no failure but a pause; [`Counters::attempts`] tells how often it was kept.
+    Timeouts {
+        /// T3: no reply to a primary.
+        t3,
+        /// T6: no response to a control request. Missed linktests below the threshold count too.
+        t6,
+        /// T7: not selected in time.
+        t7,
+        /// T8: a message stopped in the middle.
+        t8,
+    }
+}
+
+counts! {
+    /// Transactions of ours that ended without a reply, by [`TransactionEnd`].
+    TransactionEnds {
+        /// No reply within T3.
+        t3,
+        /// The peer rejected the primary.
+        rejected,
+        /// The reply was longer than accepted.
+        reply_too_long,
+        /// The session ended first. Linktests are among these.
+        session_ended,
+    }
+}
+
+counts! {
+    /// Reject.req by reason.
+    Rejects {
+        /// Reason 1.
+        stype_not_supported,
+        /// Reason 2.
+        ptype_not_supported,
+        /// Reason 3.
+        transaction_not_open,
+        /// Reason 4.
+        entity_not_selected,
+        /// Any other reason.
+        other,
+    }
+}
+
+counts! {
+    /// Deviations accepted, by [`Leniency`].
+    Leniencies {
+        /// Select.req with another session id than 0xFFFF.
+        select_session,
+        /// Select.req from the passive side.
+        simultaneous_select,
+        /// Deselect.req while SELECTED.
+        deselect,
+        /// Deselect.req while NOT SELECTED.
+        deselect_not_selected,
+        /// Linktest.req while NOT SELECTED.
+        linktest_not_selected,
+        /// A control message with text.
+        control_text,
+        /// A Reject.req with text.
+        reject_text,
+        /// Bit 15 set in the session id of data.
+        direction_bit,
+        /// A linktest of ours kept open beyond T6 while a long message arrived.
+        linktest_extended,
+    }
+}
+
+counts! {
+    /// Data messages for nobody, by [`Stray`].
+    Strays {
+        /// Replies to transactions that have ended.
+        late,
+        /// Replies to nothing that was sent.
+        orphan,
+        /// Replies whose session id, stream or function are not those of the primary with their system bytes.
+        mismatched,
+        /// Messages for a device id that is not served.
+        unknown_device,
+    }
+}
+
+counts! {
+    /// Transports closed, by [`CloseReason`].
+    Closes {
+        /// The application disabled the connection.
+        disabled,
+        /// The application separated.
+        separated,
+        /// The application gave up a message in the middle.
+        body_aborted,
+        /// Too many answers waited for a text to end.
+        output_stalled,
+        /// The transport ended by itself.
+        transport_closed,
+        /// The peer separated.
+        separate_received,
+        /// T6.
+        t6,
+        /// T7.
+        t7,
+        /// T8.
+        t8,
+        /// The peer refused to be selected.
+        select_refused,
+        /// The peer rejected Select.req.
+        select_rejected,
+        /// Another connection was being served.
+        caller_refused,
+        /// The peer deselected.
+        deselect_answered,
+        /// A length field below 10.
+        length_too_short,
+        /// A length field above what is accepted.
+        length_too_long,
+        /// The peer seems to speak SECS-I.
+        looks_like_secs_i,
+        /// A message that had no place in its state.
+        unexpected_message,
+        /// Data while NOT SELECTED.
+        data_not_selected,
+        /// A control message with text.
+        control_text,
+        /// A PType other than 0.
+        unknown_ptype,
+        /// An SType that E37 does not define.
+        unknown_stype,
+    }
+}
+
+impl Counters {
+    /// All zero.
+    #[must_use]
+    pub const fn new() -> Self {
+        Counters {
+            received: Traffic { messages: Messages::ZERO, octets: 0 },
+            sent: Traffic { messages: Messages::ZERO, octets: 0 },
+            timeouts: Timeouts::ZERO,
+            transactions_ended: TransactionEnds::ZERO,
+            rejects_received: Rejects::ZERO,
+            rejects_sent: Rejects::ZERO,
+            leniencies: Leniencies::ZERO,
+            strays: Strays::ZERO,
+            too_long: 0,
+            attempts: 0,
+            failed_attempts: 0,
+            connections: 0,
+            reconnects: 0,
+            selections: 0,
+            closes: Closes::ZERO,
+        }
+    }
+
+    /// Counts an event that [`handle`](crate::Connection::handle) took. One that it refused did not happen.
+    pub const fn record_event(&mut self, event: &Event) {
+        match event {
+            Event::TransportOpen => {
+                if self.connections != 0 {
+                    add(&mut self.reconnects);
+                }
+                add(&mut self.connections);
+            }
+            Event::TransportFailed => add(&mut self.failed_attempts),
+            // The action that each of them leads to is counted.
+            Event::TransportClosed | Event::Timeout => {}
+        }
+    }
+
+    /// Counts an action that [`poll_action`](crate::Connection::poll_action) gave.
+    pub const fn record_action(&mut self, action: &Action) {
+        match action {
+            Action::OpenTransport => add(&mut self.attempts),
+            Action::Send(frame) => {
+                let header = frame.header();
+                self.record_sent(&header, frame.body_len());
+                if let Ok(Kind::RejectReq { reason, .. }) = header.kind() {
+                    add(self.rejects_sent.by(reason));
+                }
+            }
+            Action::CloseTransport(reason) => {
+                match reason {
+                    CloseReason::T6(_) => add(&mut self.timeouts.t6),
+                    CloseReason::T7 => add(&mut self.timeouts.t7),
+                    CloseReason::T8 { .. } => add(&mut self.timeouts.t8),
+                    _ => {}
+                }
+                add(self.closes.by(reason));
+            }
+            Action::Notify(notice) => self.record_notice(notice),
+        }
+    }
+
+    /// Counts a piece that [`receive`](crate::Connection::receive) gave. A message in several pieces counts once, its
+    /// octets all count.
+    pub const fn record_inbound(&mut self, inbound: &Inbound<'_>) {
+        let piece = &inbound.piece;
+        self.received.octets = self.received.octets.saturating_add(piece.body.len() as u64);
+        if !piece.first() {
+            return;
+        }
+        self.received.message(&piece.header);
+        if let Ok(Kind::RejectReq { reason, .. }) = piece.header.kind() {
+            add(self.rejects_received.by(reason));
+        }
+        match inbound.class {
+            Class::Stray(stray) => add(self.strays.by(stray)),
+            Class::TooLong => add(&mut self.too_long),
+            Class::Primary | Class::Reply | Class::Control | Class::Rejected(_) | Class::Fatal => {}
+        }
+    }
+
+    /// Counts a message of the application, with its text of `body_len` octets: one that was begun with
+    /// [`begin_primary`](crate::Connection::begin_primary), [`begin_reply`](crate::Connection::begin_reply) or
+    /// [`begin_abort`](crate::Connection::begin_abort). Messages of the machine itself are counted as actions.
+    pub const fn record_sent(&mut self, header: &Header, body_len: u32) {
+        self.sent.message(header);
+        self.sent.octets = self.sent.octets.saturating_add(body_len as u64);
+    }
+
+    const fn record_notice(&mut self, notice: &Notice) {
+        match notice {
+            Notice::Selected => add(&mut self.selections),
+            Notice::TransactionEnded { end, .. } => {
+                if let TransactionEnd::T3 = end {
+                    add(&mut self.timeouts.t3);
+                }
+                add(self.transactions_ended.by(end));
+            }
+            Notice::LinktestMissed { .. } => add(&mut self.timeouts.t6),
+            Notice::Lenient(leniency) => add(self.leniencies.by(leniency)),
+            // Told by the messages that led to them.
+            Notice::Deselected | Notice::LinktestAnswered { .. } | Notice::RejectReceived { .. } => {}
+        }
+    }
+}
+
+impl Traffic {
+    /// A message and its first fourteen octets.
+    const fn message(&mut self, header: &Header) {
+        self.octets = self.octets.saturating_add(PREFIX_LEN as u64);
+        add(self.messages.by(header));
+    }
+}
+
+impl Messages {
+    const fn by(&mut self, header: &Header) -> &mut u64 {
+        match header.kind() {
+            Ok(Kind::Data { stream_function, .. }) => {
+                if stream_function.is_primary() {
+                    &mut self.primary
+                } else if stream_function.is_abort() {
+                    &mut self.abort
+                } else {
+                    &mut self.reply
+                }
+            }
+            Ok(Kind::SelectReq) => &mut self.select_req,
+            Ok(Kind::SelectRsp(_)) => &mut self.select_rsp,
+            Ok(Kind::DeselectReq) => &mut self.deselect_req,
+            Ok(Kind::DeselectRsp(_)) => &mut self.deselect_rsp,
+            Ok(Kind::LinktestReq) => &mut self.linktest_req,
+            Ok(Kind::LinktestRsp) => &mut self.linktest_rsp,
+            Ok(Kind::RejectReq { .. }) => &mut self.reject_req,
+            Ok(Kind::SeparateReq) => &mut self.separate_req,
+            Err(_) => &mut self.unknown,
+        }
+    }
+}
+
+impl Rejects {
+    const fn by(&mut self, reason: RejectReason) -> &mut u64 {
+        match reason {
+            RejectReason::STYPE_NOT_SUPPORTED => &mut self.stype_not_supported,
+            RejectReason::PTYPE_NOT_SUPPORTED => &mut self.ptype_not_supported,
+            RejectReason::TRANSACTION_NOT_OPEN => &mut self.transaction_not_open,
+            RejectReason::ENTITY_NOT_SELECTED => &mut self.entity_not_selected,
+            _ => &mut self.other,
+        }
+    }
+}
+
+impl TransactionEnds {
+    const fn by(&mut self, end: &TransactionEnd) -> &mut u64 {
+        match end {
+            TransactionEnd::T3 => &mut self.t3,
+            TransactionEnd::Rejected(_) => &mut self.rejected,
+            TransactionEnd::ReplyTooLong { .. } => &mut self.reply_too_long,
+            TransactionEnd::SessionEnded => &mut self.session_ended,
+        }
+    }
+}
+
+impl Leniencies {
+    const fn by(&mut self, leniency: &Leniency) -> &mut u64 {
+        match leniency {
+            Leniency::SelectSession(_) => &mut self.select_session,
+            Leniency::SimultaneousSelect(_) => &mut self.simultaneous_select,
+            Leniency::Deselect => &mut self.deselect,
+            Leniency::DeselectNotSelected => &mut self.deselect_not_selected,
+            Leniency::LinktestNotSelected => &mut self.linktest_not_selected,
+            Leniency::ControlText { .. } => &mut self.control_text,
+            Leniency::RejectText { .. } => &mut self.reject_text,
+            Leniency::DirectionBit(_) => &mut self.direction_bit,
+            Leniency::LinktestExtended => &mut self.linktest_extended,
+        }
+    }
+}
+
+impl Strays {
+    const fn by(&mut self, stray: Stray) -> &mut u64 {
+        match stray {
+            Stray::Late => &mut self.late,
+            Stray::Orphan => &mut self.orphan,
+            Stray::Mismatched => &mut self.mismatched,
+            Stray::UnknownDevice => &mut self.unknown_device,
+        }
+    }
+}
+
+impl Closes {
+    const fn by(&mut self, reason: &CloseReason) -> &mut u64 {
+        match reason {
+            CloseReason::Disabled => &mut self.disabled,
+            CloseReason::Separated => &mut self.separated,
+            CloseReason::BodyAborted => &mut self.body_aborted,
+            CloseReason::OutputStalled => &mut self.output_stalled,
+            CloseReason::TransportClosed => &mut self.transport_closed,
+            CloseReason::SeparateReceived => &mut self.separate_received,
+            CloseReason::T6(_) => &mut self.t6,
+            CloseReason::T7 => &mut self.t7,
+            CloseReason::T8 { .. } => &mut self.t8,
+            CloseReason::SelectRefused(_) => &mut self.select_refused,
+            CloseReason::SelectRejected(_) => &mut self.select_rejected,
+            CloseReason::CallerRefused => &mut self.caller_refused,
+            CloseReason::DeselectAnswered => &mut self.deselect_answered,
+            CloseReason::LengthTooShort { .. } => &mut self.length_too_short,
+            CloseReason::LengthTooLong { .. } => &mut self.length_too_long,
+            CloseReason::LooksLikeSecsI => &mut self.looks_like_secs_i,
+            CloseReason::UnexpectedMessage(_) => &mut self.unexpected_message,
+            CloseReason::DataNotSelected => &mut self.data_not_selected,
+            CloseReason::ControlText { .. } => &mut self.control_text,
+            CloseReason::UnknownPType(_) => &mut self.unknown_ptype,
+            CloseReason::UnknownSType(_) => &mut self.unknown_stype,
+        }
+    }
+}
+
+/// One more, or as many as there can be.
+const fn add(count: &mut u64) {
+    *count = count.saturating_add(1);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Config, DeviceId};
+    use crate::connection::{Connection, ControlFrame, ControlRequest};
+    use crate::time::Instant;
+    use crate::wire::{PType, SType, SelectStatus, SessionId, StreamFunction, SystemBytes};
+    use std::vec::Vec;
+
+    const SYSTEM: SystemBytes = SystemBytes(7);
+    const SESSION: SessionId = SessionId(1);
+
+    fn data(stream: u8, function: u8) -> Header {
+        Header::data(SYSTEM, StreamFunction::new(stream, function), function == 1, SESSION)
+    }
+
+    /// The counts that are not zero, by name.
+    fn counted(counts: impl Iterator<Item = (&'static str, u64)>) -> Vec<(&'static str, u64)> {
+        counts.filter(|(_, count)| *count != 0).collect()
+    }
+
+    /// The frame around `header`, piece by piece, through a real decoder.
+    fn receive(counters: &mut Counters, class: Class, header: Header, body_len: u32, chunk: usize) {
+        let mut stream = header.encode_prefix(body_len).unwrap().to_vec();
+        stream.resize(stream.len() + body_len as usize, 0);
+        let mut decoder = crate::frame::Decoder::new();
+        for mut input in stream.chunks(chunk) {
+            while !input.is_empty() {
+                let (taken, piece) = decoder.decode(input).unwrap();
+                input = &input[taken..];
+                if let Some(piece) = piece {
+                    counters.record_inbound(&Inbound { class, piece, link: 1 });
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn every_message_type_has_its_count_in_both_directions() {
+        let mut unknown = data(1, 1);
+        unknown.ptype = PType(1);
+        let messages = [
+            (data(1, 1), "primary"),
+            (data(1, 2), "reply"),
+            (data(1, 0), "abort"),
+            (Header::select_req(SYSTEM), "select_req"),
+            (Header::select_rsp(SYSTEM), "select_rsp"),
+            (Header::deselect_req(SYSTEM), "deselect_req"),
+            (Header::deselect_rsp(SYSTEM), "deselect_rsp"),
+            (Header::linktest_req(SYSTEM), "linktest_req"),
+            (Header::linktest_rsp(SYSTEM), "linktest_rsp"),
+            (Header::reject_req(SYSTEM, 0, RejectReason(1)), "reject_req"),
+            (Header::separate_req(SYSTEM), "separate_req"),
+            (unknown, "unknown"),
+        ];
+        assert_eq!(messages.len(), Messages::ZERO.iter().count());
+        for (header, name) in messages {
+            let mut counters = Counters::new();
+            receive(&mut counters, Class::Control, header, 0, 64);
+            assert_eq!(counted(counters.received.messages.iter()), [(name, 1)]);
+            assert_eq!((counters.received.octets, counters.sent), (14, Traffic::default()));
+
+            let mut counters = Counters::new();
+            counters.record_action(&Action::Send(ControlFrame::Control(header)));
+            counters.record_sent(&header, 100);
+            assert_eq!(counted(counters.sent.messages.iter()), [(name, 2)]);
+            assert_eq!((counters.sent.octets, counters.received), (14 + 114, Traffic::default()));
+        }
+    }
+
+    #[test]
+    fn a_message_in_pieces_counts_once_and_all_its_octets_count() {
+        for chunk in 1..=120 {
+            let mut counters = Counters::new();
+            receive(&mut counters, Class::Stray(Stray::Orphan), data(1, 2), 100, chunk);
+            receive(&mut counters, Class::TooLong, data(1, 1), 100, chunk);
+            assert_eq!(counted(counters.received.messages.iter()), [("primary", 1), ("reply", 1)]);
+            assert_eq!(counted(counters.strays.iter()), [("orphan", 1)]);
+            assert_eq!((counters.received.octets, counters.too_long), (228, 1), "chunks of {chunk}");
+        }
+    }
+
+    #[test]
+    fn a_stream_9_message_of_the_machine_counts_as_a_primary_with_its_text() {
+        let mut counters = Counters::new();
+        let frame = ControlFrame::Stream9 { function: 9, session: SESSION, system: SYSTEM, about: data(1, 1) };
+        counters.record_action(&Action::Send(frame));
+        assert_eq!(counted(counters.sent.messages.iter()), [("primary", 1)]);
+        assert_eq!(counters.sent.octets, 26);
+    }
+
+    #[test]
+    fn rejects_count_by_reason_in_each_direction() {
+        let reasons = [
+            (1, "stype_not_supported"),
+            (2, "ptype_not_supported"),
+            (3, "transaction_not_open"),
+            (4, "entity_not_selected"),
+            (0, "other"),
+            (5, "other"),
+            (255, "other"),
+        ];
+        for (reason, name) in reasons {
+            let header = Header::reject_req(SYSTEM, 0, RejectReason(reason));
+            let mut counters = Counters::new();
+            counters.record_action(&Action::Send(ControlFrame::Control(header)));
+            assert_eq!(counted(counters.rejects_sent.iter()), [(name, 1)]);
+            assert_eq!(counters.rejects_received.total(), 0);
+
+            let mut counters = Counters::new();
+            receive(&mut counters, Class::Control, header, 3, 1);
+            assert_eq!(counted(counters.rejects_received.iter()), [(name, 1)]);
+            assert_eq!(counters.rejects_sent.total(), 0);
+        }
+    }
+
+    #[test]
+    fn strays_count_by_kind() {
+        let strays = [
+            (Stray::Late, "late"),
+            (Stray::Orphan, "orphan"),
+            (Stray::Mismatched, "mismatched"),
+            (Stray::UnknownDevice, "unknown_device"),
+        ];
+        for (stray, name) in strays {
+            let mut counters = Counters::new();
+            receive(&mut counters, Class::Stray(stray), data(1, 2), 0, 64);
+            assert_eq!(counted(counters.strays.iter()), [(name, 1)]);
+        }
+    }
+
+    #[test]
+    fn leniencies_count_by_kind() {
+        let stype = SType::LINKTEST_REQ;
+        let leniencies = [
+            (Leniency::SelectSession(SESSION), "select_session"),
+            (Leniency::SimultaneousSelect(SESSION), "simultaneous_select"),
+            (Leniency::Deselect, "deselect"),
+            (Leniency::DeselectNotSelected, "deselect_not_selected"),
+            (Leniency::LinktestNotSelected, "linktest_not_selected"),
+            (Leniency::ControlText { stype, body_len: 1 }, "control_text"),
+            (Leniency::RejectText { body_len: 1 }, "reject_text"),
+            (Leniency::DirectionBit(SESSION), "direction_bit"),
+            (Leniency::LinktestExtended, "linktest_extended"),
+        ];
+        assert_eq!(leniencies.len(), Leniencies::ZERO.iter().count());
+        for (leniency, name) in leniencies {
+            let mut counters = Counters::new();
+            counters.record_action(&Action::Notify(Notice::Lenient(leniency)));
+            assert_eq!(counted(counters.leniencies.iter()), [(name, 1)]);
+        }
+    }
+
+    #[test]
+    fn transactions_count_by_how_they_ended_and_t3_as_a_timeout_too() {
+        let ends = [
+            (TransactionEnd::T3, "t3", 1),
+            (TransactionEnd::Rejected(RejectReason(1)), "rejected", 0),
+            (TransactionEnd::ReplyTooLong { length: 11 }, "reply_too_long", 0),
+            (TransactionEnd::SessionEnded, "session_ended", 0),
+        ];
+        assert_eq!(ends.len(), TransactionEnds::ZERO.iter().count());
+        for (end, name, t3) in ends {
+            let mut counters = Counters::new();
+            counters.record_action(&Action::Notify(Notice::TransactionEnded { system: SYSTEM, end }));
+            assert_eq!(counted(counters.transactions_ended.iter()), [(name, 1)]);
+            assert_eq!((counters.timeouts.t3, counters.timeouts.total()), (t3, t3));
+        }
+    }
+
+    #[test]
+    fn closes_count_by_reason_and_those_by_a_timer_as_timeouts_too() {
+        let stype = SType::LINKTEST_REQ;
+        let reasons = [
+            (CloseReason::Disabled, "disabled", None),
+            (CloseReason::Separated, "separated", None),
+            (CloseReason::BodyAborted, "body_aborted", None),
+            (CloseReason::OutputStalled, "output_stalled", None),
+            (CloseReason::TransportClosed, "transport_closed", None),
+            (CloseReason::SeparateReceived, "separate_received", None),
+            (CloseReason::T6(ControlRequest::Linktest), "t6", Some("t6")),
+            (CloseReason::T7, "t7", Some("t7")),
+            (CloseReason::T8 { received: 3 }, "t8", Some("t8")),
+            (CloseReason::SelectRefused(SelectStatus(2)), "select_refused", None),
+            (CloseReason::SelectRejected(RejectReason(1)), "select_rejected", None),
+            (CloseReason::CallerRefused, "caller_refused", None),
+            (CloseReason::DeselectAnswered, "deselect_answered", None),
+            (CloseReason::LengthTooShort { length: 9 }, "length_too_short", None),
+            (CloseReason::LengthTooLong { length: 11, limit: 10 }, "length_too_long", None),
+            (CloseReason::LooksLikeSecsI, "looks_like_secs_i", None),
+            (CloseReason::UnexpectedMessage(stype), "unexpected_message", None),
+            (CloseReason::DataNotSelected, "data_not_selected", None),
+            (CloseReason::ControlText { stype, body_len: 1 }, "control_text", None),
+            (CloseReason::UnknownPType(PType(1)), "unknown_ptype", None),
+            (CloseReason::UnknownSType(SType(8)), "unknown_stype", None),
+        ];
+        assert_eq!(reasons.len(), Closes::ZERO.iter().count());
+        for (reason, name, timer) in reasons {
+            let mut counters = Counters::new();
+            counters.record_action(&Action::CloseTransport(reason));
+            assert_eq!(counted(counters.closes.iter()), [(name, 1)]);
+            assert_eq!(counted(counters.timeouts.iter()).first().map(|(name, _)| *name), timer);
+            assert_eq!(counters.timeouts.total(), u64::from(timer.is_some()));
+        }
+    }
+
+    #[test]
+    fn a_missed_linktest_is_a_t6_although_the_link_stays() {
+        let mut counters = Counters::new();
+        counters.record_action(&Action::Notify(Notice::LinktestMissed { system: SYSTEM, missed: 1 }));
+        assert_eq!(counted(counters.timeouts.iter()), [("t6", 1)]);
+        assert_eq!(counters.closes.total(), 0);
+    }
+
+    #[test]
+    fn counts_stop_at_the_greatest_number() {
+        let mut counters = Counters::new();
+        counters.received.octets = u64::MAX - 20;
+        counters.received.messages.primary = u64::MAX;
+        counters.sent.octets = u64::MAX - 1;
+        counters.connections = u64::MAX;
+        receive(&mut counters, Class::Primary, data(1, 1), 100, 64);
+        counters.record_sent(&data(1, 1), u32::MAX);
+        counters.record_event(&Event::TransportOpen);
+        assert_eq!(counters.received.octets, u64::MAX);
+        assert_eq!(counters.received.messages.primary, u64::MAX);
+        assert_eq!(counters.received.messages.total(), u64::MAX);
+        assert_eq!(counters.sent.octets, u64::MAX);
+        assert_eq!((counters.connections, counters.reconnects), (u64::MAX, 1));
+        assert!(size_of::<Counters>() <= 700);
+    }
+
+    fn drain(connection: &mut Connection, counters: &mut Counters) {
+        while let Some(action) = connection.poll_action() {
+            counters.record_action(&action);
+        }
+    }
+
+    fn tell(connection: &mut Connection, counters: &mut Counters, now: Instant, event: Event) {
+        connection.handle(now, event).unwrap();
+        counters.record_event(&event);
+        drain(connection, counters);
+    }
+
+    #[test]
+    fn a_real_conversation_is_counted() {
+        let mut connection = Connection::<4>::new(Config::equipment(DeviceId::new(1).unwrap()));
+        let mut counters = Counters::new();
+        let mut now = Instant::EPOCH;
+        connection.enable(now).unwrap();
+        drain(&mut connection, &mut counters);
+        for _ in 0..2 {
+            tell(&mut connection, &mut counters, now, Event::TransportOpen);
+            let stream: Vec<u8> = [
+                Header::select_req(SYSTEM),
+                Header::linktest_req(SYSTEM),
+                data(1, 1),
+                data(1, 2),
+                data(1, 1).with_session(SessionId(2)),
+            ]
+            .iter()
+            .flat_map(Header::encode_alone)
+            .collect();
+            for mut input in stream.chunks(9) {
+                while !input.is_empty() {
+                    let (taken, inbound) = connection.receive(now, input).unwrap();
+                    input = &input[taken..];
+                    if let Some(inbound) = inbound {
+                        counters.record_inbound(&inbound);
+                    }
+                    drain(&mut connection, &mut counters);
+                }
+            }
+            // Our own primary, which is not answered: S9F9.
+            let device = DeviceId::new(1).unwrap();
+            let header = data(5, 1);
+            let (_, prefix) = connection.begin_primary(now, device, header.stream_function(), true, 3).unwrap();
+            counters.record_sent(&header, 3);
+            connection.end_body(now).unwrap();
+            connection.written(now, 14 * 2 + 26 + prefix.len() as u64 + 3).unwrap();
+            now = now.saturating_add(connection.config().t3());
+            // The linktest that was due before it, and T3.
+            tell(&mut connection, &mut counters, now, Event::Timeout);
+            tell(&mut connection, &mut counters, now, Event::Timeout);
+            tell(&mut connection, &mut counters, now, Event::TransportClosed);
+        }
+        assert_eq!((counters.attempts, counters.failed_attempts), (3, 0));
+        assert_eq!((counters.connections, counters.reconnects, counters.selections), (2, 1, 2));
+        assert_eq!(
+            counted(counters.received.messages.iter()),
+            [("primary", 4), ("reply", 2), ("select_req", 2), ("linktest_req", 2)]
+        );
+        assert_eq!(counters.received.octets, 2 * 5 * 14);
+        assert_eq!(counted(counters.strays.iter()), [("orphan", 2), ("unknown_device", 2)]);
+        // S9F1, our own, S9F9; and the linktest of the machine.
+        assert_eq!(
+            counted(counters.sent.messages.iter()),
+            [("primary", 6), ("select_rsp", 2), ("linktest_req", 2), ("linktest_rsp", 2)]
+        );
+        assert_eq!(counters.sent.octets, 2 * (14 + 14 + 26 + 17 + 26 + 14));
+        assert_eq!(counted(counters.timeouts.iter()), [("t3", 2)]);
+        assert_eq!(counted(counters.transactions_ended.iter()), [("t3", 2), ("session_ended", 2)]);
+        assert_eq!(counted(counters.closes.iter()), [("transport_closed", 2)]);
+        assert_eq!(counters.leniencies.total() + counters.rejects_sent.total() + counters.too_long, 0);
+    }
+}

@@ -52,6 +52,11 @@ impl Instant {
         Duration::from_millis(self.0.get().saturating_sub(earlier.0.get()))
     }
 
+    /// Milliseconds since the epoch, plus one.
+    pub(crate) const fn raw(self) -> NonZeroU64 {
+        self.0
+    }
+
     /// This moment plus `millis` milliseconds.
     pub(crate) const fn plus_millis(self, millis: u64) -> Self {
         Instant(self.0.saturating_add(millis))

@@ -224,14 +224,23 @@ impl<const TRANSACTIONS: usize> Connection<TRANSACTIONS> {
     #[inline]
     fn judge_first(&mut self, piece: &mut Piece<'_>) -> Class {
         let header = &piece.header;
-        if transition::is_plain_primary(self.state(), header)
+        if transition::is_plain_data(self.state(), header)
             && self.knows(header.session)
             && piece.body_len.saturating_add(crate::wire::MIN_LENGTH) <= self.config.max_message
         {
-            if !piece.last() {
-                self.class = Class::Primary;
+            if header.stream_function().is_primary() {
+                if !piece.last() {
+                    self.class = Class::Primary;
+                }
+                return Class::Primary;
             }
-            return Class::Primary;
+            if let (Matched::Reply, Some(slot)) = self.match_reply(header, header.session) {
+                self.reply_arrives(slot, piece.last());
+                if !piece.last() {
+                    self.class = Class::Reply;
+                }
+                return Class::Reply;
+            }
         }
         if transition::is_plain_linktest(self.state(), header) && piece.body_len == 0 {
             self.answer(&piece.header, Answer::Linktest);
@@ -506,7 +515,9 @@ impl<const TRANSACTIONS: usize> Connection<TRANSACTIONS> {
     /// Time goes on, and never back.
     #[inline]
     pub(super) fn advance(&mut self, now: Instant) {
-        self.now = self.now.max(now);
+        if now > self.now {
+            self.now = now;
+        }
     }
 }
 

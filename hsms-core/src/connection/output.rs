@@ -1,7 +1,7 @@
 //! What goes out: actions in their order, and the one deadline.
 
 use super::input::Timer;
-use super::transaction::{Clock, Reading, Slot};
+use super::transaction::{Clock, Slot};
 use super::{Action, Connection, ControlFrame, ControlRequest, Notice, Phase, State, SystemBytes, TransactionEnd};
 use crate::time::Instant;
 use crate::wire::{Header, SType};
@@ -201,21 +201,12 @@ impl<const TRANSACTIONS: usize> Connection<TRANSACTIONS> {
 
     /// The transport took `octets` more: requests that are on their way now start their timers.
     pub(super) fn start_timers(&mut self, octets: u64) {
-        let (t3, t6) = (self.config.t3, self.config.t6);
-        let now = self.now;
-        let start = |slot: &mut Slot, millis: u32| {
-            if let Reading::Sending(left) = slot.clock.reading() {
-                slot.clock = match left.checked_sub(octets) {
-                    None | Some(0) => Clock::running(now.plus_millis(millis.into())),
-                    Some(left) => Clock::sending(left),
-                };
-            }
-        };
         if let Some(slot) = &mut self.control {
-            start(slot, t6);
+            slot.clock.written(octets, self.now.plus_millis(self.config.t6.into()));
         }
+        let t3 = self.now.plus_millis(self.config.t3.into());
         for slot in &mut self.slots {
-            start(slot, t3);
+            slot.clock.written(octets, t3);
         }
     }
 }

@@ -1,8 +1,8 @@
 //! The transition table as a whole. What each cell does is tested through the public methods, in `tests/cells`.
 
 use super::transition::{
-    Answer, Cause, Course, Matched, Next, Place, Received, Report, Situation, Step, happened, is_plain_linktest,
-    is_plain_primary, received, too_long,
+    Answer, Cause, Course, Matched, Next, Place, Received, Report, Situation, Step, happened, is_plain_data,
+    is_plain_linktest, received, too_long,
 };
 use super::{Class, CloseReason, ControlRequest, MOST_ACTIONS, State};
 use crate::wire::{Header, Kind, PType, SType, SessionId, SystemBytes};
@@ -95,7 +95,7 @@ fn no_message_makes_more_actions_than_there_is_room_for() {
 
 #[test]
 fn the_short_cuts_are_what_the_table_says() {
-    let (mut primaries, mut linktests) = (0, 0);
+    let (mut primaries, mut replies, mut linktests) = (0, 0, 0);
     for at in situations() {
         for message in messages().into_iter().filter(|message| message.known_device && !message.direction_bit) {
             let step = received(at, &message);
@@ -107,10 +107,15 @@ fn the_short_cuts_are_what_the_table_says() {
                 _ => continue,
             };
             let rest = (step.lenient, step.report, step.next);
-            if is_plain_primary(at.state, &header) {
-                assert_eq!((step.class, step.answer), (Class::Primary, Answer::None));
+            if is_plain_data(at.state, &header) {
+                let class = match (header.stream_function().is_primary(), message.matched) {
+                    (true, _) => Class::Primary,
+                    (false, Matched::Reply) => Class::Reply,
+                    (false, _) => continue,
+                };
+                assert_eq!((step.class, step.answer), (class, Answer::None));
                 assert_eq!(rest, (None, Report::None, Next::Stay));
-                primaries += 1;
+                *if class == Class::Primary { &mut primaries } else { &mut replies } += 1;
             }
             if is_plain_linktest(at.state, &header) && message.body_len == 0 {
                 assert_eq!((step.class, step.answer), (Class::Control, Answer::Linktest));
@@ -119,7 +124,7 @@ fn the_short_cuts_are_what_the_table_says() {
             }
         }
     }
-    assert!(primaries > 0 && linktests > 0);
+    assert!(primaries > 0 && replies > 0 && linktests > 0);
 }
 
 #[test]

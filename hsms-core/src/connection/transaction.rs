@@ -92,22 +92,39 @@ const TAG: u64 = 0b11 << 62;
 const SENDING: u64 = 0b01 << 62;
 const QUEUED: u64 = 0b10 << 62;
 const ARRIVING: u64 = TAG;
-/// The last deadline, in milliseconds, that leaves the tag alone.
-const LATEST: u64 = SENDING - 2;
+/// The last deadline that leaves the tag alone, in milliseconds plus one.
+const LATEST: u64 = SENDING - 1;
 
 impl Clock {
     pub(super) const QUEUED: Clock = Clock(NonZeroU64::MIN.saturating_add(QUEUED - 1));
     pub(super) const ARRIVING: Clock = Clock(NonZeroU64::MIN.saturating_add(ARRIVING - 1));
 
     /// So many octets have to be written first. 62 bits hold a stream of 146 years at 1 GB/s.
-    pub(super) const fn sending(octets: u64) -> Self {
-        Clock(NonZeroU64::MIN.saturating_add(SENDING - 1).saturating_add(octets & !TAG))
+    pub(super) fn sending(octets: u64) -> Self {
+        const TAGGED: NonZeroU64 = NonZeroU64::MIN.saturating_add(SENDING - 1);
+        Clock(TAGGED | (octets & !TAG))
     }
 
     /// The timer runs until `deadline`, or for 146 million years where that is later.
     pub(super) const fn running(deadline: Instant) -> Self {
-        let millis = deadline.as_millis();
-        Clock(NonZeroU64::MIN.saturating_add(if millis < LATEST { millis } else { LATEST }))
+        if deadline.raw().get() < LATEST {
+            Clock(deadline.raw())
+        } else {
+            Clock(NonZeroU64::MIN.saturating_add(LATEST - 1))
+        }
+    }
+
+    /// So many octets more have been written. Where that was the last one, the timer runs until `deadline`.
+    #[inline]
+    pub(super) fn written(&mut self, octets: u64, deadline: Instant) {
+        let left = self.0.get().wrapping_sub(SENDING);
+        if left & TAG != 0 {
+            return;
+        }
+        *self = match left.checked_sub(octets) {
+            None | Some(0) => Clock::running(deadline),
+            Some(left) => Clock::sending(left),
+        };
     }
 
     #[inline]
@@ -140,11 +157,21 @@ mod tests {
         for octets in [0, 1, 14, u64::from(u32::MAX), (1 << 62) - 1] {
             assert_eq!(Clock::sending(octets).reading(), Reading::Sending(octets));
         }
-        for millis in [0, 1, 45_000, LATEST] {
+        for millis in [0, 1, 45_000, LATEST - 1] {
             assert_eq!(Clock::running(Instant::from_millis(millis)).deadline(), Some(Instant::from_millis(millis)));
         }
         let never = Clock::running(Instant::from_millis(u64::MAX)).deadline();
-        assert_eq!(never, Some(Instant::from_millis(LATEST)));
+        assert_eq!(never, Some(Instant::from_millis(LATEST - 1)));
+        for other in [Clock::QUEUED, Clock::ARRIVING, Clock::running(Instant::EPOCH)] {
+            let mut clock = other;
+            clock.written(u64::MAX, Instant::from_millis(9));
+            assert_eq!(clock, other);
+        }
+        let mut clock = Clock::sending(10);
+        clock.written(9, Instant::from_millis(9));
+        assert_eq!(clock.reading(), Reading::Sending(1));
+        clock.written(1, Instant::from_millis(9));
+        assert_eq!(clock.deadline(), Some(Instant::from_millis(9)));
         assert_eq!(Clock::QUEUED.reading(), Reading::Queued);
         assert_eq!(Clock::ARRIVING.reading(), Reading::Arriving);
         assert_eq!(size_of::<Option<Slot>>(), 16);

@@ -128,14 +128,12 @@ impl Step {
     }
 }
 
-/// Whether this is what nearly every message is: a primary while SELECTED. For a device id of ours, and of acceptable
-/// length, [`received`] makes it `Class::Primary` and nothing else; a test holds the two together.
+/// Whether this is what nearly every message is: SECS-II data while SELECTED. For a device id of ours, and of acceptable
+/// length, [`received`] makes a primary `Class::Primary` and the reply to one of ours `Class::Reply`, and does nothing
+/// else; a test holds the two together.
 #[inline]
-pub(super) fn is_plain_primary(state: State, header: &crate::wire::Header) -> bool {
-    matches!(state, State::Selected)
-        && header.stype == SType::DATA
-        && header.ptype == PType::SECS_II
-        && header.stream_function().is_primary()
+pub(super) fn is_plain_data(state: State, header: &crate::wire::Header) -> bool {
+    matches!(state, State::Selected) && header.stype == SType::DATA && header.ptype == PType::SECS_II
 }
 
 /// Whether this is the usual Linktest.req: while SELECTED. Without text, [`received`] answers it and does nothing else; a
