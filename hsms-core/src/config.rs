@@ -767,7 +767,6 @@ impl TryFrom<Form> for Config {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::string::ToString;
 
     const DEVICE: DeviceId = DeviceId::new(7).unwrap();
 
@@ -851,6 +850,8 @@ mod tests {
     #[cfg(feature = "serde")]
     #[test]
     fn settings_survive_a_restart_and_are_checked_when_they_come_back() {
+        use std::string::ToString;
+
         let ids = DeviceIds::list(&[DEVICE, DeviceId::MAX]).unwrap();
         for config in [
             Config::host(DEVICE),

@@ -66,7 +66,8 @@ impl<const TRANSACTIONS: usize> Connection<TRANSACTIONS> {
     }
 
     /// Sends Select.req (E37.1 7.1), for connections that were set to
-    /// [`SelectMode::OnCommand`](crate::config::SelectMode::OnCommand). Gives its system bytes. T6 guards it.
+    /// [`SelectMode::OnCommand`](crate::config::SelectMode::OnCommand). Gives its system bytes. From here T6 guards the
+    /// connection, and T7 no longer does.
     ///
     /// # Errors
     /// [`Error::CannotSelect`] on the passive side and while SELECTED; [`Error::ControlOpen`] while one is open;
@@ -82,6 +83,8 @@ impl<const TRANSACTIONS: usize> Connection<TRANSACTIONS> {
             return Err(Error::ControlOpen { system: slot.system });
         }
         self.advance(now);
+        // From here T6 guards the connection; a T7 that runs beside it would only end good attempts.
+        self.phase = Phase::NotSelected { t7: None };
         Ok(self.request(ControlRequest::Select))
     }
 

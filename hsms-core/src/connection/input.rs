@@ -68,10 +68,7 @@ impl<const TRANSACTIONS: usize> Connection<TRANSACTIONS> {
             *quiet = self.now;
             *missed = 0;
         }
-        let inbound = match piece {
-            Some(piece) => Some(self.judge(piece)),
-            None => None,
-        };
+        let inbound = piece.map(|piece| self.judge(piece));
         // Closing the connection has reset the decoder.
         if self.decoder.in_message() {
             self.go_on();
