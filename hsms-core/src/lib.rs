@@ -1,6 +1,28 @@
-//! HSMS (SEMI E37) without an operating system: messages, and the connection state machine of HSMS-SS (E37.1).
+//! HSMS (SEMI E37) for everything from a microcontroller to a server: the messages, and the connection state machine of
+//! HSMS-SS (E37.1), without an operating system.
+//!
+//! The crate is `no_std`, allocates nothing, contains no `unsafe` and no clock, opens no socket and writes no log. Octets and
+//! events go in, [actions](connection::Action) come out, and one [deadline](Connection::next_deadline) says when to come
+//! back. An adapter around it moves octets, keeps the clock and carries the actions out; `hsms-std` is one, and the loop
+//! below is all that another runtime needs.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`wire`] | headers, codes, whole messages |
+//! | [`frame`] | an octet stream into messages, texts as slices of the caller's input |
+//! | [`collect`] | whole messages in storage that the caller lends |
+//! | [`config`] | settings, always valid |
+//! | [`connection`] | the state machine |
+//! | [`counters`] | counts, kept outside the machine |
+//! | [`time`] | points in time that the caller supplies |
+//! | [`error`] | what a call can be refused with, and who is at fault |
+//!
+//! Features, none by default: `alloc` (whole messages in a `Vec`), `defmt` (`defmt::Format` on every value), `serde`
+//! (settings that survive a restart).
+//!
+//! Clause numbers in the documentation are those of E37-0303 and E37.1-0702.
+#![doc = include_str!("../docs/run-loop.md")]
 #![no_std]
-#![cfg_attr(docsrs, feature(doc_cfg))]
 #![cfg_attr(
     not(test),
     deny(
