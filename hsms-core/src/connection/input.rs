@@ -126,6 +126,8 @@ impl<const TRANSACTIONS: usize> Connection<TRANSACTIONS> {
             }
             Course::Connected { t7, select } => {
                 self.link = self.link.wrapping_add(1);
+                // A farewell on the former connection may never have been written.
+                self.outstanding = 0;
                 self.system.first = self.system.next;
                 self.phase = Phase::NotSelected { t7: t7.then(|| self.now.plus_millis(self.config.t7.into())) };
                 if select {
@@ -391,7 +393,7 @@ impl<const TRANSACTIONS: usize> Connection<TRANSACTIONS> {
         if system.0.wrapping_sub(self.system.first) < issued { Matched::Ended } else { Matched::Nothing }
     }
 
-    fn knows(&self, session: SessionId) -> bool {
+    pub(super) fn knows(&self, session: SessionId) -> bool {
         DeviceId::new(session.0).is_some_and(|id| self.config.device_ids.contains(id))
     }
 

@@ -3,8 +3,9 @@
 use super::input::Timer;
 use super::transaction::{Clock, Slot};
 use super::{Action, Connection, ControlFrame, ControlRequest, Notice, Phase, State, SystemBytes, TransactionEnd};
+use crate::config::DeviceId;
 use crate::time::Instant;
-use crate::wire::{Header, SType};
+use crate::wire::{Header, SType, SessionId};
 
 // D. Outputs.
 impl<const TRANSACTIONS: usize> Connection<TRANSACTIONS> {
@@ -170,15 +171,12 @@ impl<const TRANSACTIONS: usize> Connection<TRANSACTIONS> {
 
     /// Sends a message of stream 9 about the message with the header `about`.
     pub(super) fn send_stream9(&mut self, function: u8, about: &Header) {
-        // E5 does not say which device id an S9F1 carries; one that the host knows, then.
-        let cleared = crate::wire::SessionId(about.session.0 & 0x7FFF);
-        let session = self.config.device_ids.as_slice().first().map_or(cleared, |id| {
-            if self.config.device_ids.as_slice().iter().any(|id| id.session() == cleared) {
-                cleared
-            } else {
-                id.session()
-            }
-        });
+        // E5 does not say which device id an S9F1 carries: that of the message where it is ours, else our first.
+        let own = SessionId(about.session.0 & DeviceId::MAX.get());
+        let session = match self.config.device_ids.as_slice() {
+            [first, ..] if !self.knows(own) => first.session(),
+            _ => own,
+        };
         let system = self.take_system_bytes();
         self.push(Action::Send(ControlFrame::Stream9 { function, session, system, about: *about }));
     }

@@ -1,0 +1,152 @@
+//! A peer: another HSMS implementation in a process of its own, driven line by line (see `tests/peers/README.md`).
+
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpListener;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// An implementation and how to start it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Kind {
+    pub(crate) name: &'static str,
+    program: &'static str,
+}
+
+pub(crate) const KINDS: [Kind; 2] =
+    [Kind { name: "secsgem", program: "secsgem-peer" }, Kind { name: "secs4js", program: "secs4js-peer" }];
+
+impl Kind {
+    /// Where its driver stands, or why there is none.
+    pub(crate) fn program(&self) -> Result<PathBuf, String> {
+        let folder = match std::env::var_os("HSMS_PEERS_DIR") {
+            Some(folder) => PathBuf::from(folder),
+            None => PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../target/peers")),
+        };
+        let program = folder.join("bin").join(self.program);
+        if program.is_file() { Ok(program) } else { Err(format!("no {}: run tests/peers/setup", program.display())) }
+    }
+}
+
+/// How long a peer may take to say what is waited for.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// T5 of both ends, in seconds: secsgem knows whole ones only.
+pub(crate) const T5: u64 = 1;
+
+/// A running peer.
+#[derive(Debug)]
+pub(crate) struct Peer {
+    child: Child,
+    stdin: Sender<String>,
+    stdout: Receiver<String>,
+    /// Everything that it said, for the message of a failed assertion.
+    said: Vec<String>,
+    pub(crate) port: u16,
+}
+
+impl Peer {
+    /// Starts a peer that listens on a free port, or on `port` where one is given.
+    pub(crate) fn listening(kind: Kind, role: &str, port: Option<u16>) -> Peer {
+        let end = Instant::now() + PATIENCE;
+        loop {
+            let port = port.unwrap_or_else(free_port);
+            let mut peer = Peer::start(kind, "passive", role, port);
+            if peer.hears_or_ends("listening") {
+                return peer;
+            }
+            // The port was taken meanwhile, or is not free again yet.
+            assert!(Instant::now() < end, "{} cannot listen on {port}: {:?}", kind.name, peer.said);
+        }
+    }
+
+    /// Starts a peer that dials `port`.
+    pub(crate) fn dialling(kind: Kind, role: &str, port: u16) -> Peer {
+        Peer::start(kind, "active", role, port)
+    }
+
+    fn start(kind: Kind, connect: &str, role: &str, port: u16) -> Peer {
+        let program = kind.program().expect("looked for before");
+        let mut child = Command::new(program)
+            .args(["--connect", connect, "--role", role, "--port", &port.to_string()])
+            .args(["--system", "1000", "--t3", "30", "--t5", &T5.to_string(), "--t6", "20", "--t7", "30"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("the driver starts");
+        let (stdin, lines) = mpsc::channel::<String>();
+        let mut pipe = child.stdin.take().expect("piped");
+        // Threads of their own: neither end may wait for the other to read.
+        thread::spawn(move || {
+            for line in lines {
+                if writeln!(pipe, "{line}").and_then(|()| pipe.flush()).is_err() {
+                    break;
+                }
+            }
+        });
+        let (told, stdout) = mpsc::channel();
+        let output = BufReader::new(child.stdout.take().expect("piped"));
+        thread::spawn(move || {
+            for line in output.lines().map_while(Result::ok) {
+                if told.send(line).is_err() {
+                    break;
+                }
+            }
+        });
+        Peer { child, stdin, stdout, said: Vec::new(), port }
+    }
+
+    pub(crate) fn say(&self, line: &str) {
+        // Where the peer has gone, the test finds out by what it does not say.
+        let _ = self.stdin.send(line.to_owned());
+    }
+
+    /// The next line, where there is one already.
+    pub(crate) fn line(&mut self) -> Option<String> {
+        let line = self.stdout.try_recv().ok()?;
+        self.said.push(line.chars().take(200).collect());
+        Some(line)
+    }
+
+    /// Waits for a line that begins with `word`; false where the peer ends first.
+    fn hears_or_ends(&mut self, word: &str) -> bool {
+        let end = Instant::now() + PATIENCE;
+        loop {
+            match self.stdout.recv_timeout(end.saturating_duration_since(Instant::now())) {
+                Ok(line) => {
+                    let found = line.split(' ').next() == Some(word);
+                    self.said.push(line.chars().take(200).collect());
+                    if found {
+                        return true;
+                    }
+                }
+                Err(RecvTimeoutError::Disconnected) => return false,
+                Err(RecvTimeoutError::Timeout) => panic!("no {word:?} within {PATIENCE:?}: {:?}", self.said),
+            }
+        }
+    }
+
+    /// What it said so far, long lines cut.
+    pub(crate) fn said(&self) -> &[String] {
+        &self.said
+    }
+
+    /// SIGKILL.
+    pub(crate) fn kill(mut self) {
+        self.child.kill().expect("it runs");
+    }
+}
+
+impl Drop for Peer {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+pub(crate) fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("loopback").port()
+}
