@@ -48,10 +48,10 @@ impl<const TRANSACTIONS: usize> Connection<TRANSACTIONS> {
         if self.paused.is_some() {
             return Err(Error::InputPaused);
         }
-        if !self.has_room() {
+        let Some(first) = input.first() else { return Ok((0, None)) };
+        if !self.has_room() && !self.has_room_for_text() {
             return self.no_room(now).map(|()| (input.len(), None));
         }
-        let Some(first) = input.first() else { return Ok((0, None)) };
         self.advance(now);
         if !self.decoder.in_message() && *first == SECS_I_ENQ && self.longest() < SECS_I_LENGTH {
             self.broken(CloseReason::LooksLikeSecsI);
@@ -84,6 +84,9 @@ impl<const TRANSACTIONS: usize> Connection<TRANSACTIONS> {
     /// [`Error::ActionsPending`], or [`Error::UnexpectedEvent`] for an event that cannot happen now: an adapter tells only
     /// of the transport that it was asked for last.
     pub fn handle(&mut self, now: Instant, event: Event) -> Result<(), Error> {
+        if event == Event::Timeout && self.earliest().is_none_or(|(deadline, _)| deadline > now.max(self.now)) {
+            return Ok(());
+        }
         if !self.has_room() {
             return self.no_room(now);
         }
@@ -489,6 +492,12 @@ impl<const TRANSACTIONS: usize> Connection<TRANSACTIONS> {
     #[inline]
     pub(super) fn has_room(&self) -> bool {
         self.queue.len() <= QUEUE - MOST_ACTIONS && (self.phase.state() == State::Selected || !self.has_ends())
+    }
+
+    /// Inside a text that is arriving, octets make one action at most. So whether there is room depends on messages, not on
+    /// how they are cut.
+    fn has_room_for_text(&self) -> bool {
+        self.decoder.body_left() > 0 && !self.queue.is_full() && !self.has_ends_to_tell()
     }
 
     /// There is no room. While a text is open the application cannot make any, so the link ends.
