@@ -1,0 +1,233 @@
+# The stages of .ci/run as functions, so that .ci/planted can call each of them on a copy with a fault in it.
+# shellcheck shell=bash
+#
+# Every stage works on the folder in $root, succeeds or says why not, and takes $packages (default: --workspace).
+
+cargo_deny_version=0.20.2
+cargo_hack_version=0.6.46
+
+: "${packages:=--workspace}"
+tools=${HSMS_TOOLS:-$root/target/tools}
+PATH=$tools/bin:$PATH
+export CARGO_TERM_PROGRESS_WHEN=never
+
+fail() {
+  printf '\n.ci: %s\n' "$*" >&2
+  return 1
+}
+
+# --- tools ---------------------------------------------------------------------------------------------------------------
+
+stage_tools() {
+  rustup component list --installed 2>/dev/null | grep -q '^clippy' ||
+    rustup component add clippy rustfmt || fail "clippy and rustfmt are missing and rustup cannot add them" || return
+  cargo --version && cargo fmt --version && cargo clippy --version || return
+  need_program gcc gcc libc6-dev && need_program python3 python3 && need_program npm npm || return
+  need_program valgrind valgrind && need_python_venv || return
+  need_crate cargo-hack "$cargo_hack_version" && need_crate cargo-deny "$cargo_deny_version" || return
+  "$root/tests/peers/setup"
+}
+
+need_program() { # program, its Debian packages
+  local program=$1
+  shift
+  command -v "$program" >/dev/null || install_packages "$@" || fail "$program is missing and cannot be installed" || return
+  printf '%s: %s\n' "$program" "$(command -v "$program")"
+}
+
+# Debian has it in a package of its own.
+need_python_venv() {
+  python3 -c 'import ensurepip, venv' 2>/dev/null || install_packages python3-venv ||
+    fail "python3 has no venv and it cannot be installed"
+}
+
+install_packages() {
+  local sudo=
+  if [ "$(id -u)" != 0 ]; then sudo="sudo -n"; fi
+  command -v apt-get >/dev/null && $sudo apt-get update -q && $sudo apt-get install -qy --no-install-recommends "$@"
+}
+
+# Optimised little, because it is built more often than used; the version is asked from the program itself.
+need_crate() { # crate, version
+  if [ "$(crate_version "$1")" != "$2" ]; then
+    CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 CARGO_PROFILE_RELEASE_OPT_LEVEL=1 \
+      cargo install --quiet --locked --force --root "$tools" "$1" --version "=$2" || fail "cannot install $1 $2" || return
+    hash -r
+  fi
+  [ "$(crate_version "$1")" = "$2" ] ||
+    fail "$1 is ${2} by its pin, but the one found says '$(crate_version "$1")'" || return
+  printf '%s %s: %s\n' "$1" "$2" "$(command -v "$1")"
+}
+
+# cargo-hack answers only with cargo's subcommand word before the option; cargo-deny takes it too.
+crate_version() {
+  "$1" "${1#cargo-}" --version 2>/dev/null | awk 'NR == 1 { print $2 }'
+}
+
+# --- source --------------------------------------------------------------------------------------------------------------
+
+# What a commit would hold: tracked, or new and not ignored, and there.
+files() {
+  git -C "$root" ls-files -z --cached --others --exclude-standard "$@" |
+    (cd "$root" && while IFS= read -r -d '' file; do if [ -f "$file" ]; then printf '%s\0' "$file"; fi; done)
+}
+
+# Fails with the lines found when any file among the given ones matches.
+forbid() { # what it is, extended regular expression, git pathspecs
+  local what=$1 pattern=$2 found
+  shift 2
+  found=$(files "$@" | (cd "$root" && xargs -0r grep -nIE -e "$pattern" --)) || return 0
+  printf '%s\n' "$found"
+  fail "$what"
+}
+
+stage_hygiene() {
+  local entry bad=0
+  # One letter of each pattern stands in brackets so that this file does not match itself.
+  forbid "a path of one machine" '(^|[^A-Za-z0-9_.])/(wor[k]|roo[t]|hom[e]|User[s])/' || bad=1
+  forbid "a registry other than the public ones by their default" \
+    'artifactor[y]|jfro[g]|sonatyp[e]|registry\.npmj[s]|registry\.yarnpk[g]|pypi\.or[g]/simple|--(extra-)?index-ur[l]|--find-link[s] ' || bad=1
+  if files '*Cargo.lock' | (cd "$root" && xargs -0r grep -nH '^source = ') |
+    grep -vF 'source = "registry+https://github.com/rust-lang/crates.io-index"'; then
+    fail "Cargo.lock names a source other than crates.io" || bad=1
+  fi
+  forbid "package-lock.json says where it was fetched from" '"resolve[d]"' '*package-lock.json' || bad=1
+  forbid "a test is ignored without a reason" '#\[ignor[e]\]' '*.rs' || bad=1
+  forbid "an adapter decides by message type" '(^|[^A-Za-z_])Kin[d]::' \
+    'hsms-std/src/driver*' 'hsms-std/src/blocking*' 'hsms-embassy/src/*' || bad=1
+  for entry in $(files | tr '\0' '\n' | cut -d / -f 1 | sort -u); do
+    case $entry in
+    .* | Cargo.toml | Cargo.lock | hsms-core | hsms-std | hsms-embassy | fuzz | tests) ;;
+    README.md | CHANGELOG.md | CONTRIBUTING.md | LICENSE-MIT | LICENSE-APACHE) ;;
+    *) fail "$entry does not belong on the top level" || bad=1 ;;
+    esac
+  done
+  (cd "$root" && cargo metadata --locked --format-version 1 >/dev/null) || fail "Cargo.lock is not up to date" || bad=1
+  return "$bad"
+}
+
+stage_format() {
+  (cd "$root" && cargo fmt --all --check) || fail "run cargo fmt --all"
+}
+
+# --- builds --------------------------------------------------------------------------------------------------------------
+
+stage_clippy() {
+  # shellcheck disable=SC2086
+  (cd "$root" && cargo clippy --locked $packages --all-targets --all-features -- -D warnings)
+}
+
+# No feature, each alone, pairs, and all. Nothing of Cargo.toml is rewritten: resolver 3 keeps dev-dependencies out by itself.
+stage_features() {
+  # shellcheck disable=SC2086
+  (cd "$root" && cargo hack clippy --locked $packages --feature-powerset --depth 2 -- -D warnings &&
+    cargo hack clippy --locked $packages --all-features -- -D warnings)
+}
+
+stage_docs() {
+  # shellcheck disable=SC2086
+  (cd "$root" && RUSTDOCFLAGS="-D warnings" cargo doc --locked $packages --no-deps --all-features)
+}
+
+stage_deny() {
+  (cd "$root" && cargo deny --locked --all-features --config "$deny_config" check licenses bans sources)
+}
+deny_config=$root/.ci/deny.toml
+
+# A library without std that has its own panic handler does not compile with std anywhere below it: two handlers.
+stage_no_std() {
+  local probe=$root/target/ci/no_std features
+  mkdir -p "$probe/src" && cp "$root/Cargo.lock" "$probe/" || return
+  cat >"$probe/Cargo.toml" <<EOF || return
+[package]
+name = "no_std_probe"
+edition = "2024"
+[lib]
+crate-type = ["staticlib"]
+[dependencies]
+hsms-core = { path = "../../../hsms-core" }
+[features]
+defmt = ["hsms-core/defmt"]
+serde = ["hsms-core/serde"]
+[profile.dev]
+panic = "abort"
+[workspace]
+EOF
+  cat >"$probe/src/lib.rs" <<'EOF' || return
+#![no_std]
+pub use hsms_core;
+#[panic_handler]
+fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
+    loop {}
+}
+EOF
+  for features in "" defmt serde; do
+    (cd "$probe" && CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$root/target/ci/no_std_target} \
+      cargo build --quiet --features "$features") ||
+      fail "hsms-core does not build without std (features: ${features:-none})" || return
+  done
+  printf 'hsms-core builds for this machine without std: no features, defmt, serde\n'
+  if rustup target list --installed | grep -qx thumbv7m-none-eabi; then
+    (cd "$root" && cargo build --locked -p hsms-core --target thumbv7m-none-eabi &&
+      cargo build --locked -p hsms-core --target thumbv7m-none-eabi --all-features) || return
+    printf 'and for thumbv7m-none-eabi\n'
+  else
+    printf 'NOT RUN: the build for thumbv7m-none-eabi (rustup target add thumbv7m-none-eabi)\n'
+  fi
+}
+
+# --- tests ---------------------------------------------------------------------------------------------------------------
+
+# The command a reader finds in the README is the one that is run.
+readme_command() { # its beginning
+  local line
+  line=$(sed -n '/^```/,/^```/p' "$root/README.md" 2>/dev/null | grep -m 1 "^$1\( \|$\)") ||
+    fail "README.md has no code block with a line that begins with: $1" || return
+  printf '%s\n' "$line"
+}
+
+stage_tests() {
+  local command log=$root/target/ci/tests.log status=0
+  command=$(readme_command "cargo test --workspace") || return
+  printf 'README.md: %s\n' "$command"
+  mkdir -p "$root/target/ci"
+  (
+    set -o pipefail
+    cd "$root" && HSMS_PEERS=required HSMS_SCALE=ci bash -c "$command" 2>&1 | tee "$log"
+  ) || status=$?
+  count_tests "$log" || status=1
+  [ "$status" = 0 ] || fail "the tests failed"
+}
+
+# Sums the result lines of all test programs. Fails for no tests, a failed one, and an ignored one: nothing may be left out here.
+count_tests() { # log
+  awk '
+    /^test result: / {
+      programs++
+      for (i = 2; i <= NF; i++) {
+        if ($i == "passed;") passed += $(i - 1)
+        if ($i == "failed;") failed += $(i - 1)
+        if ($i == "ignored;") ignored += $(i - 1)
+      }
+    }
+    END {
+      printf "tests: %d passed, %d failed, %d ignored in %d programs\n", passed, failed, ignored, programs
+      exit !(passed > 0 && failed == 0 && ignored == 0)
+    }' "$1" | tee "$root/target/ci/test-counts"
+  [ "${PIPESTATUS[0]}" = 0 ] || fail "not every test ran and passed"
+}
+
+stage_demo() {
+  local command
+  command=$(readme_command "cargo run --release --example demo") || return
+  (cd "$root" && bash -c "$command")
+}
+
+stage_bench() {
+  (cd "$root" && HSMS_BENCH=${HSMS_BENCH:-required} cargo bench --locked -p hsms-core &&
+    cargo bench --locked -p hsms-std --bench loopback -- --quick)
+}
+
+stage_planted() {
+  "$root/.ci/planted"
+}
