@@ -57,6 +57,7 @@ impl<const TRANSACTIONS: usize> Connection<TRANSACTIONS> {
             self.broken(CloseReason::LooksLikeSecsI);
             return Ok((input.len(), None));
         }
+        let inside_text = self.decoder.body_left() > 0;
         let (taken, piece) = match self.decoder.decode(input) {
             Ok(decoded) => decoded,
             Err(LengthTooShort { length }) => {
@@ -70,10 +71,9 @@ impl<const TRANSACTIONS: usize> Connection<TRANSACTIONS> {
         }
         let inbound = piece.map(|piece| self.judge(piece));
         // Closing the connection has reset the decoder.
-        if self.decoder.in_message() {
-            self.go_on();
-        } else {
-            self.t8 = None;
+        self.t8 = if self.decoder.in_message() { Some(self.now.plus_millis(self.config.t8.into())) } else { None };
+        if inside_text {
+            self.extend_linktest();
         }
         Ok((taken, inbound))
     }
@@ -180,18 +180,16 @@ impl<const TRANSACTIONS: usize> Connection<TRANSACTIONS> {
         };
     }
 
-    /// Octets came and the message that they belong to goes on: T8 starts anew, and a linktest of ours whose answer is
-    /// stuck behind that message gets more time.
-    fn go_on(&mut self) {
-        self.t8 = Some(self.now.plus_millis(self.config.t8.into()));
+    /// Octets of a text came: a linktest of ours whose answer is stuck behind that text, and whose T6 has passed, gets more
+    /// time.
+    fn extend_linktest(&mut self) {
         if self.situation().strict {
             return;
         }
         let t6 = self.now.plus_millis(self.config.t6.into());
         if let Some(slot) = &mut self.control
             && slot.request() == ControlRequest::Linktest
-            && let Reading::Running(deadline) = slot.clock.reading()
-            && deadline < t6
+            && slot.clock.deadline().is_some_and(|deadline| deadline <= self.now)
         {
             slot.clock = Clock::running(t6);
             if slot.extend() {
@@ -354,7 +352,7 @@ impl<const TRANSACTIONS: usize> Connection<TRANSACTIONS> {
             Answer::Deselect(status) => {
                 Header::deselect_rsp(about.system).with_session(about.session).with_status(status.0)
             }
-            Answer::Linktest => Header::linktest_rsp(about.system).with_session(about.session),
+            Answer::Linktest => Header::linktest_rsp(about.system),
             Answer::Reject(reason) => {
                 let offender = if reason == RejectReason::PTYPE_NOT_SUPPORTED { about.ptype.0 } else { about.stype.0 };
                 Header::reject_req(about.system, offender, reason)

@@ -300,7 +300,9 @@ pub(super) fn too_long(at: Situation, message: &Received, length: u32, max_messa
     let close = Next::Close(CloseReason::LengthTooLong { length, limit: max_message });
     let step = match message.kind {
         Ok(Kind::Data { stream_function, .. }) if at.equipment && matches!(at.state, State::Selected) => {
-            let answer = if reports_to_host(at, stream_function) { Answer::Stream9(11) } else { Answer::None };
+            // E5 looks at the device id first.
+            let function = if message.known_device { 11 } else { 1 };
+            let answer = if reports_to_host(at, stream_function) { Answer::Stream9(function) } else { Answer::None };
             let next = if at.strict || length > skip_limit { close } else { Next::Stay };
             Step { class: Class::TooLong, answer, ..NOTHING }.then(next)
         }
