@@ -98,8 +98,7 @@ impl<S: Storage> Collector<S> {
     /// message.
     pub fn push(&mut self, inbound: &Inbound<'_>) -> Result<Option<Collected<'_>>, CollectError> {
         if !inbound.is_for_application() {
-            // The message in hand, if any, has been abandoned: it was given up by `forget`, or the connection was lost.
-            self.reset();
+            // A message in hand has been abandoned then: the next one that begins takes its place.
             return Ok(None);
         }
         let (class, reply_token) = (inbound.class, inbound.reply_token());

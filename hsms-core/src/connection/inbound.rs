@@ -21,7 +21,7 @@ pub enum Class {
     Rejected(RejectReason),
     /// A message longer than the greatest message length; its text is skipped.
     TooLong,
-    /// A message that ended the connection.
+    /// A message that broke the protocol and ended the connection.
     Fatal,
 }
 

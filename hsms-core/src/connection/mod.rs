@@ -40,7 +40,7 @@ const MOST_ACTIONS: usize = 3;
 ///
 /// It has no socket, no clock and no buffer. Its owner tells it what happened and hands it the octets that came; it answers
 /// with [`Action`]s, and with one deadline at which to come back. `TRANSACTIONS` is how many primaries that expect a reply can be open at
-/// once; each takes 16 octets.
+/// once, 65,535 at most; each takes 16 octets, and a few instructions of every call that looks one up.
 ///
 /// # Methods
 ///
@@ -88,7 +88,7 @@ pub struct Connection<const TRANSACTIONS: usize = 4> {
     /// Octets of the ordered output that the transport has not taken.
     outstanding: u64,
     /// Open primaries of ours, in order of opening.
-    slots: Vec<Slot, TRANSACTIONS, u8>,
+    slots: Vec<Slot, TRANSACTIONS, u16>,
     /// Our open Select.req or Linktest.req. It has a place of its own: no load of data keeps a linktest from being sent.
     control: Option<Slot>,
     system: SystemCounter,

@@ -225,7 +225,7 @@ fn control(at: Situation, message: &Received, kind: Kind) -> Step {
             }
         }
         // E37 7.6, E37.1 7.6: close, whatever the state.
-        Kind::SeparateReq => Step::close(CloseReason::SeparateReceived),
+        Kind::SeparateReq => NOTHING.then(Next::Close(CloseReason::SeparateReceived)),
         // Both have been dealt with above.
         Kind::RejectReq { .. } | Kind::Data { .. } => NOTHING,
     }
