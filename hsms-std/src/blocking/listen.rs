@@ -1,0 +1,313 @@
+//! The passive side's transport: accepted. Callers beyond the first are told that the place is taken.
+
+use crate::driver::Driver;
+use crate::tcp::{LONGEST, Tcp};
+use crate::{Error, Incoming, trace};
+use hsms_core::time::Instant;
+use mio::{Events, Interest, Poll, Registry, Token};
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+/// Callers that are told at the same time that the place is taken; others wait in the system's queue.
+const MOST_CALLERS: usize = 8;
+
+/// Callers that are hung up on between two looks at the connection.
+const MOST_ACCEPTED: usize = 64;
+
+/// While messages flow, how often the listener is looked at, and how long the connection has to be quiet before the waiting
+/// is left to the event loop.
+const LOOK: Duration = Duration::from_millis(50);
+const QUIET: Duration = Duration::from_millis(20);
+
+/// Reads from a caller at one look, each of up to a kilobyte.
+const MOST_READS: usize = 16;
+
+const LISTENER: Token = Token(0);
+const CONNECTION: Token = Token(1);
+const FIRST_CALLER: usize = 2;
+
+/// A port, its listener while there is one, and callers that are being refused.
+#[derive(Debug)]
+pub(super) struct Listen {
+    address: SocketAddr,
+    listener: Option<mio::net::TcpListener>,
+    poll: Poll,
+    events: Events,
+    callers: Vec<Caller>,
+    /// The served connection's socket as the event loop knows it.
+    watch: Option<mio::net::TcpStream>,
+    /// The connection has been quiet: wait for everything together.
+    quiet: bool,
+    next_look: Instant,
+    next_token: usize,
+    refused: u64,
+}
+
+#[derive(Debug)]
+struct Caller {
+    driver: Driver<Tcp, 0>,
+    watch: mio::net::TcpStream,
+    token: Token,
+}
+
+impl Listen {
+    /// Listens on the first of `addresses` that can be had.
+    pub(super) fn new(addresses: &[SocketAddr]) -> Result<Self, Error> {
+        let poll = Poll::new().map_err(|source| Error::System { source })?;
+        let mut failure = None;
+        for address in addresses {
+            match listen(*address, poll.registry()) {
+                Ok((listener, address)) => {
+                    return Ok(Listen {
+                        address,
+                        listener: Some(listener),
+                        poll,
+                        events: Events::with_capacity(16),
+                        callers: Vec::new(),
+                        watch: None,
+                        quiet: false,
+                        next_look: Instant::EPOCH,
+                        next_token: FIRST_CALLER,
+                        refused: 0,
+                    });
+                }
+                Err(source) => failure = Some(Error::Listen { address: *address, source }),
+            }
+        }
+        Err(failure.unwrap_or_else(|| Error::Address {
+            source: io::Error::new(io::ErrorKind::AddrNotAvailable, "the name stands for no address"),
+        }))
+    }
+
+    pub(super) const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    pub(super) const fn refused(&self) -> u64 {
+        self.refused
+    }
+
+    /// Stops listening and hangs up on callers.
+    pub(super) fn close(&mut self) {
+        self.callers.clear();
+        self.watch = None;
+        self.listener = None;
+    }
+
+    /// Does what has to be done, until `until` at most. Tells whether anything happened.
+    pub(super) fn turn<const TRANSACTIONS: usize>(
+        &mut self,
+        driver: &mut Driver<Tcp, TRANSACTIONS>,
+        until: Instant,
+    ) -> Result<bool, Error> {
+        if driver.transport().is_some() {
+            return self.serve(driver, until);
+        }
+        self.watch = None;
+        self.quiet = false;
+        if driver.wants_transport() {
+            if !self.listens(driver) {
+                return Ok(true);
+            }
+            self.accept(driver);
+            if !driver.wants_transport() {
+                return Ok(true);
+            }
+        } else if !driver.machine().is_enabled() {
+            self.close();
+        }
+        // A caller, T5 after the port could not be had, or nothing at all.
+        self.wait(driver, until)?;
+        self.drive_callers();
+        Ok(driver.turn(until)? || driver.now() < until)
+    }
+
+    /// A connection is being served.
+    fn serve<const TRANSACTIONS: usize>(
+        &mut self,
+        driver: &mut Driver<Tcp, TRANSACTIONS>,
+        until: Instant,
+    ) -> Result<bool, Error> {
+        if self.quiet {
+            return self.serve_quiet(driver, until);
+        }
+        let now = driver.now();
+        if now >= self.next_look {
+            self.next_look = now.saturating_add(LOOK);
+            self.accept(driver);
+            self.drive_callers();
+        }
+        let soon = now.saturating_add(QUIET);
+        if driver.turn(until.min(soon))? {
+            return Ok(true);
+        }
+        self.quiet = true;
+        Ok(until > soon)
+    }
+
+    /// The same where no octet has come for a while: the event loop waits for everything together.
+    fn serve_quiet<const TRANSACTIONS: usize>(
+        &mut self,
+        driver: &mut Driver<Tcp, TRANSACTIONS>,
+        until: Instant,
+    ) -> Result<bool, Error> {
+        if driver.write_pending()? || driver.transport().is_none() {
+            return Ok(true);
+        }
+        self.accept(driver);
+        let ready = self.wait(driver, until)?;
+        self.drive_callers();
+        let now = driver.tick();
+        if ready {
+            self.quiet = false;
+            return Ok(driver.turn(until.min(now.saturating_add(QUIET)))? || now < until);
+        }
+        if driver.next_deadline().is_some_and(|deadline| deadline <= now) {
+            // Looks for octets once more before the timer expires.
+            return driver.turn(now);
+        }
+        if now >= until {
+            driver.rest();
+        }
+        Ok(now < until)
+    }
+
+    /// Makes sure of the listener. Where the port cannot be had the next attempt follows after T5.
+    fn listens<const TRANSACTIONS: usize>(&mut self, driver: &mut Driver<Tcp, TRANSACTIONS>) -> bool {
+        if self.listener.is_some() {
+            return true;
+        }
+        match listen(self.address, self.poll.registry()) {
+            Ok((listener, _)) => {
+                self.listener = Some(listener);
+                true
+            }
+            Err(error) => {
+                driver.open_failed(error);
+                false
+            }
+        }
+    }
+
+    /// Takes callers from the system's queue: the first becomes the connection, others are refused.
+    fn accept<const TRANSACTIONS: usize>(&mut self, driver: &mut Driver<Tcp, TRANSACTIONS>) {
+        let options = *driver.options();
+        for _ in 0..MOST_ACCEPTED {
+            if !driver.wants_transport() && self.callers.len() >= MOST_CALLERS {
+                return;
+            }
+            let Some(listener) = &self.listener else { return };
+            let (stream, caller) = match listener.accept() {
+                Ok(accepted) => accepted,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                // The caller has gone, or a signal came.
+                Err(error)
+                    if matches!(
+                        error.kind(),
+                        io::ErrorKind::Interrupted | io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset
+                    ) =>
+                {
+                    continue;
+                }
+                // Out of descriptors, for example. A connection that is being served does not suffer from it.
+                Err(error) => return driver.open_failed(error),
+            };
+            if options.expected_peer().is_some_and(|expected| expected.to_canonical() != caller.ip().to_canonical()) {
+                self.refuse(driver, caller, false);
+                continue;
+            }
+            // A caller that has gone already shows in the settings of its socket.
+            let Ok(tcp) = Tcp::new(stream.into(), &options) else { continue };
+            if driver.wants_transport() {
+                driver.opened(tcp);
+                continue;
+            }
+            self.refuse(driver, caller, true);
+            let token = Token(self.next_token);
+            self.next_token = self.next_token.checked_add(1).unwrap_or(FIRST_CALLER);
+            let watched = tcp.watched().and_then(|mut watch| {
+                self.poll.registry().register(&mut watch, token, Interest::READABLE)?;
+                Ok(watch)
+            });
+            if let Ok(watch) = watched {
+                let driver = Driver::refusing(*driver.machine().config(), options, tcp);
+                self.callers.push(Caller { driver, watch, token });
+            }
+        }
+        // There may be more: they are told of again.
+        if let Some(listener) = &mut self.listener {
+            let _ = self.poll.registry().reregister(listener, LISTENER, Interest::READABLE);
+        }
+    }
+
+    fn refuse<const TRANSACTIONS: usize>(
+        &mut self,
+        driver: &mut Driver<Tcp, TRANSACTIONS>,
+        caller: SocketAddr,
+        expected: bool,
+    ) {
+        self.refused = self.refused.saturating_add(1);
+        trace::refused(format_args!("caller {caller} turned away"));
+        driver.notice(Incoming::CallerRefused { caller, expected });
+    }
+
+    /// Lets every caller that is being refused go on.
+    fn drive_callers(&mut self) {
+        self.callers.retain_mut(|caller| {
+            for _ in 0..MOST_READS {
+                let now = caller.driver.tick();
+                let more = caller.driver.turn(now);
+                while caller.driver.poll().is_some() {}
+                if caller.driver.transport().is_none() || more.is_err() {
+                    return false;
+                }
+                if matches!(more, Ok(false)) {
+                    break;
+                }
+            }
+            true
+        });
+    }
+
+    /// Waits for the listener, the connection and the callers together. Tells whether the connection can be read.
+    fn wait<const TRANSACTIONS: usize>(
+        &mut self,
+        driver: &mut Driver<Tcp, TRANSACTIONS>,
+        until: Instant,
+    ) -> Result<bool, Error> {
+        let system = |source| Error::System { source };
+        // What is registered again is told of again: nothing that came meanwhile is missed.
+        if let Some(tcp) = driver.transport() {
+            match &mut self.watch {
+                Some(watch) => self.poll.registry().reregister(watch, CONNECTION, Interest::READABLE),
+                None => tcp.watched().and_then(|mut watch| {
+                    self.poll.registry().register(&mut watch, CONNECTION, Interest::READABLE)?;
+                    self.watch = Some(watch);
+                    Ok(())
+                }),
+            }
+            .map_err(system)?;
+        }
+        let mut limit = driver.until(driver.next_deadline().map_or(until, |deadline| deadline.min(until)));
+        for caller in &mut self.callers {
+            self.poll.registry().reregister(&mut caller.watch, caller.token, Interest::READABLE).map_err(system)?;
+            if let Some(deadline) = caller.driver.next_deadline() {
+                limit = limit.min(caller.driver.until(deadline));
+            }
+        }
+        match self.poll.poll(&mut self.events, Some(limit.min(LONGEST))) {
+            Err(source) if source.kind() != io::ErrorKind::Interrupted => return Err(system(source)),
+            _ => {}
+        }
+        driver.tick();
+        Ok(self.events.iter().any(|event| event.token() == CONNECTION))
+    }
+}
+
+fn listen(address: SocketAddr, registry: &Registry) -> io::Result<(mio::net::TcpListener, SocketAddr)> {
+    let mut listener = mio::net::TcpListener::bind(address)?;
+    let address = listener.local_addr()?;
+    registry.register(&mut listener, LISTENER, Interest::READABLE)?;
+    Ok((listener, address))
+}

@@ -1,0 +1,517 @@
+//! The machine, a clock, a byte stream and the storage between them: everything but the opening of the stream.
+//!
+//! [`Connection`](crate::Connection) is this driver over TCP. Whoever has another stream, TLS for example, opens it himself:
+//!
+//! 1. [`Driver::enable`].
+//! 2. While [`wants_transport`](Driver::wants_transport): open one, and tell [`opened`](Driver::opened) or
+//!    [`open_failed`](Driver::open_failed).
+//! 3. Take what there is from [`poll`](Driver::poll) until it gives `None`; [`post`](Driver::post),
+//!    [`reply`](Driver::reply) and so on in between.
+//! 4. [`turn`](Driver::turn): writes what has been put together, and waits for more. Back to 2.
+//!
+//! Where there is no transport and none is wanted, `turn` comes back at once: wait until
+//! [`next_deadline`](Driver::next_deadline), which is the end of T5, and call it again.
+
+mod call;
+mod inbox;
+mod input;
+mod output;
+
+pub use call::Serve;
+pub use inbox::Dropped;
+
+use crate::clock::Clock;
+use crate::transport::{Transport, is_late};
+use crate::{Error, Incoming, Options, trace};
+use call::Awaited;
+use hsms_core::config::Config;
+use hsms_core::connection::{Action, Class, CloseReason, Connection as Machine, Event, Notice};
+use hsms_core::counters::Counters;
+use hsms_core::time::Instant;
+use inbox::{Entry, Inbox};
+use input::{Input, Part};
+use output::Output;
+use std::io;
+use std::time::Duration;
+
+/// Octets that one read takes at most, except for long texts.
+const READ_BUFFER: usize = 128 * 1024;
+
+/// The same for a caller that is only told that the place is taken.
+const REFUSING_BUFFER: usize = 1024;
+
+/// Octets that are read at most before a timer that is due counts as expired: what arrived in time comes first, but a peer
+/// that never stops sending stops no timer.
+const READ_BEFORE_TIMEOUT: usize = 8 << 20;
+
+/// How long storage of a very long message is kept for the next one.
+const KEEP_STORAGE: Duration = Duration::from_secs(5);
+
+/// A connection over a byte stream that its owner opens. See the [module](self).
+#[derive(Debug)]
+pub struct Driver<T, const TRANSACTIONS: usize = 64> {
+    machine: Machine<TRANSACTIONS>,
+    options: Options,
+    clock: Clock,
+    /// The clock's last reading.
+    now: Instant,
+    counters: Counters,
+    transport: Option<T>,
+    /// The machine has asked for a transport.
+    wanted: bool,
+    input: Input,
+    output: Output,
+    inbox: Inbox,
+    /// What has been looked up for `poll` and is no message.
+    found: Option<Incoming<'static>>,
+    /// What a call waits for, which is not for the inbox.
+    awaited: Awaited,
+    /// What the system said when the transport failed, until its end is told.
+    failure: Option<io::Error>,
+    /// The end of the last transport, for calls that were cut short by it.
+    closed: Option<(CloseReason, Option<io::Error>)>,
+    /// The last attempt that failed.
+    not_opened: Option<io::Error>,
+    /// Octets read since a timer was due.
+    read_since_due: usize,
+    /// When something long was last sent or received.
+    last_long: Instant,
+    /// For texts of replies that a closure makes.
+    text: Vec<u8>,
+}
+
+/// What a step through the octets that have been read has come to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Step {
+    /// There are no more octets.
+    Empty,
+    /// A message for the application is whole, and the current one.
+    Message,
+    /// Anything else; notices may be in the inbox.
+    Other,
+}
+
+/// What has come of a read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Read {
+    Octets,
+    Nothing,
+    Closed,
+}
+
+impl<T: Transport, const TRANSACTIONS: usize> Driver<T, TRANSACTIONS> {
+    /// A driver for a connection that is not enabled yet.
+    #[must_use]
+    pub fn new(config: Config, options: Options) -> Self {
+        Driver::with_machine(Machine::new(config), options, READ_BUFFER)
+    }
+
+    fn with_machine(machine: Machine<TRANSACTIONS>, options: Options, buffer: usize) -> Self {
+        Driver {
+            machine,
+            options,
+            clock: Clock::new(),
+            now: Instant::EPOCH,
+            counters: Counters::new(),
+            transport: None,
+            wanted: false,
+            input: Input::new(buffer),
+            output: Output::default(),
+            inbox: Inbox::new(&options),
+            found: None,
+            awaited: Awaited::default(),
+            failure: None,
+            closed: None,
+            not_opened: None,
+            read_since_due: 0,
+            last_long: Instant::EPOCH,
+            text: Vec::new(),
+        }
+    }
+
+    // Getters.
+
+    /// The machine.
+    #[must_use]
+    pub const fn machine(&self) -> &Machine<TRANSACTIONS> {
+        &self.machine
+    }
+
+    /// The machine, for settings that take effect at once: device ids and system bytes.
+    pub(crate) const fn machine_mut(&mut self) -> &mut Machine<TRANSACTIONS> {
+        &mut self.machine
+    }
+
+    /// The settings of the adapter.
+    #[must_use]
+    pub const fn options(&self) -> &Options {
+        &self.options
+    }
+
+    /// What has happened since the driver was made.
+    #[must_use]
+    pub const fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// What found no room in the inbox since the driver was made.
+    #[must_use]
+    pub const fn dropped(&self) -> &Dropped {
+        self.inbox.dropped()
+    }
+
+    /// The transport, while it is open.
+    #[must_use]
+    pub const fn transport(&self) -> Option<&T> {
+        self.transport.as_ref()
+    }
+
+    /// Whether a transport is to be opened, or still to be.
+    #[must_use]
+    pub const fn wants_transport(&self) -> bool {
+        self.wanted
+    }
+
+    /// When [`turn`](Self::turn) has to be called at the latest; `None`: not before something else happens.
+    #[must_use]
+    pub fn next_deadline(&self) -> Option<Instant> {
+        self.machine.next_deadline()
+    }
+
+    /// Reads the clock. The other calls that do not wait go by its last reading: call this where time may have passed since.
+    #[inline]
+    pub fn tick(&mut self) -> Instant {
+        self.now = self.clock.now();
+        self.now
+    }
+
+    /// The clock's last reading.
+    #[must_use]
+    pub const fn now(&self) -> Instant {
+        self.now
+    }
+
+    /// How long it takes until `deadline`; zero where it has come.
+    #[must_use]
+    pub fn until(&self, deadline: Instant) -> Duration {
+        self.clock.until(deadline)
+    }
+
+    // What happens outside.
+
+    /// The transport that was wanted is open. One that was not wanted is closed.
+    pub fn opened(&mut self, mut transport: T) {
+        self.tick();
+        if !std::mem::take(&mut self.wanted) {
+            transport.close();
+            return;
+        }
+        self.transport = Some(transport);
+        trace::connected();
+        self.inbox.notice(Incoming::Connected);
+        self.happen(Event::TransportOpen);
+    }
+
+    /// The transport that was wanted could not be opened. The next attempt follows after T5.
+    pub fn open_failed(&mut self, error: io::Error) {
+        self.tick();
+        if std::mem::take(&mut self.wanted) {
+            trace::failed(&error);
+            self.not_opened = Some(copy(&error));
+            self.inbox.notice(Incoming::ConnectFailed { error });
+            self.happen(Event::TransportFailed);
+        }
+    }
+
+    // What comes in.
+
+    /// Takes the next message or notice out of what has been read; `None` when there is nothing left: then call
+    /// [`turn`](Self::turn).
+    pub fn poll(&mut self) -> Option<Incoming<'_>> {
+        if self.look() { self.take() } else { None }
+    }
+
+    /// Writes what has been put together, then waits for octets or for a deadline, until `until` at most. Gives `false` when
+    /// `until` has come and nothing happened, and `true` otherwise: then call [`poll`](Self::poll).
+    ///
+    /// # Errors
+    /// [`Error::WriteStalled`], [`Error::System`]. The end of the connection is told by [`poll`](Self::poll).
+    pub fn turn(&mut self, until: Instant) -> Result<bool, Error> {
+        if self.write_pending()? || !self.input.is_empty() {
+            return Ok(true);
+        }
+        self.input.release();
+        while self.transport.is_some() {
+            let due = self.machine.next_deadline();
+            if due.is_none_or(|due| due > self.now) {
+                self.read_since_due = 0;
+            } else if self.read_since_due > READ_BEFORE_TIMEOUT {
+                return Ok(self.fire());
+            }
+            let wait = due.map_or(until, |due| due.min(until)).saturating_since(self.now);
+            match self.read(wait) {
+                Read::Octets | Read::Closed => return Ok(true),
+                Read::Nothing if self.fire() => return Ok(true),
+                Read::Nothing if self.now >= until => {
+                    self.rest();
+                    return Ok(false);
+                }
+                Read::Nothing => {}
+            }
+        }
+        self.tick();
+        Ok(self.fire())
+    }
+}
+
+impl<T: Transport, const TRANSACTIONS: usize> Driver<T, TRANSACTIONS> {
+    /// Looks for the next message or notice in what has been read. Tells whether [`take`](Self::take) has something to give.
+    #[inline]
+    pub(crate) fn look(&mut self) -> bool {
+        if self.found.is_some() {
+            return true;
+        }
+        self.input.release();
+        loop {
+            if !self.inbox.is_empty() {
+                return self.look_into_inbox();
+            }
+            match self.step() {
+                Step::Message => return true,
+                Step::Other => {}
+                Step::Empty if self.inbox.is_empty() => return false,
+                Step::Empty => {}
+            }
+        }
+    }
+
+    /// Gives what [`look`](Self::look) has found.
+    #[inline]
+    pub(crate) fn take(&mut self) -> Option<Incoming<'_>> {
+        match self.found.take() {
+            Some(found) => Some(found),
+            None => self.incoming(),
+        }
+    }
+
+    #[cold]
+    fn look_into_inbox(&mut self) -> bool {
+        match self.inbox.pop() {
+            None => return false,
+            Some(Entry::Outcome(found) | Entry::Notice(found)) => self.found = Some(found),
+            Some(Entry::Message(kept)) => self.input.hold(kept.header, kept.reply, kept.token, kept.body),
+        }
+        true
+    }
+
+    /// The current message as it is told. An abort leaves no text to be read.
+    #[inline]
+    fn incoming(&self) -> Option<Incoming<'_>> {
+        let (message, current) = self.input.message()?;
+        Some(if !current.reply {
+            Incoming::Primary { message, token: current.token }
+        } else if message.header.stream_function().is_abort() {
+            Incoming::Aborted { header: message.header }
+        } else {
+            Incoming::Reply { message }
+        })
+    }
+
+    /// Gives the machine octets that have been read, up to the next piece of a message.
+    #[inline]
+    fn step(&mut self) -> Step {
+        let octets = self.input.pending();
+        if octets.is_empty() {
+            return Step::Empty;
+        }
+        let Ok((taken, inbound)) = self.machine.receive(self.now, octets) else {
+            // Only while nothing is open; then what was read has been cleared.
+            debug_assert!(false, "octets of a connection that has ended");
+            self.input.clear();
+            return Step::Empty;
+        };
+        let Some(inbound) = inbound else {
+            self.input.took(taken);
+            self.drain();
+            return Step::Other;
+        };
+        self.counters.record_inbound(&inbound);
+        trace::received(&inbound);
+        let body_len = inbound.piece.body_len;
+        if inbound.is_for_application() || (!inbound.first() && self.input.is_assembling()) {
+            let part = Part {
+                header: *inbound.header(),
+                reply: matches!(inbound.class, Class::Reply),
+                token: inbound.reply_token(),
+                body_len: usize::try_from(body_len).unwrap_or(usize::MAX),
+                len: inbound.body().len(),
+                first: inbound.first(),
+                last: inbound.last(),
+                void: !inbound.is_for_application(),
+            };
+            let whole = self.input.took_part(taken, &part);
+            self.drain();
+            return if whole { Step::Message } else { Step::Other };
+        }
+        let (header, class, first) = (*inbound.header(), inbound.class, inbound.first());
+        self.input.took(taken);
+        if first && (self.options.tell_control() || !matches!(class, Class::Control)) {
+            self.inbox.notice(Incoming::Other { header, body_len, class });
+        }
+        self.drain();
+        Step::Other
+    }
+
+    /// Reads once, waiting for octets for `limit` at most, and then the clock.
+    fn read(&mut self, limit: Duration) -> Read {
+        let Some(transport) = &mut self.transport else { return Read::Closed };
+        let result = match self.input.room() {
+            Ok(room) => transport.read(room, limit),
+            Err(_) => Err(io::Error::from(io::ErrorKind::OutOfMemory)),
+        };
+        self.now = self.clock.now();
+        match result {
+            Ok(0) => self.hang_up(None),
+            Ok(octets) => {
+                let long = self.input.read(octets);
+                self.read_since_due = self.read_since_due.saturating_add(octets);
+                if long {
+                    self.last_long = self.now;
+                }
+                return Read::Octets;
+            }
+            Err(error) if is_late(&error) || error.kind() == io::ErrorKind::Interrupted => return Read::Nothing,
+            Err(error) => self.hang_up(Some(error)),
+        }
+        Read::Closed
+    }
+
+    /// The transport has ended.
+    fn hang_up(&mut self, error: Option<io::Error>) {
+        if self.transport.is_some() {
+            self.failure = error;
+            self.happen(Event::TransportClosed);
+        }
+    }
+
+    /// Lets all timers expire that are due. Tells whether there were any.
+    fn fire(&mut self) -> bool {
+        let mut fired = false;
+        while self.machine.next_deadline().is_some_and(|deadline| deadline <= self.now) {
+            self.happen(Event::Timeout);
+            fired = true;
+        }
+        fired
+    }
+
+    /// Writes what has been put together. Tells whether something may be in the inbox.
+    pub(crate) fn write_pending(&mut self) -> Result<bool, Error> {
+        match self.write_out(&[]) {
+            // Told by `poll`.
+            Err(Error::Closed { .. }) => Ok(true),
+            result => result,
+        }
+    }
+
+    /// What went wrong before now is no answer to what is asked for now.
+    pub(crate) fn forget_failures(&mut self) {
+        (self.closed, self.not_opened) = (None, None);
+    }
+
+    /// Why the last connection ended, and what the system said last.
+    pub(crate) fn failures(&mut self) -> (Option<CloseReason>, Option<io::Error>) {
+        let (reason, error) = self.closed.take().map_or((None, None), |(reason, error)| (Some(reason), error));
+        (reason, self.not_opened.take().or(error))
+    }
+
+    /// Nothing has come.
+    pub(crate) fn rest(&mut self) {
+        if self.now.saturating_since(self.last_long) >= KEEP_STORAGE {
+            self.input.shrink();
+            self.output.shrink();
+        }
+    }
+
+    /// Tells the machine what happened, and does what it asks for.
+    fn happen(&mut self, event: Event) {
+        if self.machine.handle(self.now, event).is_ok() {
+            self.counters.record_event(&event);
+        }
+        self.drain();
+    }
+
+    /// The drain rule: after every input and every command.
+    #[inline]
+    fn drain(&mut self) {
+        while let Some(action) = self.machine.poll_action() {
+            self.carry_out(action);
+        }
+    }
+
+    fn carry_out(&mut self, action: Action) {
+        self.counters.record_action(&action);
+        match action {
+            Action::OpenTransport => self.wanted = true,
+            Action::Send(frame) => {
+                let octets = frame.encode();
+                trace::sent(&frame.header(), octets.get(hsms_core::wire::PREFIX_LEN..).unwrap_or(&[]));
+                self.output.push(&octets);
+            }
+            Action::CloseTransport(reason) => self.close_transport(reason),
+            Action::Notify(notice) => {
+                trace::notice(&notice);
+                self.tell(notice);
+            }
+        }
+    }
+
+    fn close_transport(&mut self, reason: CloseReason) {
+        self.wanted = false;
+        let Some(mut transport) = self.transport.take() else { return };
+        let failure = self.failure.take();
+        if failure.is_none() && !matches!(reason, CloseReason::TransportClosed) {
+            self.farewell(&mut transport);
+        }
+        transport.close();
+        self.input.clear();
+        self.output.clear();
+        trace::closed(reason, failure.as_ref());
+        self.closed = Some((reason, failure.as_ref().map(copy)));
+        self.inbox.notice(Incoming::Closed { reason, error: failure });
+    }
+
+    fn tell(&mut self, notice: Notice) {
+        if self.awaited.takes(&notice) {
+            return;
+        }
+        match notice {
+            Notice::TransactionEnded { system, end } => {
+                self.inbox.outcome(Incoming::TransactionEnded { system, end });
+            }
+            Notice::Selected => self.inbox.notice(Incoming::Selected),
+            Notice::Deselected => self.inbox.notice(Incoming::Deselected),
+            notice => self.inbox.notice(Incoming::Notice(notice)),
+        }
+    }
+}
+
+impl<T: Transport> Driver<T, 0> {
+    /// A driver for a caller that is told that the place is taken, and hung up on. See
+    /// [`Connection::refusing`](hsms_core::Connection::refusing).
+    pub fn refusing(config: Config, options: Options, transport: T) -> Self {
+        let options = options.with_inbox(0, 0).with_write_limit(Duration::ZERO);
+        let mut driver = Driver::with_machine(Machine::refusing(config), options, REFUSING_BUFFER);
+        // It is enabled from the start.
+        driver.wanted = true;
+        driver.opened(transport);
+        driver
+    }
+}
+
+/// An error that tells the same; they cannot be cloned.
+pub(crate) fn copy(error: &io::Error) -> io::Error {
+    match error.raw_os_error() {
+        Some(code) => io::Error::from_raw_os_error(code),
+        None => io::Error::new(error.kind(), error.to_string()),
+    }
+}

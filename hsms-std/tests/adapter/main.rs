@@ -1,0 +1,10 @@
+//! The blocking adapter over real sockets, and the driver over scripted streams.
+
+mod callers;
+mod conversation;
+mod faults;
+mod inbox;
+mod large;
+mod lifecycle;
+mod scripted;
+mod support;
