@@ -1,0 +1,48 @@
+//! The blocking adapter beside two echoes that know no protocol, over loopback.
+//!
+//! (a) writes each message alone; (b), the ceiling, reads and writes as much as there is; (b') is
+//! (b) without asking again before it sleeps; (c) is the adapter. Both ends of a connection run on
+//! threads of one process, pinned to one core each and then both to one core. A round of each
+//! contender follows on a round of the one before, so that what else the machine does meets all
+//! alike, and ratios are taken between rounds of the same turn. Every round has its own connection,
+//! a warm-up in which all that comes back is compared octet by octet, and a deadline.
+//!
+//! `cargo bench -p hsms-std --bench loopback -- --quick`
+
+#[cfg(target_os = "linux")]
+mod baseline;
+#[cfg(target_os = "linux")]
+mod contender;
+#[cfg(target_os = "linux")]
+mod load;
+#[cfg(target_os = "linux")]
+mod options;
+#[cfg(target_os = "linux")]
+mod ours;
+#[cfg(target_os = "linux")]
+mod pin;
+#[cfg(target_os = "linux")]
+mod plan;
+#[cfg(target_os = "linux")]
+mod planted;
+#[cfg(target_os = "linux")]
+mod round;
+#[cfg(target_os = "linux")]
+mod stats;
+
+#[cfg(target_os = "linux")]
+fn main() -> std::process::ExitCode {
+    let outcome = options::Options::read().and_then(|options| options.as_ref().map_or(Ok(()), plan::run));
+    match outcome {
+        Ok(()) => std::process::ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("loopback: {error}");
+            std::process::ExitCode::FAILURE
+        }
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn main() {
+    eprintln!("loopback: skipped, because threads are pinned to cores on Linux only");
+}
