@@ -76,9 +76,12 @@ pub fn run<W: Write>(
         };
         match incoming {
             Some(Incoming::Connected) => delegate.on_connection_established()?,
-            Some(Incoming::Primary { message, .. } | Incoming::Reply { message }) => {
+            Some(Incoming::Primary { message, token }) => {
                 delegate.on_connection_message_received(&message.header)?;
+                // Nobody here has an answer, and the peer need not wait for T3. Where the connection has just ended it waits no more.
+                let _ = token.map(|token| connection.abort(&token));
             }
+            Some(Incoming::Reply { message }) => delegate.on_connection_message_received(&message.header)?,
             Some(Incoming::Aborted { header } | Incoming::Other { header, .. }) => {
                 delegate.on_connection_message_received(&header)?;
             }

@@ -45,6 +45,9 @@ pub fn run(
                     print(format!("no reply: {error}"));
                 }
             }
+            Ok(Some(Incoming::Reply { message })) => {
+                print(format!("{message:?}: {}", Hex::bounded(message.body, 24)));
+            }
             Ok(Some(other)) => print(format!("{other:?}")),
             Ok(None) => {}
             // The connection has ended, and the next one follows.
@@ -59,10 +62,10 @@ pub fn run(
     host.close()
 }
 
-/// Asks, and prints what comes back. Where nothing does, the connection is as it is: `next` tells.
+/// Asks, and does not wait: the reply comes out of `next`.
 fn ask(host: &mut Connection, stream: u8, function: u8, text: &[u8], print: impl Fn(String)) {
-    match host.request(StreamFunction::new(stream, function), text) {
-        Ok(reply) => print(format!("{reply:?}: {}", Hex::bounded(reply.body, 24))),
-        Err(error) => print(format!("S{stream}F{function}: {error}")),
+    match host.post(StreamFunction::new(stream, function), text) {
+        Ok(system) => print(format!("S{stream}F{function} sent, {system}")),
+        Err(error) => print(format!("S{stream}F{function} not sent: {error}")),
     }
 }

@@ -50,7 +50,7 @@ fn equipment_and_host_talk_to_each_other_and_survive_each_others_restarts() {
     }
 
     first.stop();
-    tool.printed("SeparateReceived");
+    tool.printed("Closed {");
     tool.forget();
     let second = start_host(address);
     second.printed("stream:01, function:04");
@@ -58,7 +58,7 @@ fn equipment_and_host_talk_to_each_other_and_survive_each_others_restarts() {
     tool.printed("stream:06, function:12");
 
     tool.stop();
-    second.printed("SeparateReceived");
+    second.printed("Closed {");
     second.forget();
     let tool = start_equipment(address);
     second.printed("selected");
@@ -66,7 +66,7 @@ fn equipment_and_host_talk_to_each_other_and_survive_each_others_restarts() {
     tool.printed("stream:01, function:03");
     second.stop();
     // Not before: there might be an event left that nobody takes any more.
-    tool.printed("SeparateReceived");
+    tool.printed("Closed {");
     tool.stop();
 }
 
@@ -105,7 +105,7 @@ fn the_delegate_is_told_of_data_and_of_a_close_of_our_own() {
     peer.send("0000000a ffff 00 00 00 01 00000001");
     peer.expect("0000000a ffff 00 00 00 02 00000001");
     peer.send("0000000c 0007 81 0d 00 00 00000002 0100");
-    // The answer says that what came before has been taken.
+    peer.expect("0000000a 0007 01 00 00 00 00000002");
     peer.send("0000000a ffff 00 00 00 05 00000003");
     peer.expect("0000000a ffff 00 00 00 06 00000003");
     delegate.stop.store(true, Ordering::SeqCst);

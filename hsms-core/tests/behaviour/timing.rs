@@ -144,6 +144,15 @@ fn a_timer_that_starts_while_input_is_paused_has_all_of_its_time_left_afterwards
     scene.pass(10_000);
     scene.does(stays().due(T3), Connection::resume_input);
     scene.fires_in(T3, stays().ends(system, TransactionEnd::T3).never());
+
+    let mut scene = active().selected();
+    scene.does(stays().never(), Connection::pause_input);
+    scene.pass(10_000);
+    scene.does(stays().sends("0000000A FFFF 00 00 00 05 00000061").never(), Connection::linktest);
+    scene.pass(10_000);
+    scene.does(stays().due(T6), Connection::resume_input);
+    let close = closes(CloseReason::T6(ControlRequest::Linktest));
+    scene.fires_in(T6, close.ends(OURS, TransactionEnd::SessionEnded));
 }
 
 #[test]
