@@ -33,6 +33,8 @@ pub struct Tcp {
     read_timeout: Duration,
     /// The last read waited in vain.
     late: bool,
+    /// How often a read is tried before it waits.
+    spin: u32,
     watch: Option<Box<Watch>>,
 }
 
@@ -62,7 +64,8 @@ impl Tcp {
             stream.set_write_timeout(Some(WRITE_PATIENCE))?;
         }
         let (local, peer) = (stream.local_addr()?, stream.peer_addr()?);
-        Ok(Tcp { stream, local, peer, nonblocking: false, read_timeout: LONGEST, late: false, watch: None })
+        let spin = options.spin();
+        Ok(Tcp { stream, local, peer, nonblocking: false, read_timeout: LONGEST, late: false, spin, watch: None })
     }
 
     /// The own address.
@@ -113,6 +116,18 @@ impl Transport for Tcp {
             self.set_nonblocking(true)?;
             return self.stream.read(octets);
         }
+        if self.spin > 0 {
+            self.set_nonblocking(true)?;
+            for _ in 0..self.spin {
+                match self.stream.read(octets) {
+                    Err(error) if is_late(&error) => std::hint::spin_loop(),
+                    result => {
+                        self.late = false;
+                        return result;
+                    }
+                }
+            }
+        }
         self.set_nonblocking(false)?;
         self.set_read_timeout(limit)?;
         let result = self.stream.read(octets);
@@ -122,7 +137,8 @@ impl Transport for Tcp {
 
     #[inline]
     fn write(&mut self, parts: &[IoSlice<'_>], limit: Duration) -> io::Result<usize> {
-        self.set_nonblocking(limit.is_zero() || !WRITES_WAIT)?;
+        // Where reads spin, switching back and forth would cost two calls to the system for each exchange.
+        self.set_nonblocking(limit.is_zero() || !WRITES_WAIT || self.spin > 0)?;
         match parts {
             [part] => self.stream.write(part),
             parts => self.stream.write_vectored(parts),

@@ -94,9 +94,12 @@ pub(crate) struct Batched {
     polls: u32,
 }
 
+/// How often an end that spins asks for octets before it sleeps.
+pub(crate) const POLLS: u32 = 1_000;
+
 impl Batched {
     /// (b) where the ends have a core each.
-    pub(crate) const SPINNING: Self = Self { name: "(b) ceiling", polls: 1_000 };
+    pub(crate) const SPINNING: Self = Self { name: "(b) ceiling", polls: POLLS };
     /// (b) where the ends share a core.
     pub(crate) const SHARING: Self = Self { name: "(b) ceiling", polls: 0 };
     /// (b') everywhere.

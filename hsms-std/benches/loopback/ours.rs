@@ -5,27 +5,45 @@ use std::time::Duration;
 
 use hsms_std::{Config, Connection, DeviceId, Incoming, Options, StreamFunction};
 
+use crate::baseline::POLLS;
 use crate::contender::{Case, Contender, Meter, Outcome, Serve, Wrong};
 
 /// Room for the largest window.
 const TRANSACTIONS: usize = 1_024;
 
 /// An equipment that replies to every primary with its own text, and a host.
-pub(crate) struct Ours;
+pub(crate) struct Ours {
+    name: &'static str,
+    spin: u32,
+}
+
+impl Ours {
+    /// (c): with the options as they are by default.
+    pub(crate) const DEFAULT: Self = Self { name: "(c) hsms-std", spin: 0 };
+    /// (c') where the ends have a core each: it asks again before it sleeps as often as (b) does.
+    pub(crate) const SPINNING: Self = Self { name: "(c') spinning", spin: POLLS };
+    /// (c') where the ends share a core.
+    pub(crate) const SHARING: Self = Self { name: "(c') spinning", spin: 0 };
+
+    fn options(&self) -> Options {
+        Options::new().with_spin(self.spin)
+    }
+}
 
 impl Contender for Ours {
     fn name(&self) -> &'static str {
-        "(c) hsms-std"
+        self.name
     }
 
     fn listen(&self, _: &Case) -> Outcome<(SocketAddr, Serve)> {
-        let equipment = Connection::passive((Ipv4Addr::LOCALHOST, 0), Config::equipment(device()?))?;
+        let address = (Ipv4Addr::LOCALHOST, 0);
+        let equipment = Connection::with_options(address, Config::equipment(device()?), self.options())?;
         let address = equipment.local_addr().ok_or_else(|| Wrong("the passive end does not listen".to_owned()))?;
         Ok((address, Box::new(move || serve(equipment))))
     }
 
     fn run(&self, to: SocketAddr, case: &Case, meter: &mut Meter) -> Outcome<u64> {
-        let mut host = Connection::<TRANSACTIONS>::open(to, Config::host(device()?), Options::new())?;
+        let mut host = Connection::<TRANSACTIONS>::open(to, Config::host(device()?), self.options())?;
         host.select(Duration::from_secs(5))?;
         let s1f1 = StreamFunction::new(1, 1);
         let text: Vec<u8> = case.payload().collect();

@@ -29,6 +29,7 @@ const CASES: [Case; 7] = [
 const PLAIN: usize = 0;
 const CEILING: usize = 1;
 const OURS: usize = 3;
+const OURS_SPINNING: usize = 4;
 
 /// What (b) has to reach over (a) in [`WINDOW64`]: otherwise it is not the ceiling it is taken for.
 const CEILING_OVER_PLAIN: f64 = 8.0;
@@ -86,12 +87,13 @@ pub(crate) fn run(options: &Options) -> Outcome<()> {
 }
 
 fn contenders(options: &Options, pinning: Pinning) -> Vec<&'static dyn Contender> {
-    let ceiling: &'static dyn Contender = match options.planted {
-        Some(planted) => planted,
-        None if pinning.is_two_cores() => &Batched::SPINNING,
-        None => &Batched::SHARING,
+    let (ceiling, spinning) = if pinning.is_two_cores() {
+        (&Batched::SPINNING, &Ours::SPINNING)
+    } else {
+        (&Batched::SHARING, &Ours::SHARING)
     };
-    vec![&Plain, ceiling, &Batched::SLEEPING, &Ours]
+    let ceiling: &'static dyn Contender = options.planted.map_or(ceiling, |planted| planted);
+    vec![&Plain, ceiling, &Batched::SLEEPING, &Ours::DEFAULT, spinning]
 }
 
 /// Both, two cores first. A smoke test makes do with one core where there is no other.
@@ -136,8 +138,12 @@ fn check_ceiling(comparisons: &[Comparison]) -> Outcome<()> {
     Ok(())
 }
 
+/// The first four are (c) over (a), both of which sleep at once; the last is (c') over (b), both of which ask again first.
 fn last_line(two_cores: &[Comparison]) -> Option<String> {
-    let median = |case, to| ratio(two_cores, case, OURS, to).map(|spread| spread.median);
+    let median = |case, to| {
+        let of = if to == CEILING { OURS_SPINNING } else { OURS };
+        ratio(two_cores, case, of, to).map(|spread| spread.median)
+    };
     Some(format!(
         "ratio pingpong={:.3} window64={:.2} window1000={:.2} bulk={:.3} vs_ceiling64={:.3}",
         median(PINGPONG, PLAIN)?,
