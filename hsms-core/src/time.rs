@@ -62,11 +62,6 @@ impl Instant {
         Instant(self.0.saturating_add(millis))
     }
 
-    /// This moment minus `millis` milliseconds; the epoch where that is before it.
-    pub(crate) const fn minus_millis(self, millis: u64) -> Self {
-        Instant::from_millis(self.as_millis().saturating_sub(millis))
-    }
-
     /// Milliseconds from `earlier` to this moment; zero if `earlier` is later.
     pub(crate) const fn millis_since(self, earlier: Instant) -> u64 {
         self.0.get().saturating_sub(earlier.0.get())

@@ -260,6 +260,7 @@ impl<const TRANSACTIONS: usize> Connection<TRANSACTIONS> {
         let Some(since) = self.paused.take() else { return Ok(()) };
         let pause = self.now.millis_since(since);
         self.t8 = self.t8.map(|deadline| deadline.plus_millis(pause));
+        self.linktest_t6 = self.linktest_t6.map(|deadline| deadline.plus_millis(pause));
         if let Phase::Selected { quiet, .. } = &mut self.phase {
             *quiet = quiet.plus_millis(pause);
         }

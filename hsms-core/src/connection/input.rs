@@ -164,6 +164,7 @@ impl<const TRANSACTIONS: usize> Connection<TRANSACTIONS> {
         self.cleared = false;
         self.t8 = None;
         self.paused = None;
+        self.linktest_t6 = None;
         self.outstanding = 0;
         if let Some(slot) = self.control
             && slot.request() == ControlRequest::Select
@@ -180,8 +181,7 @@ impl<const TRANSACTIONS: usize> Connection<TRANSACTIONS> {
         };
     }
 
-    /// Octets of a text came: a linktest of ours whose answer is stuck behind that text, and whose T6 has passed, gets more
-    /// time.
+    /// Octets of a text came: T6 of a linktest of ours, whose answer is stuck behind that text, starts anew.
     fn extend_linktest(&mut self) {
         if self.situation().strict {
             return;
@@ -189,12 +189,21 @@ impl<const TRANSACTIONS: usize> Connection<TRANSACTIONS> {
         let t6 = self.now.plus_millis(self.config.t6.into());
         if let Some(slot) = &mut self.control
             && slot.request() == ControlRequest::Linktest
-            && slot.clock.deadline().is_some_and(|deadline| deadline <= self.now)
+            && let Some(deadline) = slot.clock.deadline()
         {
             slot.clock = Clock::running(t6);
-            if slot.extend() {
-                self.notify(Notice::Lenient(Leniency::LinktestExtended));
-            }
+            self.linktest_t6 = self.linktest_t6.or(Some(deadline));
+            self.tell_extension();
+        }
+    }
+
+    /// Tells, once for each linktest, that it is open beyond its own T6.
+    fn tell_extension(&mut self) {
+        if self.linktest_t6.is_some_and(|deadline| deadline <= self.now)
+            && let Some(slot) = &mut self.control
+            && slot.extend()
+        {
+            self.notify(Notice::Lenient(Leniency::LinktestExtended));
         }
     }
 
@@ -311,6 +320,8 @@ impl<const TRANSACTIONS: usize> Connection<TRANSACTIONS> {
         match step.report {
             Report::None => {}
             Report::ControlAnswered => {
+                self.tell_extension();
+                self.linktest_t6 = None;
                 if let Some(slot) = self.control.take() {
                     self.system.ended = slot.system.0;
                     if slot.request() == ControlRequest::Linktest {
@@ -335,6 +346,7 @@ impl<const TRANSACTIONS: usize> Connection<TRANSACTIONS> {
                 self.notify(Notice::Selected);
             }
             Next::NotSelected => {
+                self.linktest_t6 = None;
                 self.phase = Phase::NotSelected { t7: Some(self.now.plus_millis(self.config.t7.into())) };
                 self.notify(Notice::Deselected);
             }
@@ -474,6 +486,7 @@ impl<const TRANSACTIONS: usize> Connection<TRANSACTIONS> {
                 let next = transition::linktest_missed(missed, self.config.linktest_threshold);
                 if matches!(next, Next::Stay) {
                     self.control = None;
+                    self.linktest_t6 = None;
                     self.system.ended = slot.system.0;
                     self.notify(Notice::LinktestMissed { system: slot.system, missed });
                 }

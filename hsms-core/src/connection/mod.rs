@@ -83,6 +83,8 @@ pub struct Connection<const TRANSACTIONS: usize = 4> {
     body_open: bool,
     /// When a message that stopped in the middle counts as broken.
     t8: Option<Instant>,
+    /// When T6 of our open linktest would have passed, had no text moved it.
+    linktest_t6: Option<Instant>,
     /// Since when the adapter does not read.
     paused: Option<Instant>,
     /// Octets of the ordered output that the transport has not taken.
@@ -122,6 +124,7 @@ impl<const TRANSACTIONS: usize> Connection<TRANSACTIONS> {
             refusing: false,
             body_open: false,
             t8: None,
+            linktest_t6: None,
             paused: None,
             outstanding: 0,
             slots: Vec::new(),

@@ -3,7 +3,7 @@
 use super::input::Timer;
 use super::transaction::{Clock, Slot};
 use super::{Action, Connection, ControlFrame, ControlRequest, Notice, Phase, State, SystemBytes, TransactionEnd};
-use crate::config::{DeviceId, Profile};
+use crate::config::DeviceId;
 use crate::time::Instant;
 use crate::wire::{Header, SType, SessionId};
 
@@ -136,26 +136,13 @@ impl<const TRANSACTIONS: usize> Connection<TRANSACTIONS> {
         if self.paused.is_none() {
             consider(self.t8, Timer::T8);
             if let Some(slot) = &self.control {
-                consider(self.t6_due(slot), Timer::T6);
+                consider(slot.clock.deadline(), Timer::T6);
             }
             for slot in &self.slots {
                 consider(slot.clock.deadline(), Timer::T3(slot.system));
             }
         }
         first
-    }
-
-    /// When T6 expires. In the default profile a linktest waits as long as octets of a text keep coming.
-    fn t6_due(&self, slot: &Slot) -> Option<Instant> {
-        let deadline = slot.clock.deadline()?;
-        let inside_text = self.decoder.body_left() > 0 && !matches!(self.config.profile, Profile::Strict);
-        match self.t8 {
-            Some(t8) if inside_text && slot.request() == ControlRequest::Linktest => {
-                let last_octet = t8.minus_millis(self.config.t8.into());
-                Some(deadline.max(last_octet.plus_millis(self.config.t6.into())))
-            }
-            _ => Some(deadline),
-        }
     }
 
     /// When the next linktest is due. None is begun while a message is partly sent or received: the answer could not come

@@ -28,6 +28,7 @@ const CASES: [Case; 7] = [
 /// The places of the contenders in every round and in every comparison.
 const PLAIN: usize = 0;
 const CEILING: usize = 1;
+const SLEEPING: usize = 2;
 const OURS: usize = 3;
 const OURS_SPINNING: usize = 4;
 
@@ -77,7 +78,7 @@ pub(crate) fn run(options: &Options) -> Outcome<()> {
         return Ok(());
     }
     match last_line(&two_cores) {
-        Some(line) => println!("{line}"),
+        Some(line) => println!("{}\n{line}", spinning_line(&two_cores)),
         None if options.filter.is_empty() => {
             return Err(Wrong("no ratio line: the adapter did not take part".to_owned()).into());
         }
@@ -152,6 +153,17 @@ fn last_line(two_cores: &[Comparison]) -> Option<String> {
         median(BULK, PLAIN)?,
         median(WINDOW64, CEILING)?,
     ))
+}
+
+/// What the last line leaves out: (c') over (a), which sleeps, and (c) over (b'), which sleeps as well.
+fn spinning_line(two_cores: &[Comparison]) -> String {
+    let median = |case, of, to| ratio(two_cores, case, of, to).map_or(f64::NAN, |spread| spread.median);
+    format!(
+        "spinning pingpong={:.2} window64={:.2}; sleeping vs_ceiling64={:.3}",
+        median(PINGPONG, OURS_SPINNING, PLAIN),
+        median(WINDOW64, OURS_SPINNING, PLAIN),
+        median(WINDOW64, OURS, SLEEPING),
+    )
 }
 
 fn ratio(comparisons: &[Comparison], case: Case, of: usize, to: usize) -> Option<Spread> {
