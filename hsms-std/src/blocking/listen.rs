@@ -110,8 +110,7 @@ impl Listen {
             if !self.listens(driver) {
                 return Ok(true);
             }
-            self.accept(driver);
-            if !driver.wants_transport() {
+            if self.accept(driver) {
                 return Ok(true);
             }
         } else if !driver.machine().is_enabled() {
@@ -135,8 +134,11 @@ impl Listen {
         let now = driver.now();
         if now >= self.next_look {
             self.next_look = now.saturating_add(LOOK);
-            self.accept(driver);
+            let told = self.accept(driver);
             self.drive_callers();
+            if told {
+                return Ok(true);
+            }
         }
         let soon = now.saturating_add(QUIET);
         if driver.turn(until.min(soon))? {
@@ -155,7 +157,9 @@ impl Listen {
         if driver.write_pending()? || driver.transport().is_none() {
             return Ok(true);
         }
-        self.accept(driver);
+        if self.accept(driver) {
+            return Ok(true);
+        }
         let ready = self.wait(driver, until)?;
         self.drive_callers();
         let now = driver.tick();
@@ -190,17 +194,19 @@ impl Listen {
         }
     }
 
-    /// Takes callers from the system's queue: the first becomes the connection, others are refused.
-    fn accept<const TRANSACTIONS: usize>(&mut self, driver: &mut Driver<Tcp, TRANSACTIONS>) {
+    /// Takes callers from the system's queue: the first becomes the connection, others are refused. Tells whether anything has
+    /// happened that `poll` tells.
+    fn accept<const TRANSACTIONS: usize>(&mut self, driver: &mut Driver<Tcp, TRANSACTIONS>) -> bool {
+        let mut told = false;
         let options = *driver.options();
         for _ in 0..MOST_ACCEPTED {
             if !driver.wants_transport() && self.callers.len() >= MOST_CALLERS {
-                return;
+                return told;
             }
-            let Some(listener) = &self.listener else { return };
+            let Some(listener) = &self.listener else { return told };
             let (stream, caller) = match listener.accept() {
                 Ok(accepted) => accepted,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return told,
                 // The caller has gone, or a signal came.
                 Err(error)
                     if matches!(
@@ -211,19 +217,26 @@ impl Listen {
                     continue;
                 }
                 // Out of descriptors, for example. A connection that is being served does not suffer from it.
-                Err(error) => return driver.open_failed(error),
+                Err(error) => {
+                    let wanted = driver.wants_transport();
+                    driver.open_failed(error);
+                    return told || wanted;
+                }
             };
             if options.expected_peer().is_some_and(|expected| expected.to_canonical() != caller.ip().to_canonical()) {
                 self.refuse(driver, caller, false);
+                told = true;
                 continue;
             }
             // A caller that has gone already shows in the settings of its socket.
             let Ok(tcp) = Tcp::new(stream.into(), &options) else { continue };
             if driver.wants_transport() {
                 driver.opened(tcp);
+                told = true;
                 continue;
             }
             self.refuse(driver, caller, true);
+            told = true;
             let token = Token(self.next_token);
             self.next_token = self.next_token.checked_add(1).unwrap_or(FIRST_CALLER);
             let watched = tcp.watched().and_then(|mut watch| {
@@ -239,6 +252,7 @@ impl Listen {
         if let Some(listener) = &mut self.listener {
             let _ = self.poll.registry().reregister(listener, LISTENER, Interest::READABLE);
         }
+        told
     }
 
     fn refuse<const TRANSACTIONS: usize>(

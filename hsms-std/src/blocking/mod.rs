@@ -199,7 +199,10 @@ impl<const TRANSACTIONS: usize> Connection<TRANSACTIONS> {
         loop {
             self.driver.keep_all();
             match self.state() {
-                State::Selected => return Ok(()),
+                State::Selected => {
+                    self.driver.write_answers();
+                    return Ok(());
+                }
                 State::NotSelected if on_command => {
                     // Refused while one is open, and on the passive side.
                     let _ = self.driver.select();
@@ -298,6 +301,7 @@ impl<const TRANSACTIONS: usize> Connection<TRANSACTIONS> {
         self.driver.begin_linktest()?;
         loop {
             if let Some(outcome) = self.driver.poll_linktest() {
+                self.driver.write_answers();
                 return outcome;
             }
             self.turn_for_call()?;
@@ -483,6 +487,7 @@ impl<const TRANSACTIONS: usize> Connection<TRANSACTIONS> {
                 None => self.driver.poll_request(None),
             };
             if let Some(outcome) = outcome {
+                self.driver.write_answers();
                 return outcome;
             }
             self.turn_for_call()?;

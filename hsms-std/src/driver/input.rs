@@ -86,6 +86,11 @@ impl Input {
         }
     }
 
+    /// Octets of the read buffer.
+    pub(super) const fn size(&self) -> usize {
+        self.buffer.len()
+    }
+
     /// The octets that the machine has not been given.
     #[inline]
     pub(super) fn pending(&self) -> &[u8] {

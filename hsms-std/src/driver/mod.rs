@@ -35,14 +35,14 @@ use std::io;
 use std::time::Duration;
 
 /// Octets that one read takes at most, except for long texts.
-const READ_BUFFER: usize = 128 * 1024;
+const READ_BUFFER: usize = 256 * 1024;
 
 /// The same for a caller that is only told that the place is taken.
 const REFUSING_BUFFER: usize = 1024;
 
-/// Octets that are read at most before a timer that is due counts as expired: what arrived in time comes first, but a peer
-/// that never stops sending stops no timer.
-const READ_BEFORE_TIMEOUT: usize = 8 << 20;
+/// How often the read buffer may be filled before a timer that is due counts as expired: what arrived in time comes first,
+/// but a peer that never stops sending stops no timer.
+const READS_BEFORE_TIMEOUT: usize = 64;
 
 /// How long storage of a very long message is kept for the next one.
 const KEEP_STORAGE: Duration = Duration::from_secs(5);
@@ -245,7 +245,7 @@ impl<T: Transport, const TRANSACTIONS: usize> Driver<T, TRANSACTIONS> {
             let due = self.machine.next_deadline();
             if due.is_none_or(|due| due > self.now) {
                 self.read_since_due = 0;
-            } else if self.read_since_due > READ_BEFORE_TIMEOUT {
+            } else if self.read_since_due > self.most_before_timeout() {
                 return Ok(self.fire());
             }
             let wait = due.map_or(until, |due| due.min(until)).saturating_since(self.now);
@@ -285,9 +285,12 @@ impl<T: Transport, const TRANSACTIONS: usize> Driver<T, TRANSACTIONS> {
         }
     }
 
-    /// Gives what [`look`](Self::look) has found.
+    /// Gives what [`look`](Self::look) has found. Where it was the last that had been read, the machine's answers leave first.
     #[inline]
     pub(crate) fn take(&mut self) -> Option<Incoming<'_>> {
+        if self.input.is_empty() {
+            self.write_answers();
+        }
         match self.found.take() {
             Some(found) => Some(found),
             None => self.incoming(),
@@ -424,6 +427,11 @@ impl<T: Transport, const TRANSACTIONS: usize> Driver<T, TRANSACTIONS> {
         (reason, self.not_opened.take().or(error))
     }
 
+    /// Octets that are read at most before a timer that is due expires.
+    fn most_before_timeout(&self) -> usize {
+        self.input.size().saturating_mul(READS_BEFORE_TIMEOUT)
+    }
+
     /// Nothing has come.
     pub(crate) fn rest(&mut self) {
         if self.now.saturating_since(self.last_long) >= KEEP_STORAGE {
@@ -455,7 +463,7 @@ impl<T: Transport, const TRANSACTIONS: usize> Driver<T, TRANSACTIONS> {
             Action::Send(frame) => {
                 let octets = frame.encode();
                 trace::sent(&frame.header(), octets.get(hsms_core::wire::PREFIX_LEN..).unwrap_or(&[]));
-                self.output.push(&octets);
+                self.output.push_frame(&octets);
             }
             Action::CloseTransport(reason) => self.close_transport(reason),
             Action::Notify(notice) => {

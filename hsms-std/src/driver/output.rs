@@ -38,6 +38,8 @@ pub(super) struct Output {
     in_text: bool,
     /// The peer takes nothing at the moment, or never will: no farewell.
     stuck: bool,
+    /// The machine has made something of it, which should not wait for the application.
+    urgent: bool,
 }
 
 impl Output {
@@ -50,6 +52,12 @@ impl Output {
         }
     }
 
+    /// A frame of the machine.
+    pub(super) fn push_frame(&mut self, octets: &[u8]) {
+        self.push(octets);
+        self.urgent = true;
+    }
+
     /// A text is about to be written from where it is: what is pushed from now on goes behind it.
     pub(super) const fn begin_text(&mut self) {
         self.in_text = true;
@@ -60,6 +68,7 @@ impl Output {
             // Where the text was written whole, so was all in front of it.
             mem::swap(&mut self.head, &mut self.tail);
             self.tail.clear();
+            self.urgent = true;
         }
     }
 
@@ -81,6 +90,7 @@ impl Output {
         if self.start >= self.head.len() {
             self.head.clear();
             self.start = 0;
+            self.urgent = false;
         }
     }
 
@@ -90,6 +100,7 @@ impl Output {
         self.start = 0;
         self.in_text = false;
         self.stuck = false;
+        self.urgent = false;
     }
 
     pub(super) fn shrink(&mut self) {
@@ -131,6 +142,28 @@ impl<T: Transport, const TRANSACTIONS: usize> Driver<T, TRANSACTIONS> {
             return Ok(false);
         }
         self.write_by_turns(text, result).map(|()| true)
+    }
+
+    /// Before the application gets something to think about: writes what the machine has answered, as far as that goes at
+    /// once. What was put together by the application goes with it.
+    #[inline]
+    pub(crate) fn write_answers(&mut self) {
+        if self.output.urgent {
+            self.write_some();
+        }
+    }
+
+    #[cold]
+    fn write_some(&mut self) {
+        self.tick();
+        let limit = self.options.write_limit();
+        // Where it fails, it fails again when the next call writes.
+        if let Some(transport) = &mut self.transport
+            && let Ok(octets @ 1..) = transport.write(&[IoSlice::new(self.output.pending())], limit)
+        {
+            self.output.wrote(octets);
+            self.written(octets);
+        }
     }
 
     /// The peer does not take everything at once: reads what it sends meanwhile, since it may be writing as well and wait for
@@ -212,7 +245,7 @@ impl<T: Transport, const TRANSACTIONS: usize> Driver<T, TRANSACTIONS> {
         self.output.stuck = true;
         self.resume();
         self.keep_all();
-        let mut left = super::READ_BEFORE_TIMEOUT;
+        let mut left = self.most_before_timeout();
         while left > 0 {
             match self.read(Duration::ZERO) {
                 Read::Octets => {

@@ -141,12 +141,11 @@ fn replies_to_posted_primaries_find_their_way_past_a_request() {
         let posted: Vec<_> = (0..10).map(|index| host.post(S6F11, &[index]).unwrap()).collect();
         assert_eq!(host.request(S1F1, b"mine").unwrap().body, b"mine");
         for (index, system) in (0..).zip(posted) {
-            next_of(&mut host, |incoming| match incoming {
-                Incoming::Reply { message } => {
-                    Some(assert_eq!((message.header.system, message.body), (system, &[index][..])))
-                }
+            let reply = next_of(&mut host, |incoming| match incoming {
+                Incoming::Reply { message } => Some((message.header.system, message.body.to_vec())),
                 _ => None,
             });
+            assert_eq!(reply, (system, vec![index]));
         }
         host.close().unwrap();
     });
@@ -196,6 +195,7 @@ fn notices_beyond_the_bound_are_counted_and_told() {
                 raw.send(Header::data(orphan, StreamFunction::new(1, 2), false, DEVICE.session()), &[]);
             }
             raw.send(Header::linktest_rsp(linktest.system), &[]);
+            assert_eq!(raw.receive().0.name(), "SeparateReq");
             raw.expect_close();
         });
         tool.select(LONG).unwrap();

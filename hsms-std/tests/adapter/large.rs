@@ -228,8 +228,7 @@ fn a_length_claim_alone_reserves_nothing_and_t8_ends_it() {
             raw.select();
             // 3 GB are announced, ten octets come.
             let prefix = primary(2, S6F11).encode_prefix(3_000_000_000).unwrap();
-            raw.0.write_all(&prefix).unwrap();
-            raw.0.write_all(&[0; 10]).unwrap();
+            raw.0.write_all(&[&prefix[..], &[0; 10]].concat()).unwrap();
         });
         assert_eq!(closed(&mut tool), CloseReason::T8 { received: 24 });
     });
