@@ -190,6 +190,7 @@ impl<const TRANSACTIONS: usize> Connection<TRANSACTIONS> {
         if let Some(slot) = &mut self.control
             && slot.request() == ControlRequest::Linktest
             && let Some(deadline) = slot.clock.deadline()
+            && deadline < t6
         {
             slot.clock = Clock::running(t6);
             self.linktest_t6 = self.linktest_t6.or(Some(deadline));
