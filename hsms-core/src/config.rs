@@ -1,7 +1,11 @@
 //! Settings of a connection: always valid, `const`, and with the `serde` feature able to survive a restart.
 
-use crate::wire::SessionId;
-use core::fmt;
+mod device;
+mod error;
+
+pub use device::{DeviceId, DeviceIds, MAX_DEVICE_IDS};
+pub use error::{ConfigError, Field};
+
 use core::time::Duration;
 
 /// Which end dials (E37 6.3.1). It has nothing to do with who is host and who is equipment.
@@ -50,248 +54,6 @@ pub enum SelectMode {
     /// The application selects by command; until then T7 guards the connection.
     OnCommand,
 }
-
-/// A device id: 0 to 32767 (E37.1 8.1, E5 2.1.4).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-#[cfg_attr(feature = "serde", serde(try_from = "u16", into = "u16"))]
-pub struct DeviceId(u16);
-
-impl DeviceId {
-    /// The greatest device id.
-    pub const MAX: DeviceId = DeviceId(0x7FFF);
-
-    /// Device id `id`, or `None` above 32767.
-    #[must_use]
-    pub const fn new(id: u16) -> Option<Self> {
-        if id <= Self::MAX.0 { Some(DeviceId(id)) } else { None }
-    }
-
-    /// The number.
-    #[must_use]
-    pub const fn get(self) -> u16 {
-        self.0
-    }
-
-    /// The session id of data messages of this device.
-    #[must_use]
-    pub const fn session(self) -> SessionId {
-        SessionId(self.0)
-    }
-}
-
-impl TryFrom<u16> for DeviceId {
-    type Error = ConfigError;
-
-    fn try_from(id: u16) -> Result<Self, ConfigError> {
-        DeviceId::new(id).ok_or(ConfigError {
-            field: Field::DeviceId,
-            value: u64::from(id),
-            min: 0,
-            max: u64::from(Self::MAX.0),
-        })
-    }
-}
-
-impl From<DeviceId> for u16 {
-    fn from(id: DeviceId) -> u16 {
-        id.0
-    }
-}
-
-impl fmt::Display for DeviceId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-/// How many device ids a connection can list.
-pub const MAX_DEVICE_IDS: usize = 8;
-
-/// The device ids that a connection serves (E37.1 5.3: at least one, or several sub-devices).
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-#[cfg_attr(feature = "serde", serde(try_from = "DeviceIdsForm", into = "DeviceIdsForm"))]
-pub struct DeviceIds {
-    // Plain arrays keep `Config` free of destructors, and so its setters `const`. Unused places are zero.
-    ids: [DeviceId; MAX_DEVICE_IDS],
-    /// Zero stands for any.
-    len: u8,
-}
-
-/// What is stored: `"any"` or a list of numbers.
-#[cfg(feature = "serde")]
-#[derive(serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum DeviceIdsForm {
-    Any,
-    List(heapless::Vec<DeviceId, MAX_DEVICE_IDS, u8>),
-}
-
-#[cfg(feature = "serde")]
-impl TryFrom<DeviceIdsForm> for DeviceIds {
-    type Error = ConfigError;
-
-    fn try_from(form: DeviceIdsForm) -> Result<Self, ConfigError> {
-        match form {
-            DeviceIdsForm::Any => Ok(DeviceIds::ANY),
-            DeviceIdsForm::List(ids) => DeviceIds::list(&ids),
-        }
-    }
-}
-
-#[cfg(feature = "serde")]
-impl From<DeviceIds> for DeviceIdsForm {
-    fn from(ids: DeviceIds) -> Self {
-        if ids == DeviceIds::ANY {
-            return DeviceIdsForm::Any;
-        }
-        // As many as there are places.
-        DeviceIdsForm::List(heapless::Vec::from_slice(ids.as_slice()).unwrap_or_default())
-    }
-}
-
-impl DeviceIds {
-    /// Every device id is served: for a listener that learns later who called, or a host that watches.
-    pub const ANY: DeviceIds = DeviceIds { ids: [DeviceId(0); MAX_DEVICE_IDS], len: 0 };
-
-    /// One device.
-    #[must_use]
-    pub const fn one(id: DeviceId) -> Self {
-        let mut one = Self::ANY;
-        let [first, ..] = &mut one.ids;
-        *first = id;
-        one.len = 1;
-        one
-    }
-
-    /// These devices.
-    ///
-    /// # Errors
-    /// A [`ConfigError`] that names how many there may be: 1 to [`MAX_DEVICE_IDS`].
-    pub fn list(ids: &[DeviceId]) -> Result<Self, ConfigError> {
-        let value = u64::try_from(ids.len()).unwrap_or(u64::MAX);
-        let mut list = Self::ANY;
-        match (u8::try_from(ids.len()), list.ids.get_mut(..ids.len())) {
-            (Ok(len @ 1..), Some(places)) => {
-                places.copy_from_slice(ids);
-                list.len = len;
-                Ok(list)
-            }
-            _ => Err(ConfigError { field: Field::DeviceIds, value, min: 1, max: 8 }),
-        }
-    }
-
-    /// Whether `id` is served.
-    #[must_use]
-    #[inline]
-    pub fn contains(&self, id: DeviceId) -> bool {
-        // One device is the usual case. Where none is listed every id is served, so the unused first place does no harm.
-        let [first, ..] = self.ids;
-        first == id || self.len == 0 || self.as_slice().contains(&id)
-    }
-
-    /// The listed ids; empty for [`DeviceIds::ANY`].
-    #[must_use]
-    #[inline]
-    pub fn as_slice(&self) -> &[DeviceId] {
-        self.ids.get(..usize::from(self.len)).unwrap_or(&[])
-    }
-}
-
-impl From<DeviceId> for DeviceIds {
-    fn from(id: DeviceId) -> Self {
-        DeviceIds::one(id)
-    }
-}
-
-/// `any`, or the list.
-impl fmt::Debug for DeviceIds {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.len == 0 { f.write_str("any") } else { f.debug_list().entries(self.as_slice()).finish() }
-    }
-}
-
-#[cfg(feature = "defmt")]
-impl defmt::Format for DeviceIds {
-    fn format(&self, f: defmt::Formatter<'_>) {
-        if self.len == 0 {
-            defmt::write!(f, "any");
-        } else {
-            defmt::write!(f, "{}", self.as_slice());
-        }
-    }
-}
-
-/// A setting, as errors name it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-#[non_exhaustive]
-pub enum Field {
-    /// T3, the reply timeout, in milliseconds.
-    T3,
-    /// T5, the connect separation time, in milliseconds.
-    T5,
-    /// T6, the control transaction timeout, in milliseconds.
-    T6,
-    /// T7, the not selected timeout, in milliseconds.
-    T7,
-    /// T8, the network intercharacter timeout, in milliseconds.
-    T8,
-    /// The linktest period, in milliseconds.
-    LinktestPeriod,
-    /// The linktest threshold, in missed responses.
-    LinktestThreshold,
-    /// The greatest length field accepted, in octets.
-    MaxMessage,
-    /// The greatest length field that is skipped, in octets.
-    SkipLimit,
-    /// A device id.
-    DeviceId,
-    /// The number of device ids.
-    DeviceIds,
-}
-
-impl fmt::Display for Field {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Field::T3 => "T3 in milliseconds",
-            Field::T5 => "T5 in milliseconds",
-            Field::T6 => "T6 in milliseconds",
-            Field::T7 => "T7 in milliseconds",
-            Field::T8 => "T8 in milliseconds",
-            Field::LinktestPeriod => "the linktest period in milliseconds",
-            Field::LinktestThreshold => "the linktest threshold",
-            Field::MaxMessage => "the greatest message length",
-            Field::SkipLimit => "the skip limit",
-            Field::DeviceId => "the device id",
-            Field::DeviceIds => "the number of device ids",
-        })
-    }
-}
-
-/// A value outside its range. The caller is at fault.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub struct ConfigError {
-    /// Which setting.
-    pub field: Field,
-    /// The value given, in the field's unit.
-    pub value: u64,
-    /// The smallest value allowed.
-    pub min: u64,
-    /// The greatest value allowed.
-    pub max: u64,
-}
-
-impl fmt::Display for ConfigError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} is {}; it must lie between {} and {}", self.field, self.value, self.min, self.max)
-    }
-}
-
-impl core::error::Error for ConfigError {}
 
 /// All settings of a connection.
 ///
@@ -843,8 +605,8 @@ mod tests {
         assert_eq!(DeviceIds::list(&[]).unwrap_err().field, Field::DeviceIds);
         assert!(DeviceIds::list(&[DEVICE; MAX_DEVICE_IDS + 1]).is_err());
         let list = DeviceIds::list(&[DEVICE, DeviceId::MAX]).unwrap();
-        assert!(list.contains(DeviceId::MAX) && !list.contains(DeviceId(8)));
-        assert!(DeviceIds::ANY.contains(DeviceId(8)));
+        assert!(list.contains(DeviceId::MAX) && !list.contains(DeviceId::new(8).unwrap()));
+        assert!(DeviceIds::ANY.contains(DeviceId::new(8).unwrap()));
     }
 
     #[cfg(feature = "serde")]
