@@ -1,4 +1,21 @@
-//! HSMS on std sockets.
+//! HSMS (SEMI E37, HSMS-SS by E37.1) on std sockets: an adapter around [`hsms_core`], which decides everything about the
+//! protocol.
+//!
+//! [`Connection`] is one end of a connection, active or passive, host or equipment. It blocks: everything happens in the
+//! caller's thread, inside the calls, and there is no other thread. Its pages show a host and a piece of equipment.
+//!
+//! | module or type | what it holds |
+//! |---|---|
+//! | [`Connection`] | connect, request, send, reply, wait for what comes next |
+//! | [`Incoming`] | what comes next: messages, ends of transactions, notices |
+//! | [`Config`] | the settings of the protocol: role, timers, limits, tolerance |
+//! | [`Options`] | the settings of the adapter: expected peer, keepalive, write limit, inbox |
+//! | [`Error`] | what a call can end with, and who is at fault |
+//! | [`driver`], [`transport`] | the same over any byte stream, such as TLS or a pipe in memory |
+//! | [`tcp`], [`clock`] | TCP as such a stream; milliseconds since the start |
+//!
+//! Features, none by default: `tracing` (every message as an event of the target `hsms::message`, every notice as one of `hsms::connection`), `serde` (settings that
+//! survive a restart).
 
 mod blocking;
 pub mod clock;
@@ -21,3 +38,8 @@ pub use hsms_core::error::Fault;
 pub use hsms_core::wire::{Header, Message, StreamFunction, SystemBytes};
 pub use incoming::{Answer, Incoming};
 pub use options::Options;
+
+/// The examples of the README compile.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;

@@ -12,6 +12,9 @@ use std::time::Duration;
 /// write itself.
 const WRITE_PATIENCE: Duration = Duration::from_millis(20);
 
+/// A write of more than that does not wait for room at all.
+const LONG_WRITE: usize = 32 * 1024;
+
 /// On Windows a write that times out leaves open how much of it was taken, so no write waits there.
 const WRITES_WAIT: bool = !cfg!(windows);
 
@@ -137,8 +140,10 @@ impl Transport for Tcp {
 
     #[inline]
     fn write(&mut self, parts: &[IoSlice<'_>], limit: Duration) -> io::Result<usize> {
-        // Where reads spin, switching back and forth would cost two calls to the system for each exchange.
-        self.set_nonblocking(limit.is_zero() || !WRITES_WAIT || self.spin > 0)?;
+        // A long write does not wait blindly: the peer may be writing as well. And where reads spin, switching back and forth
+        // would cost two calls to the system for each exchange.
+        let long = parts.iter().map(|part| part.len()).sum::<usize>() > LONG_WRITE;
+        self.set_nonblocking(limit.is_zero() || long || !WRITES_WAIT || self.spin > 0)?;
         match parts {
             [part] => self.stream.write(part),
             parts => self.stream.write_vectored(parts),

@@ -283,6 +283,42 @@ fn too_many_answers_behind_our_text_end_the_connection() {
     assert_eq!(scene.connection.state(), State::NotConnected);
 }
 
+/// A text that is arriving needs no answers: it goes on behind any number of them.
+#[test]
+fn a_text_arrives_behind_as_many_answers_as_can_be_held() {
+    let mut scene = passive().selected();
+    let now = scene.now();
+    scene.connection.begin_primary(now, DEVICE, StreamFunction::new(7, 3), false, 10).unwrap();
+    let linktest = crate::support::hex("0000000A FFFF 00 00 00 05 00000063");
+    let data = crate::support::hex("0000000D 0001 01 01 00 00 00000064 41");
+    for held in 0.. {
+        assert!(held < 100, "no bound");
+        let mut probe = scene.clone();
+        probe.connection.receive(now, &linktest).unwrap();
+        if probe.connection.poll_action().is_some() {
+            break;
+        }
+        // As long as one more message is taken, its text is, however it is cut.
+        let mut text = scene.clone();
+        let (_, first) = text.connection.receive(now, &data).unwrap();
+        assert_eq!(first.map(|piece| piece.class), Some(Class::Primary), "behind {held} answers");
+        for last in [false, true] {
+            let (taken, piece) = text.connection.receive(now, &[0x41]).unwrap();
+            assert_eq!((taken, piece.map(|piece| piece.last())), (1, Some(last)), "behind {held} answers");
+        }
+        assert_eq!(text.connection.poll_action(), None);
+        // And so is a text whose header had to be answered with the last place.
+        let mut text = scene.clone();
+        let octets = crate::support::hex("0000000C FFFF 00 00 00 0B 00000064 00");
+        text.connection.receive(now, &octets).unwrap();
+        if text.connection.state() == State::Selected {
+            assert_eq!(text.connection.receive(now, &[0]).map(|(taken, _)| taken), Ok(1), "behind {held} answers");
+            assert_eq!(text.connection.state(), State::Selected, "behind {held} answers");
+        }
+        scene = probe;
+    }
+}
+
 /// T5 outlives a disable (E37 9.2.1: not before T5).
 #[test]
 fn enabling_again_waits_for_the_rest_of_t5() {
@@ -296,6 +332,17 @@ fn enabling_again_waits_for_the_rest_of_t5() {
     scene.pass(PAUSE);
     scene.does(stays().due(T5 - 3 * PAUSE), Connection::enable);
     scene.fires_in(T5 - 3 * PAUSE, opens().never());
+}
+
+/// And for no longer.
+#[test]
+fn enabling_again_after_t5_dials_at_once() {
+    for pause in [T5, T5 + 1, 100 * T5] {
+        let mut scene = active().connected();
+        scene.does(closes_without_attempt(CloseReason::Disabled), Connection::disable);
+        scene.pass(pause);
+        scene.does(opens(), Connection::enable);
+    }
 }
 
 // Separate.req that comes.

@@ -2,7 +2,7 @@
 
 use crate::support::{Expect, OURS, PAUSE, Scene, T8, Who, active, closes, hex, passive, stays, tests};
 use hsms_core::connection::{Class, CloseReason, Leniency, TransactionEnd};
-use hsms_core::wire::{RejectReason, SType};
+use hsms_core::wire::{RejectReason, SType, SessionId};
 
 /// The greatest length field of these scenes; the skip limit is four times that.
 const MAX: u32 = 100;
@@ -59,11 +59,11 @@ const CONTROL: [u8; 7] = [1, 2, 3, 4, 5, 6, 9];
 fn control_text_closes(scene: Scene) {
     for stype in CONTROL {
         for len in [1, 10, 1000] {
-            let reason = CloseReason::ControlText { stype: SType(stype), body_len: len };
+            let expect = closes(CloseReason::ControlText { stype: SType(stype), body_len: len }).class(Class::Fatal);
             let octets = format!("{:08X} FFFF 00 00 00 {stype:02X} 00000051 {}", len + 10, text(len));
-            scene.clone().receives(&octets, closes(reason));
+            scene.clone().receives(&octets, expect.clone());
             // The header is enough.
-            scene.clone().receives(&octets[..34], closes(reason));
+            scene.clone().receives(&octets[..34], expect);
         }
     }
 }
@@ -110,6 +110,27 @@ fn the_greatest_length_is_accepted() {
         let received = who.max_message(MAX).selected().receives(&octets, stays().class(Class::Primary));
         assert_eq!(received[0].text.len(), 90);
     }
+}
+
+/// Ten octets are enough for everything but text.
+#[test]
+fn the_greatest_length_may_be_the_least() {
+    for who in [passive(), active(), passive().strict(), active().strict()] {
+        let mut scene = who.max_message(10).selected();
+        let answer = stays().sends("0000000A FFFF 00 00 00 06 00000063");
+        scene.receives("0000000A FFFF 00 00 00 05 00000063", answer);
+        scene.receives("0000000A 0001 81 01 00 00 00000063", stays().class(Class::Primary));
+        let rejected = stays().sends("0000000A FFFF 08 01 00 07 00000063").class(REJECTED);
+        scene.receives("0000000A FFFF 00 00 00 08 00000063", rejected);
+    }
+}
+
+/// Also where the message needs a second look.
+#[test]
+fn the_greatest_length_is_accepted_with_bit_15_set() {
+    let counted = stays().lenient(Leniency::DirectionBit(SessionId(0x8001))).class(Class::Primary);
+    let octets = format!("00000064 8001 81 01 00 00 00000063 {}", text(90));
+    passive().max_message(MAX).selected().receives(&octets, counted);
 }
 
 fn too_long_for_equipment_default(who: Who) {
@@ -296,9 +317,10 @@ tests! { looks_like_secs_i:
 /// Where such a length can be, it is one; and inside a message 0x05 is an octet like any other.
 #[test]
 fn an_enq_elsewhere_is_no_secs_i() {
-    let mut scene = active().max_message(0x0500_000A).selected();
-    scene.receives("0500000A 0001 81 01 00 00 00000063 05", stays().class(Class::Primary).due(T8));
-    assert_eq!(scene.connection.body_left(), 0x04FF_FFFF);
+    let mut scene = active().max_message(0x0500_0000).selected();
+    scene.receives("05000000 0001 81 01 00 00 00000063 05", stays().class(Class::Primary).due(T8));
+    assert_eq!(scene.connection.body_left(), 0x04FF_FFF5);
+    active().max_message(0x04FF_FFFF).selected().receives("05", closes(CloseReason::LooksLikeSecsI));
     let mut scene = active().selected();
     scene.receives("00000005", closes(CloseReason::LengthTooShort { length: 5 }));
     let mut scene = active().selected();

@@ -309,6 +309,23 @@ fn a_linktest_asked_for_while_our_text_is_open_waits_for_its_end() {
     });
 }
 
+/// What has not been sent cannot have been answered.
+#[test]
+fn a_response_to_a_linktest_that_waits_is_rejected() {
+    let mut scene = active().selected();
+    let now = scene.now();
+    scene.connection.begin_primary(now, DEVICE, StreamFunction::new(7, 3), false, 10).unwrap();
+    let system = scene.does(stays(), Connection::linktest);
+    scene.receives("0000000A FFFF 00 00 00 06 00000062", stays());
+    assert!(scene.connection.is_open(system));
+    let both = stays().sends("0000000A FFFF 00 00 00 05 00000062").sends("0000000A FFFF 06 03 00 07 00000062").due(T6);
+    scene.does(both, |connection, now| {
+        connection.written(now, 24)?;
+        connection.end_body(now)
+    });
+    scene.receives("0000000A FFFF 00 00 00 06 00000062", stays().never().tells(answered(system)));
+}
+
 #[test]
 fn linktest_rsp_waits_for_the_end_of_our_text() {
     let mut scene = passive().selected();

@@ -24,7 +24,8 @@ fn unknown_stype_is_rejected(scene: Scene) {
 fn unknown_stype_closes(scene: Scene) {
     for stype in UNKNOWN_STYPES {
         let reason = CloseReason::UnknownSType(SType(stype));
-        scene.clone().receives(&format!("0000000A FFFF 00 00 00 {stype:02X} 00000063"), closes(reason));
+        let expect = closes(reason).class(Class::Fatal);
+        scene.clone().receives(&format!("0000000A FFFF 00 00 00 {stype:02X} 00000063"), expect);
     }
 }
 

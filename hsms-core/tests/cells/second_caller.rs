@@ -2,7 +2,7 @@
 
 use crate::support::{PAUSE, T7, Who, closes_without_attempt, passive, stays, tests};
 use hsms_core::Error;
-use hsms_core::connection::{Class, CloseReason, Connection, Event, Leniency, State};
+use hsms_core::connection::{Action, Class, CloseReason, Connection, Event, Leniency, State};
 use hsms_core::wire::{RejectReason, SType};
 
 fn its_select_is_refused(who: Who) {
@@ -59,6 +59,19 @@ fn second_caller_with_a_message_before_its_select_is_closed_strict() {
     let reason = CloseReason::UnexpectedMessage(SType::LINKTEST_REQ);
     let mut scene = passive().strict().refusing();
     scene.receives("0000000A FFFF 00 00 00 05 00000063", closes_without_attempt(reason));
+}
+
+/// One that cannot even be opened is not tried again.
+#[test]
+fn second_caller_that_fails_is_not_asked_for_again() {
+    let mut connection = Connection::<0>::refusing(passive().0);
+    let now = hsms_core::time::Instant::from_millis(5);
+    connection.handle(now, Event::TransportFailed).unwrap();
+    while let Some(action) = connection.poll_action() {
+        assert_eq!(action, Action::CloseTransport(CloseReason::TransportClosed));
+    }
+    assert_eq!((connection.state(), connection.is_enabled()), (State::NotConnected, false));
+    assert_eq!(connection.next_deadline(), None);
 }
 
 /// It needs no room for transactions.

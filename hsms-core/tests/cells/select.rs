@@ -81,7 +81,7 @@ fn select_req_with_a_foreign_session_id_default_active() {
 
 fn select_req_with_a_foreign_session_id_strict(who: Who) {
     for id in FOREIGN {
-        who.strict().connected().receives(&select_req(id), closes(UNEXPECTED_REQ));
+        who.strict().connected().receives(&select_req(id), closes(UNEXPECTED_REQ).class(Class::Fatal));
     }
 }
 

@@ -58,6 +58,24 @@ fn s9f9_carries_the_header_of_the_primary() {
     scene.fires_in(T3, told);
 }
 
+/// Its own header names the device that asked.
+#[test]
+fn s9f9_comes_from_the_device_that_asked() {
+    let mut scene = passive().devices(&[1, 2]).selected();
+    let device = DeviceId::new(2).unwrap();
+    let now = scene.now();
+    scene.connection.begin_primary(now, device, StreamFunction::new(1, 1), true, 0).unwrap();
+    scene.does(stays().due(T3), |connection, now| {
+        connection.written(now, 14)?;
+        connection.end_body(now)
+    });
+    let told = stays()
+        .never()
+        .ends(OURS, TransactionEnd::T3)
+        .sends("00000016 0002 09 09 00 00 00000062 210A00028101000000000061");
+    scene.fires_in(T3, told);
+}
+
 #[test]
 fn each_transaction_that_times_out_has_its_own_s9f9() {
     let mut scene = passive().selected();

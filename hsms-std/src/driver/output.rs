@@ -171,7 +171,6 @@ impl<T: Transport, const TRANSACTIONS: usize> Driver<T, TRANSACTIONS> {
     #[cold]
     fn write_by_turns(&mut self, mut text: &[u8], mut result: io::Result<usize>) -> Result<(), Error> {
         self.output.stuck = true;
-        eprintln!("by turns {} {result:?}", text.len());
         let mut since = self.tick();
         loop {
             match result {
