@@ -13,6 +13,7 @@ fn drain(connection: &mut Connection<4>) -> Vec<Action> {
 }
 
 mod behaviour {
+    mod held;
     mod numbers;
     mod random;
     mod refusals;

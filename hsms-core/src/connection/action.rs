@@ -219,6 +219,18 @@ pub enum TransactionEnd {
     SessionEnded,
 }
 
+impl TransactionEnd {
+    /// Who is at fault.
+    #[must_use]
+    pub const fn fault(&self) -> Fault {
+        match self {
+            TransactionEnd::T3 | TransactionEnd::Rejected(_) => Fault::Peer,
+            TransactionEnd::ReplyTooLong { .. } => Fault::Capacity,
+            TransactionEnd::SessionEnded => Fault::Link,
+        }
+    }
+}
+
 /// A deviation from E37.1 that the default profile accepts. The strict profile closes instead, or does what is noted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
@@ -274,7 +286,7 @@ pub enum CloseReason {
     Separated,
     /// The application gave up a message whose text was partly written.
     BodyAborted,
-    /// The answers that the machine held back while a text was being written became too many.
+    /// The frames that the machine held back while a text was being written became too many, and the peer asked for more.
     OutputStalled,
     /// The transport ended: the peer closed it, or it failed.
     TransportClosed,

@@ -41,7 +41,6 @@ impl<const TRANSACTIONS: usize> Connection<TRANSACTIONS> {
     /// # Errors
     /// [`Error::ActionsPending`]; [`Error::NotConnected`] for a refusing connection that has ended.
     pub fn enable(&mut self, now: Instant) -> Result<(), Error> {
-        self.make_room()?;
         self.happen(now, Cause::Enable, Error::NotConnected)
     }
 
@@ -51,7 +50,6 @@ impl<const TRANSACTIONS: usize> Connection<TRANSACTIONS> {
     /// # Errors
     /// [`Error::ActionsPending`].
     pub fn disable(&mut self, now: Instant) -> Result<(), Error> {
-        self.make_room()?;
         self.happen(now, Cause::Disable, Error::NotConnected)
     }
 
@@ -61,7 +59,6 @@ impl<const TRANSACTIONS: usize> Connection<TRANSACTIONS> {
     /// # Errors
     /// [`Error::ActionsPending`]; [`Error::NotConnected`].
     pub fn separate(&mut self, now: Instant) -> Result<(), Error> {
-        self.make_room()?;
         self.happen(now, Cause::Separate, Error::NotConnected)
     }
 
@@ -94,7 +91,7 @@ impl<const TRANSACTIONS: usize> Connection<TRANSACTIONS> {
     ///
     /// # Errors
     /// [`Error::NotSelected`] (HSMS-SS tests the link only while SELECTED); [`Error::ControlOpen`] while our Select.req is
-    /// open; [`Error::ActionsPending`].
+    /// open; [`Error::BodyOpen`] where too many frames wait for the end of a text; [`Error::ActionsPending`].
     pub fn linktest(&mut self, now: Instant) -> Result<SystemBytes, Error> {
         self.make_room()?;
         if self.state() != State::Selected {
@@ -194,7 +191,7 @@ impl<const TRANSACTIONS: usize> Connection<TRANSACTIONS> {
         if !self.body_open {
             return Err(Error::NoBodyOpen);
         }
-        // Frames that wait for the text are dropped with it and take no room.
+        // Frames that wait for the text are dropped with it.
         if self.queue.iter().any(|action| !matches!(action, Action::Send(_))) {
             return Err(Error::ActionsPending);
         }
@@ -290,7 +287,7 @@ impl<const TRANSACTIONS: usize> Connection<TRANSACTIONS> {
     ///
     /// # Errors
     /// [`Error::NotForStream9`] from a host, and about stream 9 or function 0; [`Error::NotSelected`];
-    /// [`Error::ActionsPending`].
+    /// [`Error::BodyOpen`] where too many frames wait for the end of a text; [`Error::ActionsPending`].
     pub fn report_error(&mut self, now: Instant, error: Stream9, about: &Header) -> Result<(), Error> {
         self.make_room()?;
         if self.state() != State::Selected {
@@ -344,6 +341,11 @@ impl<const TRANSACTIONS: usize> Connection<TRANSACTIONS> {
     }
 
     fn make_room(&self) -> Result<(), Error> {
-        if self.has_room() { Ok(()) } else { Err(Error::ActionsPending) }
+        match self.has_room() {
+            true => Ok(()),
+            // Polling would not help.
+            false if self.only_holds() => Err(Error::BodyOpen),
+            false => Err(Error::ActionsPending),
+        }
     }
 }

@@ -72,8 +72,12 @@ impl<const TRANSACTIONS: usize> Connection<TRANSACTIONS> {
         let inbound = piece.map(|piece| self.judge(piece));
         // Closing the connection has reset the decoder.
         self.t8 = if self.decoder.in_message() { Some(self.now.plus_millis(self.config.t8.into())) } else { None };
-        if inside_text {
+        if inside_text || self.decoder.body_left() > 0 {
             self.extend_linktest();
+        }
+        if inside_text {
+            // Not behind a header, which may have made all the actions that there is room for.
+            self.tell_extension();
         }
         Ok((taken, inbound))
     }
@@ -84,18 +88,8 @@ impl<const TRANSACTIONS: usize> Connection<TRANSACTIONS> {
     /// [`Error::ActionsPending`], or [`Error::UnexpectedEvent`] for an event that cannot happen now: an adapter tells only
     /// of the transport that it was asked for last.
     pub fn handle(&mut self, now: Instant, event: Event) -> Result<(), Error> {
-        if event == Event::Timeout && self.earliest().is_none_or(|(deadline, _)| deadline > now.max(self.now)) {
-            return Ok(());
-        }
-        if !self.has_room() {
-            return self.no_room(now);
-        }
         let cause = match event {
-            Event::Timeout => {
-                self.advance(now);
-                self.expire();
-                return Ok(());
-            }
+            Event::Timeout => return self.time_out(now),
             Event::TransportOpen => Cause::Opened,
             Event::TransportFailed => Cause::OpenFailed,
             Event::TransportClosed => Cause::Broken(CloseReason::TransportClosed),
@@ -106,12 +100,25 @@ impl<const TRANSACTIONS: usize> Connection<TRANSACTIONS> {
 
     /// Lets `cause` happen, or gives `refusal` and changes nothing.
     pub(super) fn happen(&mut self, now: Instant, cause: Cause, refusal: Error) -> Result<(), Error> {
-        let on_connect = matches!(self.config.select, SelectMode::OnConnect);
-        let course = transition::happened(self.place(), self.is_active(), on_connect, self.refusing, cause);
+        // Where frames only wait for a text to end, all that can happen to the connection is that it closes.
+        if !self.has_room() && !self.only_holds() {
+            return Err(Error::ActionsPending);
+        }
+        let course = self.course(cause);
         if matches!(course, Course::Refuse) {
             return Err(refusal);
         }
         self.advance(now);
+        self.take_course(course);
+        Ok(())
+    }
+
+    fn course(&self, cause: Cause) -> Course {
+        let on_connect = matches!(self.config.select, SelectMode::OnConnect);
+        transition::happened(self.place(), self.is_active(), on_connect, self.refusing, cause)
+    }
+
+    fn take_course(&mut self, course: Course) {
         match course {
             Course::Stay | Course::Refuse => {}
             Course::Attempt => {
@@ -139,14 +146,11 @@ impl<const TRANSACTIONS: usize> Connection<TRANSACTIONS> {
             }
             Course::Close { reason, farewell, again } => self.close(reason, farewell, again),
         }
-        Ok(())
     }
 
-    /// The connection cannot go on.
+    /// The connection cannot go on. Only called while connected, by inputs that have made sure of the room.
     pub(super) fn broken(&mut self, reason: CloseReason) {
-        let refusal = Error::NotConnected;
-        // Only called while connected, where this cause is never refused.
-        let _ = self.happen(self.now, Cause::Broken(reason), refusal);
+        self.take_course(self.course(Cause::Broken(reason)));
     }
 
     fn close(&mut self, reason: CloseReason, farewell: bool, again: bool) {
@@ -194,7 +198,6 @@ impl<const TRANSACTIONS: usize> Connection<TRANSACTIONS> {
         {
             slot.clock = Clock::running(t6);
             self.linktest_t6 = self.linktest_t6.or(Some(deadline));
-            self.tell_extension();
         }
     }
 
@@ -276,7 +279,8 @@ impl<const TRANSACTIONS: usize> Connection<TRANSACTIONS> {
         let mut slot = None;
         if original.stype == SType::DATA {
             let mut session = original.session;
-            if session.0 & DIRECTION_BIT != 0 && !at.strict {
+            // 0xFFFF is no device id with a bit set but the session id of control messages.
+            if session.0 & DIRECTION_BIT != 0 && session != SessionId::CONTROL && !at.strict {
                 session.0 &= !DIRECTION_BIT;
                 received.direction_bit = true;
             }
@@ -347,6 +351,8 @@ impl<const TRANSACTIONS: usize> Connection<TRANSACTIONS> {
                 self.notify(Notice::Selected);
             }
             Next::NotSelected => {
+                // Transactions of the peer's are void with the session: a token of theirs is stale from here.
+                self.link = self.link.wrapping_add(1);
                 self.linktest_t6 = None;
                 self.phase = Phase::NotSelected { t7: Some(self.now.plus_millis(self.config.t7.into())) };
                 self.notify(Notice::Deselected);
@@ -380,7 +386,6 @@ impl<const TRANSACTIONS: usize> Connection<TRANSACTIONS> {
     fn match_reply(&self, header: &Header, session: SessionId) -> (Matched, Option<usize>) {
         let index = self.slots.iter().position(|slot| slot.system == header.system);
         let matched = match index.and_then(|index| self.slots.get(index)) {
-            Some(slot) if slot.clock == Clock::ARRIVING => Matched::Ended,
             Some(slot) if slot.is_answered_by(header, session) => Matched::Reply,
             Some(_) => Matched::Primary,
             None => self.match_ended(header.system),
@@ -444,16 +449,18 @@ impl<const TRANSACTIONS: usize> Connection<TRANSACTIONS> {
     }
 
     /// Fires the one timer that is due first, where one is due.
-    fn expire(&mut self) {
-        let Some((deadline, timer)) = self.earliest() else { return };
-        if deadline > self.now {
-            return;
+    fn time_out(&mut self, now: Instant) -> Result<(), Error> {
+        let timer = match self.earliest() {
+            Some((deadline, timer)) if deadline <= now.max(self.now) => timer,
+            _ => return Ok(()),
+        };
+        if !self.has_room() && !self.only_holds() {
+            return Err(Error::ActionsPending);
         }
+        self.advance(now);
         match timer {
             Timer::T3(system) => self.t3(system),
-            Timer::T5 => {
-                let _ = self.happen(self.now, Cause::SeparationOver, Error::NotConnected);
-            }
+            Timer::T5 => self.take_course(self.course(Cause::SeparationOver)),
             Timer::T6 => self.t6(),
             Timer::T7 => self.broken(CloseReason::T7),
             Timer::T8 => {
@@ -464,6 +471,7 @@ impl<const TRANSACTIONS: usize> Connection<TRANSACTIONS> {
                 self.request(ControlRequest::Linktest);
             }
         }
+        Ok(())
     }
 
     /// No reply in time: the transaction ends, the link stays (E37.1 Tables 1 and 2 row 6).
@@ -512,16 +520,23 @@ impl<const TRANSACTIONS: usize> Connection<TRANSACTIONS> {
         self.decoder.body_left() > 0 && !self.queue.is_full() && !self.has_ends_to_tell()
     }
 
-    /// There is no room. While a text is open the application cannot make any, so the link ends.
+    /// Octets came and there is no room for what they may ask for. While a text is open the application cannot make any, so
+    /// the link ends.
     #[cold]
-    pub(super) fn no_room(&mut self, now: Instant) -> Result<(), Error> {
-        let held = self.queue.iter().all(|action| matches!(action, Action::Send(_)));
-        if self.body_open && held && self.phase.connected() && !self.has_ends_to_tell() {
+    fn no_room(&mut self, now: Instant) -> Result<(), Error> {
+        if self.only_holds() {
             self.advance(now);
             self.broken(CloseReason::OutputStalled);
             return Ok(());
         }
         Err(Error::ActionsPending)
+    }
+
+    /// Whether all that is queued are frames that wait for the end of a text, so that nothing can be polled. There are never
+    /// more than six: a closing drops them, and a notice fits behind them.
+    pub(super) fn only_holds(&self) -> bool {
+        let held = self.queue.iter().all(|action| matches!(action, Action::Send(_)));
+        self.body_open && held && self.phase.connected() && !self.has_ends_to_tell()
     }
 
     /// The greatest length field that is not closed upon.

@@ -105,6 +105,10 @@ impl<const TRANSACTIONS: usize> Connection<TRANSACTIONS> {
 
     /// A frame of the machine went into the ordered output: its request is on its way.
     fn sent(&mut self, frame: &ControlFrame) {
+        if !self.phase.connected() {
+            // A farewell: nothing waits for it to be written.
+            return;
+        }
         let octets = u64::try_from(frame.len()).unwrap_or_default();
         self.outstanding = self.outstanding.saturating_add(octets);
         let ControlFrame::Control(header) = frame else { return };
@@ -138,15 +142,18 @@ impl<const TRANSACTIONS: usize> Connection<TRANSACTIONS> {
             if let Some(slot) = &self.control {
                 consider(slot.clock.deadline(), Timer::T6);
             }
-            for slot in &self.slots {
-                consider(slot.clock.deadline(), Timer::T3(slot.system));
+            // T3 never ends a link: where its S9F9 has no room behind an open text, it waits for the end of that text.
+            if !self.body_open || self.has_room() {
+                for slot in &self.slots {
+                    consider(slot.clock.deadline(), Timer::T3(slot.system));
+                }
             }
         }
         first
     }
 
-    /// When the next linktest is due. None is begun while a message is partly sent or received: the answer could not come
-    /// through.
+    /// When the next linktest is due. None is begun while a text is open or a message is arriving: request or answer could
+    /// not come through.
     #[inline]
     fn linktest_due(&self, quiet: Instant) -> Option<Instant> {
         let possible = self.config.linktest_period != 0

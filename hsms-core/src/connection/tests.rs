@@ -67,11 +67,18 @@ fn messages() -> Vec<Received> {
     all
 }
 
-/// How many actions carrying out this step makes.
+/// How many actions carrying out this step makes. An answered linktest is told of, and that it was extended.
 fn actions(step: &Step) -> usize {
-    usize::from(step.answer != Answer::None)
+    let reports = match step.report {
+        Report::None => 0,
+        Report::ControlAnswered => 2,
+        Report::Ended(_) | Report::StrayReject => 1,
+    };
+    // An answered Select.req is told of by what follows from it.
+    let selects = step.report == Report::ControlAnswered && step.next == Next::Selected;
+    reports - usize::from(selects)
+        + usize::from(step.answer != Answer::None)
         + usize::from(step.lenient.is_some())
-        + usize::from(step.report != Report::None)
         + usize::from(step.next != Next::Stay)
 }
 

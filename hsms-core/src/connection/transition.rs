@@ -303,8 +303,14 @@ pub(super) fn too_long(at: Situation, message: &Received, length: u32, max_messa
             // E5 looks at the device id first.
             let function = if message.known_device { 11 } else { 1 };
             let answer = if reports_to_host(at, stream_function) { Answer::Stream9(function) } else { Answer::None };
-            let next = if at.strict || length > skip_limit { close } else { Next::Stay };
-            Step { class: Class::TooLong, answer, ..NOTHING }.then(next)
+            let step = Step { class: Class::TooLong, answer, ..NOTHING };
+            if at.strict || length > skip_limit {
+                step.then(close)
+            } else if message.direction_bit {
+                step.lenient(Leniency::DirectionBit(message.session))
+            } else {
+                step
+            }
         }
         _ => Step { class: Class::TooLong, ..NOTHING }.then(close),
     };

@@ -480,6 +480,7 @@ impl Output {
     #[track_caller]
     fn collect(&mut self, inbound: &Inbound<'_>) {
         let piece = &inbound.piece;
+        assert_eq!(inbound.is_for_application(), matches!(inbound.class, Class::Primary | Class::Reply));
         if inbound.first() {
             assert!(self.inbound.last().is_none_or(|message| message.complete), "a message began inside another");
             let (class, header) = (inbound.class, *inbound.header());
