@@ -112,7 +112,8 @@ impl Options {
     }
 
     /// Sets how long a write may go on without the peer taking a single octet. Then the connection is closed and the call
-    /// gives [`Error::WriteStalled`](crate::Error::WriteStalled).
+    /// gives [`Error::WriteStalled`](crate::Error::WriteStalled). A peer that takes octets, however slowly, does not reach it:
+    /// a long text may take as long as the peer lets it.
     #[must_use]
     pub const fn with_write_limit(mut self, limit: Duration) -> Self {
         self.write_limit = limit;

@@ -8,8 +8,8 @@ use std::io::{self, IoSlice, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::time::Duration;
 
-/// How long the system waits for room before a write gives up and the driver reads and writes by turns. Not a limit of the
-/// write itself.
+/// How long the system waits for room before a short write gives up and the driver reads and writes by turns. Not a limit of
+/// the write itself.
 const WRITE_PATIENCE: Duration = Duration::from_millis(20);
 
 /// A write of more than that does not wait for room at all.

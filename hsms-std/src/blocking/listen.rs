@@ -113,8 +113,6 @@ impl Listen {
             if self.accept(driver) {
                 return Ok(true);
             }
-        } else if !driver.machine().is_enabled() {
-            self.close();
         }
         // A caller, T5 after the port could not be had, or nothing at all.
         self.wait(driver, until)?;

@@ -210,7 +210,10 @@ impl<const TRANSACTIONS: usize> Connection<TRANSACTIONS> {
                 _ if self.is_over() => return Err(Error::Disabled),
                 _ => {}
             }
-            if !self.turn(until)? {
+            // A peer that keeps us busy without being selected does not move the limit.
+            let happened = self.turn(until)?;
+            if !happened || (self.driver.now() >= until && self.state() != State::Selected) {
+                self.driver.keep_all();
                 let (closed, source) = self.driver.failures();
                 return Err(Error::NotSelected { limit, state: self.state(), closed, source });
             }
@@ -264,7 +267,8 @@ impl<const TRANSACTIONS: usize> Connection<TRANSACTIONS> {
     }
 
     /// The next message or notice, waiting for it at most for `limit`; `None` when that is over. [`Duration::MAX`] waits for
-    /// ever, zero not at all. Everything that was posted, sent and replied is written out before it waits.
+    /// ever, zero not at all. Everything that was posted, sent and replied is written out before it waits; how long that may
+    /// take is bounded by the [write limit](Options::with_write_limit), not by `limit`.
     ///
     /// # Errors
     /// [`Error::Disabled`] where nothing can come; [`Error::WriteStalled`]; [`Error::System`]. The end of a connection is no
@@ -276,7 +280,10 @@ impl<const TRANSACTIONS: usize> Connection<TRANSACTIONS> {
                 if self.is_over() {
                     return Err(Error::Disabled);
                 }
-                if !self.turn(until)? && !self.driver.look() {
+                // Nor does a peer that sends what is not for the application.
+                let happened = self.turn(until)?;
+                if (!happened || self.driver.now() >= until) && !self.driver.look() {
+                    self.driver.write_answers();
                     return Ok(None);
                 }
             }
@@ -478,12 +485,13 @@ impl<const TRANSACTIONS: usize> Connection<TRANSACTIONS> {
         mut serve: Option<Serve<'_>>,
     ) -> Result<(), Error> {
         self.driver.begin_request(device, stream_function, body)?;
-        if let Some(serve) = &mut serve {
-            self.driver.serve_kept(*serve)?;
-        }
         loop {
             let outcome = match &mut serve {
-                Some(serve) => self.driver.poll_request(Some(*serve)),
+                Some(serve) => {
+                    // Those that came before, and while something was written.
+                    self.driver.serve_kept(*serve)?;
+                    self.driver.poll_request(Some(*serve))
+                }
                 None => self.driver.poll_request(None),
             };
             if let Some(outcome) = outcome {
@@ -531,4 +539,12 @@ const FOR_EVER: Instant = Instant::from_millis(u64::MAX);
 /// Waiting a little longer is better than not at all.
 fn up_to(limit: Duration) -> Duration {
     limit.saturating_add(Duration::from_nanos(999_999))
+}
+
+/// What was handed over is not lost in silence: as with [`Connection::disable`], what is left is written as far as the peer takes
+/// it soon, and the session ends with Separate.req.
+impl<const TRANSACTIONS: usize> Drop for Connection<TRANSACTIONS> {
+    fn drop(&mut self) {
+        self.driver.disable();
+    }
 }

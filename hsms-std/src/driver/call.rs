@@ -340,7 +340,7 @@ impl<T: Transport, const TRANSACTIONS: usize> Driver<T, TRANSACTIONS> {
             self.awaited.outcome = Some(Outcome::Reply(kept(self.input.take_text())));
         } else if current.reply && header.stream_function().is_abort() {
             self.inbox.outcome(Incoming::Aborted { header });
-        } else if self.inbox.has_room(current.body_len) {
+        } else if self.inbox.has_room(current.body_len, current.reply) {
             self.inbox.keep(kept(self.input.take_text()));
         } else if current.reply {
             trace::refused(format_args!("no room in the inbox for the reply {header}"));

@@ -22,7 +22,7 @@ pub(super) struct Inbox {
     entries: VecDeque<Entry>,
     most_messages: usize,
     most_octets: usize,
-    messages: usize,
+    primaries: usize,
     octets: usize,
     /// Entries that tell the outcome of a primary that was posted; there is always room for them, and `post` bounds them.
     outcomes: usize,
@@ -56,7 +56,7 @@ impl Inbox {
             entries: VecDeque::new(),
             most_messages: options.inbox_messages(),
             most_octets: options.inbox_octets(),
-            messages: 0,
+            primaries: 0,
             octets: 0,
             outcomes: 0,
             notices: 0,
@@ -84,18 +84,20 @@ impl Inbox {
         self.most_messages
     }
 
-    /// Whether a message with a text of this length would be kept.
-    pub(super) const fn has_room(&self, body_len: usize) -> bool {
-        self.messages < self.most_messages
-            && (self.messages == 0 || self.octets.saturating_add(body_len) <= self.most_octets)
+    /// Whether a message with a text of this length would be kept. How many replies there are is bounded when primaries are
+    /// posted: no load of the peer's primaries costs a transaction its reply.
+    pub(super) const fn has_room(&self, body_len: usize, reply: bool) -> bool {
+        (reply || self.primaries < self.most_messages)
+            && (self.octets == 0 || self.octets.saturating_add(body_len) <= self.most_octets)
     }
 
     /// Keeps a message; there is room.
     pub(super) fn keep(&mut self, kept: Kept) {
-        self.messages = self.messages.saturating_add(1);
         self.octets = self.octets.saturating_add(kept.body.len());
         if kept.reply {
             self.outcomes = self.outcomes.saturating_add(1);
+        } else {
+            self.primaries = self.primaries.saturating_add(1);
         }
         self.entries.push_back(Entry::Message(kept));
     }
@@ -151,7 +153,7 @@ impl Inbox {
     fn left(&mut self, entry: &Entry) {
         match entry {
             Entry::Message(kept) => {
-                self.messages = self.messages.saturating_sub(1);
+                self.primaries = self.primaries.saturating_sub(usize::from(!kept.reply));
                 self.octets = self.octets.saturating_sub(kept.body.len());
                 self.outcomes = self.outcomes.saturating_sub(usize::from(kept.reply));
             }

@@ -267,10 +267,17 @@ impl Input {
         self.held = Vec::new();
     }
 
-    /// Takes the text of the message that came last out; a long one without copying it.
+    /// Takes the text of the message that came last out; a long one without copying it, unless that would keep much more
+    /// storage from use than the text takes.
     pub(super) fn take_text(&mut self) -> Vec<u8> {
         let mut text = Vec::new();
-        self.take_text_to(&mut text);
+        match &self.current {
+            Some(Current { at: None, body_len, .. }) if self.held.capacity() / 2 > *body_len.max(&LEAST_GROWTH) => {
+                text.extend_from_slice(self.held.get(..*body_len).unwrap_or(&[]));
+                self.release();
+            }
+            _ => self.take_text_to(&mut text),
+        }
         text
     }
 
@@ -287,6 +294,12 @@ impl Input {
                 text.extend_from_slice(self.buffer.get(at..at.saturating_add(body_len)).unwrap_or(&[]));
             }
         }
+    }
+
+    /// Whether there is storage to give back.
+    pub(super) fn holds_much(&self) -> bool {
+        (self.storage.len() > KEPT_STORAGE && self.assembly.is_none())
+            || (self.held.len() > KEPT_STORAGE && self.current.is_none())
     }
 
     /// Gives storage back that only a very long text needed.

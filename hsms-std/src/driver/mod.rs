@@ -25,7 +25,7 @@ use crate::transport::{Transport, is_late};
 use crate::{Error, Incoming, Options, trace};
 use call::Awaited;
 use hsms_core::config::Config;
-use hsms_core::connection::{Action, Class, CloseReason, Connection as Machine, Event, Notice};
+use hsms_core::connection::{Action, Class, CloseReason, Connection as Machine, Event, Notice, TransactionEnd};
 use hsms_core::counters::Counters;
 use hsms_core::time::Instant;
 use inbox::{Entry, Inbox};
@@ -76,6 +76,8 @@ pub struct Driver<T, const TRANSACTIONS: usize = 64> {
     read_since_due: usize,
     /// When something long was last sent or received.
     last_long: Instant,
+    /// What is being told ended is a linktest.
+    linktest_ended: bool,
     /// For texts of replies that a closure makes.
     text: Vec<u8>,
 }
@@ -125,6 +127,7 @@ impl<T: Transport, const TRANSACTIONS: usize> Driver<T, TRANSACTIONS> {
             not_opened: None,
             read_since_due: 0,
             last_long: Instant::EPOCH,
+            linktest_ended: false,
             text: Vec::new(),
         }
     }
@@ -175,7 +178,9 @@ impl<T: Transport, const TRANSACTIONS: usize> Driver<T, TRANSACTIONS> {
     /// When [`turn`](Self::turn) has to be called at the latest; `None`: not before something else happens.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Instant> {
-        self.machine.next_deadline()
+        let storage = self.input.holds_much().then(|| self.last_long.saturating_add(KEEP_STORAGE));
+        let deadlines = [self.machine.next_deadline(), storage];
+        deadlines.into_iter().flatten().min()
     }
 
     /// Reads the clock. The other calls that do not wait go by its last reading: call this where time may have passed since.
@@ -248,15 +253,17 @@ impl<T: Transport, const TRANSACTIONS: usize> Driver<T, TRANSACTIONS> {
             } else if self.read_since_due > self.most_before_timeout() {
                 return Ok(self.fire());
             }
-            let wait = due.map_or(until, |due| due.min(until)).saturating_since(self.now);
+            let wake = self.next_deadline().map_or(until, |due| due.min(until));
+            let wait = wake.saturating_since(self.now);
             match self.read(wait) {
                 Read::Octets | Read::Closed => return Ok(true),
                 Read::Nothing if self.fire() => return Ok(true),
-                Read::Nothing if self.now >= until => {
+                Read::Nothing => {
                     self.rest();
-                    return Ok(false);
+                    if self.now >= until {
+                        return Ok(false);
+                    }
                 }
-                Read::Nothing => {}
             }
         }
         self.tick();
@@ -451,7 +458,13 @@ impl<T: Transport, const TRANSACTIONS: usize> Driver<T, TRANSACTIONS> {
     /// The drain rule: after every input and every command.
     #[inline]
     fn drain(&mut self) {
-        while let Some(action) = self.machine.poll_action() {
+        loop {
+            let open = self.machine.open_transactions();
+            let Some(action) = self.machine.poll_action() else { return };
+            let ended =
+                matches!(action, Action::Notify(Notice::TransactionEnded { end: TransactionEnd::SessionEnded, .. }));
+            // Where no primary ended with the session it was a linktest, of which only the call that waits for it knows.
+            self.linktest_ended = ended && self.machine.open_transactions() == open;
             self.carry_out(action);
         }
     }
@@ -482,6 +495,7 @@ impl<T: Transport, const TRANSACTIONS: usize> Driver<T, TRANSACTIONS> {
         }
         transport.close();
         self.input.clear();
+        self.input.shrink();
         self.output.clear();
         trace::closed(reason, failure.as_ref());
         self.closed = Some((reason, failure.as_ref().map(copy)));
@@ -493,6 +507,7 @@ impl<T: Transport, const TRANSACTIONS: usize> Driver<T, TRANSACTIONS> {
             return;
         }
         match notice {
+            Notice::TransactionEnded { .. } if self.linktest_ended => {}
             Notice::TransactionEnded { system, end } => {
                 self.inbox.outcome(Incoming::TransactionEnded { system, end });
             }

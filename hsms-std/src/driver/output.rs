@@ -38,6 +38,8 @@ pub(super) struct Output {
     in_text: bool,
     /// The peer takes nothing at the moment, or never will: no farewell.
     stuck: bool,
+    /// Writing has failed: nothing will leave any more.
+    broken: bool,
     /// The machine has made something of it, which should not wait for the application.
     urgent: bool,
 }
@@ -45,6 +47,9 @@ pub(super) struct Output {
 impl Output {
     #[inline]
     pub(super) fn push(&mut self, octets: &[u8]) {
+        if self.broken {
+            return;
+        }
         if self.in_text {
             self.tail.extend_from_slice(octets);
         } else {
@@ -100,6 +105,7 @@ impl Output {
         self.start = 0;
         self.in_text = false;
         self.stuck = false;
+        self.broken = false;
         self.urgent = false;
     }
 
@@ -242,7 +248,7 @@ impl<T: Transport, const TRANSACTIONS: usize> Driver<T, TRANSACTIONS> {
 
     /// Writing failed. What the peer sent before counts: it may have said why.
     fn write_failed(&mut self, error: io::Error) {
-        self.output.stuck = true;
+        (self.output.stuck, self.output.broken) = (true, true);
         self.resume();
         self.keep_all();
         let mut left = self.most_before_timeout();

@@ -156,7 +156,8 @@ fn a_reply_that_finds_no_room_is_told_all_the_same() {
     let (mut tool, address) = equipment(equipment_config());
     thread::scope(|scope| {
         scope.spawn(move || echo_until_closed(&mut tool));
-        let options = Options::new().with_inbox(3, 1 << 20);
+        // Four texts of two octets, and room for three of them.
+        let options = Options::new().with_inbox(3, 6);
         let mut host = Connection::with_options(address, host_config(), options).unwrap();
         host.select(LONG).unwrap();
         let mut open: Vec<_> = (0..4).map(|_| host.post(S6F11, &[1, 2]).unwrap()).collect();
@@ -236,6 +237,37 @@ fn the_text_of_a_message_can_be_taken_without_being_copied() {
             host.take_body(&mut taken);
             assert!(taken.is_empty(), "a text can be taken once");
         }
+        host.close().unwrap();
+    });
+}
+
+#[test]
+fn primaries_of_the_peer_cost_no_transaction_its_reply() {
+    let (mut tool, address) = equipment(equipment_config());
+    thread::scope(|scope| {
+        scope.spawn(move || {
+            tool.select(LONG).unwrap();
+            let posted = next_of(&mut tool, |incoming| match incoming {
+                Incoming::Primary { token, .. } => token,
+                _ => None,
+            });
+            // More than the host keeps, and then both replies.
+            for _ in 0..8 {
+                tool.send(S6F11, &[]).unwrap();
+            }
+            tool.reply(&posted, b"posted").unwrap();
+            echo_until_closed(&mut tool);
+        });
+        let mut host = Connection::with_options(address, host_config(), Options::new().with_inbox(3, 1 << 20)).unwrap();
+        host.select(LONG).unwrap();
+        let system = host.post(S1F1, &[]).unwrap();
+        assert_eq!(host.request(S1F1, b"mine").unwrap().body, b"mine");
+        let reply = next_of(&mut host, |incoming| match incoming {
+            Incoming::Reply { message } => Some((message.header.system, message.body.to_vec())),
+            _ => None,
+        });
+        assert_eq!(reply, (system, b"posted".to_vec()));
+        assert_eq!((host.dropped().primaries, host.dropped().replies), (5, 0));
         host.close().unwrap();
     });
 }

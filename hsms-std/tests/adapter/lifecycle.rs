@@ -3,7 +3,7 @@
 use crate::support::*;
 use hsms_core::config::SelectMode;
 use hsms_core::connection::ControlRequest;
-use hsms_std::{CloseReason, Connection, Error, Fault, Incoming, Options, State};
+use hsms_std::{CloseReason, Connection, Error, Fault, Header, Incoming, Options, State, StreamFunction, SystemBytes};
 use socket2::{Domain, Socket, Type};
 use std::net::{SocketAddr, TcpListener};
 use std::thread;
@@ -313,4 +313,72 @@ fn a_dial_that_nobody_answers_ends_at_the_connect_limit() {
         Incoming::ConnectFailed { error } => assert_eq!(error.kind(), std::io::ErrorKind::TimedOut),
         other => panic!("{other:?}"),
     }
+}
+
+#[test]
+fn a_linktest_that_is_cut_off_by_the_end_of_the_link_is_no_transaction_of_the_application() {
+    let config = equipment_config().with_linktest_period(Duration::from_millis(20)).unwrap();
+    let (mut tool, address) = equipment(config);
+    let mut raw = Raw::connect(address);
+    thread::scope(|scope| {
+        scope.spawn(move || {
+            raw.select();
+            assert_eq!(raw.receive().0.name(), "LinktestReq");
+            // Gone, and the linktest open.
+        });
+        loop {
+            match tool.next(LONG).unwrap().unwrap() {
+                Incoming::Closed { .. } => break,
+                Incoming::Connected | Incoming::Selected => {}
+                other => panic!("{other:?}"),
+            }
+        }
+    });
+    let rest = tool.next(Duration::ZERO).unwrap();
+    assert!(rest.is_none(), "{rest:?}");
+}
+
+#[test]
+fn a_connection_that_is_dropped_writes_what_it_was_given_and_says_farewell() {
+    let (mut tool, address) = equipment(equipment_config());
+    thread::scope(|scope| {
+        let peer = scope.spawn(move || {
+            let mut raw = Raw::connect(address);
+            raw.select();
+            raw.send(primary(2, StreamFunction::new(1, 1)), &[]);
+            let (reply, body) = raw.receive();
+            assert_eq!((reply.stream_function().to_string(), body), ("S1F2".to_owned(), b"last words".to_vec()));
+            raw.expect_farewell();
+        });
+        loop {
+            if let Some(Incoming::Primary { token: Some(token), .. }) = tool.next(LONG).unwrap() {
+                tool.reply(&token, b"last words").unwrap();
+                break;
+            }
+        }
+        drop(tool);
+        peer.join().unwrap();
+    });
+}
+
+#[test]
+fn a_peer_that_only_asks_for_linktests_does_not_move_the_limit_of_a_call() {
+    let (mut tool, address) = equipment(equipment_config());
+    let done = std::sync::atomic::AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut raw = Raw::connect(address);
+            raw.select();
+            let linktest = Header::linktest_req(SystemBytes(9));
+            while !done.load(std::sync::atomic::Ordering::Relaxed) {
+                raw.send(linktest, &[]);
+                assert_eq!(raw.receive().0, Header::linktest_rsp(SystemBytes(9)));
+            }
+        });
+        tool.select(LONG).unwrap();
+        while tool.next(Duration::from_millis(50)).unwrap().is_some() {}
+        done.store(true, std::sync::atomic::Ordering::Relaxed);
+        // Lets the last answer out.
+        while !matches!(tool.next(LONG).unwrap(), Some(Incoming::Closed { .. })) {}
+    });
 }

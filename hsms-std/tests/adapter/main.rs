@@ -7,4 +7,7 @@ mod inbox;
 mod large;
 mod lifecycle;
 mod scripted;
+mod settings;
 mod support;
+#[cfg(feature = "tracing")]
+mod tracing;

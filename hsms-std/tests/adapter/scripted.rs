@@ -32,6 +32,8 @@ struct State {
     waits: usize,
     /// The peer sends this again and again.
     flood: Vec<u8>,
+    /// When nobody reads its flood any more, the peer stops and takes what we write.
+    gives_in: bool,
     closed: bool,
 }
 
@@ -76,9 +78,14 @@ impl Transport for Script {
         Ok(state.written.len() - before)
     }
 
-    fn wait(&mut self, _: bool, limit: Duration) -> io::Result<()> {
-        self.0.borrow_mut().waits += 1;
-        if self.0.borrow().writes_after.is_none() {
+    fn wait(&mut self, or_read: bool, limit: Duration) -> io::Result<()> {
+        let state = &mut *self.0.borrow_mut();
+        state.waits += 1;
+        if !or_read && state.gives_in {
+            state.flood.clear();
+            state.writes_after = None;
+        }
+        if state.writes_after.is_none() {
             return Ok(());
         }
         // Nothing will change by itself but the time.
@@ -394,9 +401,7 @@ fn a_post_that_fails_is_told_by_its_error_alone() {
 
 #[test]
 fn what_is_read_while_the_peer_takes_nothing_is_bounded() {
-    let limit = Duration::from_millis(30);
-    let options = Options::new().with_write_limit(limit).with_inbox(10, MIB);
-    let (mut driver, script) = selected(equipment_config(), options);
+    let (mut driver, script) = selected(equipment_config(), Options::new().with_inbox(10, MIB));
     {
         let mut state = script.0.borrow_mut();
         state.writes_after = Some(ErrorKind::WouldBlock);
@@ -404,14 +409,35 @@ fn what_is_read_while_the_peer_takes_nothing_is_bounded() {
         let mut octets = vec![0; 14];
         Message::new(primary(5, S1F1), &[]).encode(&mut octets).unwrap();
         state.flood = octets.repeat(1_000);
+        state.gives_in = true;
     }
-    let error = driver.send(DEVICE, S6F11, &text(100_000)).unwrap_err();
-    assert!(matches!(error, Error::WriteStalled { .. }), "{error:?}");
-    let state = script.0.borrow();
-    let read: usize = state.places.iter().map(|(_, octets)| octets).sum();
+    let text = text(100_000);
+    driver.send(DEVICE, S6F11, &text).unwrap();
+    assert!(script.0.borrow().waits > 0, "it went on reading as long as the peer sent");
+    let read: usize = script.0.borrow().places.iter().map(|(_, octets)| octets).sum();
     assert!(read < 3 * MIB, "{read} octets were read");
-    assert!(state.waits > 0 && state.closed);
-    assert!(driver.dropped().primaries > 10_000);
+    // Everything left in the end, in order: the text, and an answer to each primary that was dropped.
+    driver.flush().unwrap();
+    let written = script.written();
+    assert!(written[0].1 == text);
+    let aborts = written[1..].iter().filter(|(header, _)| header.stream_function().is_abort()).count();
+    assert_eq!(aborts, written.len() - 1);
+    assert_eq!(aborts as u64, driver.dropped().primaries);
+    assert!(aborts > 10_000);
+}
+
+#[test]
+fn a_peer_that_takes_nothing_is_given_up_after_the_write_limit() {
+    let limit = Duration::from_millis(30);
+    let (mut driver, script) = selected(equipment_config(), Options::new().with_write_limit(limit));
+    script.0.borrow_mut().writes_after = Some(ErrorKind::WouldBlock);
+    driver.send(DEVICE, S6F11, &[1, 2, 3]).unwrap();
+    let started = Instant::now();
+    let error = driver.flush().unwrap_err();
+    // The limit may begin anywhere within its millisecond.
+    assert!(started.elapsed() >= limit - Duration::from_millis(1));
+    assert!(matches!(error, Error::WriteStalled { limit: told, left: 17 } if told == limit), "{error:?}");
+    assert!(script.0.borrow().closed);
 }
 
 #[test]
