@@ -38,16 +38,17 @@ pub struct Tcp {
     late: bool,
     /// How often a read is tried before it waits.
     spin: u32,
-    watch: Option<Box<Watch>>,
+    watch: Box<Watch>,
 }
 
-/// For waiting until either direction can go on.
+/// For waiting until either direction can go on. Made with the connection, so that no lack of descriptors can harm it later.
 #[derive(Debug)]
 struct Watch {
     poll: Poll,
     events: Events,
     /// The same socket: the event loop insists on one of its own.
     stream: mio::net::TcpStream,
+    registered: bool,
 }
 
 impl Tcp {
@@ -68,7 +69,10 @@ impl Tcp {
         }
         let (local, peer) = (stream.local_addr()?, stream.peer_addr()?);
         let spin = options.spin();
-        Ok(Tcp { stream, local, peer, nonblocking: false, read_timeout: LONGEST, late: false, spin, watch: None })
+        let watched = mio::net::TcpStream::from_std(stream.try_clone()?);
+        let (poll, events) = (Poll::new()?, Events::with_capacity(4));
+        let watch = Box::new(Watch { poll, events, stream: watched, registered: false });
+        Ok(Tcp { stream, local, peer, nonblocking: false, read_timeout: LONGEST, late: false, spin, watch })
     }
 
     /// The own address.
@@ -152,24 +156,18 @@ impl Transport for Tcp {
 
     fn wait(&mut self, or_read: bool, limit: Duration) -> io::Result<()> {
         let interest = if or_read { Interest::WRITABLE | Interest::READABLE } else { Interest::WRITABLE };
-        let watch = match &mut self.watch {
-            Some(watch) => {
-                // Tells again what is the case already.
-                watch.poll.registry().reregister(&mut watch.stream, Token(0), interest)?;
-                watch
-            }
-            None => {
-                let (poll, events) = (Poll::new()?, Events::with_capacity(4));
-                let mut stream = mio::net::TcpStream::from_std(self.stream.try_clone()?);
-                poll.registry().register(&mut stream, Token(0), interest)?;
-                self.watch.insert(Box::new(Watch { poll, events, stream }))
-            }
-        };
-        watch.poll.poll(&mut watch.events, Some(limit.min(LONGEST)))
+        let Watch { poll, events, stream, registered } = &mut *self.watch;
+        if *registered {
+            // Tells again what is the case already.
+            poll.registry().reregister(stream, Token(0), interest)?;
+        } else {
+            poll.registry().register(stream, Token(0), interest)?;
+            *registered = true;
+        }
+        poll.poll(events, Some(limit.min(LONGEST)))
     }
 
     fn close(&mut self) {
-        self.watch = None;
         // What fails here has failed before.
         let _ = self.stream.shutdown(Shutdown::Write);
         if self.set_nonblocking(true).is_ok() {

@@ -36,7 +36,7 @@ pub(super) struct Listen {
     events: Events,
     callers: Vec<Caller>,
     /// The served connection's socket as the event loop knows it.
-    watch: Option<mio::net::TcpStream>,
+    watch: Option<Watch>,
     /// The connection has been quiet: wait for everything together.
     quiet: bool,
     next_look: Instant,
@@ -49,6 +49,13 @@ struct Caller {
     driver: Driver<Tcp, 0>,
     watch: mio::net::TcpStream,
     token: Token,
+}
+
+/// The connection that is being served, once more for the event loop.
+#[derive(Debug)]
+struct Watch {
+    stream: mio::net::TcpStream,
+    registered: bool,
 }
 
 impl Listen {
@@ -229,7 +236,14 @@ impl Listen {
             // A caller that has gone already shows in the settings of its socket.
             let Ok(tcp) = Tcp::new(stream.into(), &options) else { continue };
             if driver.wants_transport() {
-                driver.opened(tcp);
+                // Now, so that no lack of descriptors can harm the connection later.
+                match tcp.watched() {
+                    Ok(stream) => {
+                        self.watch = Some(Watch { stream, registered: false });
+                        driver.opened(tcp);
+                    }
+                    Err(error) => driver.open_failed(error),
+                }
                 told = true;
                 continue;
             }
@@ -290,16 +304,14 @@ impl Listen {
     ) -> Result<bool, Error> {
         let system = |source| Error::System { source };
         // What is registered again is told of again: nothing that came meanwhile is missed.
-        if let Some(tcp) = driver.transport() {
-            match &mut self.watch {
-                Some(watch) => self.poll.registry().reregister(watch, CONNECTION, Interest::READABLE),
-                None => tcp.watched().and_then(|mut watch| {
-                    self.poll.registry().register(&mut watch, CONNECTION, Interest::READABLE)?;
-                    self.watch = Some(watch);
-                    Ok(())
-                }),
+        if let Some(Watch { stream, registered }) = &mut self.watch {
+            let registry = self.poll.registry();
+            if *registered {
+                registry.reregister(stream, CONNECTION, Interest::READABLE).map_err(system)?;
+            } else {
+                registry.register(stream, CONNECTION, Interest::READABLE).map_err(system)?;
+                *registered = true;
             }
-            .map_err(system)?;
         }
         let mut limit = driver.until(driver.next_deadline().map_or(until, |deadline| deadline.min(until)));
         for caller in &mut self.callers {

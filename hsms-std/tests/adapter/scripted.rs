@@ -26,8 +26,8 @@ struct State {
     /// What happens when the steps are used up.
     writes_after: Option<ErrorKind>,
     written: Vec<u8>,
-    /// Where reads were made to, and how much was read: address and octets.
-    places: Vec<(usize, usize)>,
+    /// The reads that gave something.
+    places: Vec<Place>,
     write_calls: usize,
     waits: usize,
     /// The peer sends this again and again.
@@ -35,6 +35,13 @@ struct State {
     /// When nobody reads its flood any more, the peer stops and takes what we write.
     gives_in: bool,
     closed: bool,
+}
+
+/// Where a read was made to, how much room there was, and how much was read.
+struct Place {
+    place: usize,
+    room: usize,
+    len: usize,
 }
 
 #[derive(Clone, Default)]
@@ -58,7 +65,7 @@ impl Transport for Script {
         for (place, octet) in octets.iter_mut().zip(state.incoming.drain(..len)) {
             *place = octet;
         }
-        state.places.push((octets.as_ptr() as usize, len));
+        state.places.push(Place { place: octets.as_ptr() as usize, room: octets.len(), len });
         Ok(len)
     }
 
@@ -316,19 +323,21 @@ fn moved(len: usize) -> (usize, usize) {
     };
     let state = script.0.borrow();
     let (first, rest) = state.places.split_first().unwrap();
-    // The first read took what lay in the buffer, which was copied. A read that does not go on where the last one ended
-    // shows that the storage was moved, with all that was in it.
-    let (mut total, mut end, mut copied) = (first.1, None, first.1);
-    for (place, octets) in rest {
-        if end.is_some_and(|end| end != *place) {
+    // The first read took what lay in the buffer, which was copied. After that a read is made to the storage, as far as it
+    // goes; where it goes further than before it has grown, and may have been moved with all that was in it.
+    let (mut total, mut copied, mut end_of_storage, mut end_of_text) = (first.len, first.len, 0, 0);
+    for read in rest {
+        if read.place + read.room != end_of_storage {
             copied += total;
+        } else {
+            assert_eq!(read.place, end_of_text, "each read goes on where the one before has ended");
         }
-        total += octets;
-        end = Some(place + octets);
+        total += read.len;
+        (end_of_storage, end_of_text) = (read.place + read.room, read.place + read.len);
     }
     assert_eq!(total, len + 14);
     // No copy at the end: the text is read where it was put together.
-    assert_eq!(end, Some(place + len), "{len}");
+    assert_eq!(end_of_text, place + len, "{len}");
     (copied, state.places.len())
 }
 
@@ -414,7 +423,7 @@ fn what_is_read_while_the_peer_takes_nothing_is_bounded() {
     let text = text(100_000);
     driver.send(DEVICE, S6F11, &text).unwrap();
     assert!(script.0.borrow().waits > 0, "it went on reading as long as the peer sent");
-    let read: usize = script.0.borrow().places.iter().map(|(_, octets)| octets).sum();
+    let read: usize = script.0.borrow().places.iter().map(|read| read.len).sum();
     assert!(read < 3 * MIB, "{read} octets were read");
     // Everything left in the end, in order: the text, and an answer to each primary that was dropped.
     driver.flush().unwrap();
