@@ -541,10 +541,10 @@ fn up_to(limit: Duration) -> Duration {
     limit.saturating_add(Duration::from_nanos(999_999))
 }
 
-/// What was handed over is not lost in silence: as with [`Connection::disable`], what is left is written as far as the peer takes
-/// it soon, and the session ends with Separate.req.
+/// What was handed over is not lost in silence: it is written as far as the peer takes it soon, and the transport is closed.
+/// That is no orderly end of the session; [`Connection::close`] is.
 impl<const TRANSACTIONS: usize> Drop for Connection<TRANSACTIONS> {
     fn drop(&mut self) {
-        self.driver.disable();
+        self.driver.abandon();
     }
 }

@@ -280,6 +280,14 @@ impl<T: Transport, const TRANSACTIONS: usize> Driver<T, TRANSACTIONS> {
         debug_assert!(told.is_ok(), "{told:?}");
     }
 
+    /// Writes what is left as far as the peer takes it soon, and closes the transport. Nothing is told, to nobody.
+    pub(crate) fn abandon(&mut self) {
+        if let Some(mut transport) = self.transport.take() {
+            self.farewell(&mut transport);
+            transport.close();
+        }
+    }
+
     /// Writes what is left before the transport is closed, as far as the peer takes it soon.
     pub(super) fn farewell(&mut self, transport: &mut T) {
         if self.output.stuck || self.output.in_text {

@@ -38,7 +38,7 @@ fn a_request_without_a_reply_ends_with_t3_and_the_link_stays() {
             // The second comes when the first has ended: its reply is late now, and reported as such.
             raw.receive();
             raw.send(Header::data(first.system, S1F1.reply().unwrap(), false, DEVICE.session()), &[]);
-            raw.expect_farewell();
+            raw.expect_close();
         },
         |host| {
             let system = host.next_system_bytes();
@@ -68,7 +68,7 @@ fn a_posted_primary_without_a_reply_ends_once() {
             for _ in 0..10 {
                 raw.receive();
             }
-            raw.expect_farewell();
+            raw.expect_close();
         },
         |host| {
             let mut open: Vec<_> = (0..10).map(|_| host.post(S6F11, &[]).unwrap()).collect();
@@ -93,7 +93,7 @@ fn a_reject_ends_the_request_at_once() {
             raw.send(Header::reject_req(primary.system, 0, RejectReason::ENTITY_NOT_SELECTED), &[]);
             // One that fits nothing is told.
             raw.send(Header::reject_req(SystemBytes(0xABCD), 0, RejectReason::ENTITY_NOT_SELECTED), &[]);
-            raw.expect_farewell();
+            raw.expect_close();
         },
         |host| {
             let error = host.request(S1F1, &[]).unwrap_err();
@@ -201,7 +201,7 @@ fn a_reply_over_another_connection_than_the_primary_is_refused() {
             let mut raw = Raw::connect(address);
             raw.select();
             raw.send(primary(2, S1F1), &[]);
-            raw.expect_farewell();
+            raw.expect_close();
         });
         let token = |tool: &mut Connection| {
             next_of(tool, |incoming| match incoming {

@@ -339,7 +339,7 @@ fn a_linktest_that_is_cut_off_by_the_end_of_the_link_is_no_transaction_of_the_ap
 }
 
 #[test]
-fn a_connection_that_is_dropped_writes_what_it_was_given_and_says_farewell() {
+fn a_connection_that_is_dropped_writes_what_it_was_given() {
     let (mut tool, address) = equipment(equipment_config());
     thread::scope(|scope| {
         let peer = scope.spawn(move || {
@@ -348,7 +348,7 @@ fn a_connection_that_is_dropped_writes_what_it_was_given_and_says_farewell() {
             raw.send(primary(2, StreamFunction::new(1, 1)), &[]);
             let (reply, body) = raw.receive();
             assert_eq!((reply.stream_function().to_string(), body), ("S1F2".to_owned(), b"last words".to_vec()));
-            raw.expect_farewell();
+            raw.expect_close();
         });
         loop {
             if let Some(Incoming::Primary { token: Some(token), .. }) = tool.next(LONG).unwrap() {

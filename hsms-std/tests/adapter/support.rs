@@ -121,12 +121,6 @@ impl Raw {
         self.send(Header::select_rsp(request.system), &[]);
     }
 
-    /// The other side has separated and closed, and sent nothing before.
-    pub fn expect_farewell(&mut self) {
-        assert_eq!(self.receive().0.name(), "SeparateReq");
-        self.expect_close();
-    }
-
     /// The other side has closed, and sent nothing before.
     pub fn expect_close(&mut self) {
         match self.0.read(&mut [0; 1]) {
