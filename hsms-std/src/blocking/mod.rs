@@ -274,15 +274,18 @@ impl<const TRANSACTIONS: usize> Connection<TRANSACTIONS> {
     /// [`Error::Disabled`] where nothing can come; [`Error::WriteStalled`]; [`Error::System`]. The end of a connection is no
     /// error but [`Incoming::Closed`].
     pub fn next(&mut self, limit: Duration) -> Result<Option<Incoming<'_>>, Error> {
-        if !self.driver.look() {
+        let mut found = self.driver.look();
+        if !found {
             let until = self.driver.tick().saturating_add(up_to(limit));
-            while !self.driver.look() {
+            // What has been found is taken before it is looked for again: looking lets go of it.
+            while !found {
                 if self.is_over() {
                     return Err(Error::Disabled);
                 }
-                // Nor does a peer that sends what is not for the application.
+                // A peer that sends what is not for the application does not move the limit.
                 let happened = self.turn(until)?;
-                if (!happened || self.driver.now() >= until) && !self.driver.look() {
+                found = self.driver.look();
+                if !found && (!happened || self.driver.now() >= until) {
                     self.driver.write_answers();
                     return Ok(None);
                 }

@@ -2,11 +2,26 @@
 
 use crate::support::*;
 use hsms_std::{CloseReason, Config, Connection, Error, Fault, Incoming, Options, State, StreamFunction};
-use std::sync::Barrier;
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 use std::time::Duration;
 
 const MIB: usize = 1 << 20;
+
+/// Where two threads wait for each other, within [`LONG`]: where one of them has failed the other fails too.
+struct Meeting(Sender<()>, Receiver<()>);
+
+fn meeting() -> (Meeting, Meeting) {
+    let ((to_one, one), (to_other, other)) = (channel(), channel());
+    (Meeting(to_one, other), Meeting(to_other, one))
+}
+
+impl Meeting {
+    fn wait(&self) {
+        self.0.send(()).unwrap();
+        self.1.recv_timeout(LONG).unwrap();
+    }
+}
 
 fn up_to(config: Config, octets: usize) -> Config {
     config.with_max_message(u32::try_from(octets + 10).unwrap()).unwrap()
@@ -58,10 +73,10 @@ fn texts_of_every_size_around_the_buffers_arrive_whole() {
 #[test]
 fn both_ends_sending_16_mib_at_once_finish() {
     let (mut tool, address) = equipment(equipment_config());
-    let (text, start) = (text(16 * MIB), Barrier::new(2));
-    let exchange = |connection: &mut Connection, stream_function: StreamFunction| {
+    let (text, (here, there)) = (text(16 * MIB), meeting());
+    let exchange = |connection: &mut Connection, stream_function: StreamFunction, other: Meeting| {
         connection.select(LONG).unwrap();
-        start.wait();
+        other.wait();
         for _ in 0..3 {
             connection.send(stream_function, &text).unwrap();
         }
@@ -75,12 +90,12 @@ fn both_ends_sending_16_mib_at_once_finish() {
             });
         }
         // Both have everything before either closes.
-        start.wait();
+        other.wait();
     };
     thread::scope(|scope| {
-        scope.spawn(|| exchange(&mut tool, S6F11));
+        scope.spawn(|| exchange(&mut tool, S6F11, there));
         let mut host = host(address, host_config());
-        exchange(&mut host, S1F1);
+        exchange(&mut host, S1F1, here);
         assert_eq!(host.dropped().primaries, 0);
     });
 }
@@ -88,10 +103,10 @@ fn both_ends_sending_16_mib_at_once_finish() {
 #[test]
 fn both_ends_requesting_16_mib_at_once_finish() {
     let (mut tool, address) = equipment(equipment_config());
-    let (text, start) = (text(16 * MIB), Barrier::new(2));
-    let exchange = |connection: &mut Connection, stream_function: StreamFunction| {
+    let (text, (here, there)) = (text(16 * MIB), meeting());
+    let exchange = |connection: &mut Connection, stream_function: StreamFunction, other: Meeting| {
         connection.select(LONG).unwrap();
-        start.wait();
+        other.wait();
         let reply = connection
             .request_serving(stream_function, &text, |message, _, body| {
                 body.extend_from_slice(message.body);
@@ -110,12 +125,12 @@ fn both_ends_requesting_16_mib_at_once_finish() {
             connection.reply(&token, &text).unwrap();
         }
         connection.flush().unwrap();
-        start.wait();
+        other.wait();
     };
     thread::scope(|scope| {
-        scope.spawn(|| exchange(&mut tool, S6F11));
+        scope.spawn(|| exchange(&mut tool, S6F11, there));
         let mut host = host(address, host_config());
-        exchange(&mut host, S1F1);
+        exchange(&mut host, S1F1, here);
     });
 }
 

@@ -382,3 +382,30 @@ fn a_peer_that_only_asks_for_linktests_does_not_move_the_limit_of_a_call() {
         while !matches!(tool.next(LONG).unwrap(), Some(Incoming::Closed { .. })) {}
     });
 }
+
+#[test]
+fn messages_that_come_just_as_the_limit_passes_are_not_lost() {
+    let (mut tool, address) = equipment(equipment_config());
+    thread::scope(|scope| {
+        scope.spawn(move || {
+            let mut raw = Raw::connect(address);
+            raw.select();
+            for system in 0..100 {
+                raw.send(primary(system, StreamFunction::new(1, 1)), &[7; 20]);
+                assert_eq!(raw.receive().0.system, SystemBytes(system));
+            }
+        });
+        tool.select(LONG).unwrap();
+        let end = Instant::now() + LONG;
+        let mut served = 0;
+        // Every call finds its limit passed at once: what it reads then is what it gives.
+        while served < 100 {
+            assert!(Instant::now() < end, "message {served} was lost");
+            if let Some(Incoming::Primary { token: Some(token), .. }) = tool.next(Duration::ZERO).unwrap() {
+                tool.reply(&token, &[]).unwrap();
+                served += 1;
+            }
+        }
+        tool.flush().unwrap();
+    });
+}

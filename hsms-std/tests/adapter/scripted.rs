@@ -88,6 +88,7 @@ impl Transport for Script {
     fn wait(&mut self, or_read: bool, limit: Duration) -> io::Result<()> {
         let state = &mut *self.0.borrow_mut();
         state.waits += 1;
+        assert!(state.waits < 1_000, "it waits for ever");
         if !or_read && state.gives_in {
             state.flood.clear();
             state.writes_after = None;
@@ -243,6 +244,7 @@ fn interrupted_calls_are_repeated() {
             assert_eq!(message.body, b"body");
             break token.unwrap();
         }
+        assert!(!script.0.borrow().closed);
     };
     driver.reply(&token, b"reply").unwrap();
     driver.flush().unwrap();
@@ -359,7 +361,7 @@ fn storage_of_a_long_text_serves_for_the_next() {
         script.0.borrow_mut().places.clear();
         script.peer_sends(primary(3, S1F1), &text(MIB));
         loop {
-            assert!(turn(&mut driver));
+            assert!(turn(&mut driver), "there is more to read");
             if let Some(Incoming::Primary { message, .. }) = driver.poll() {
                 assert!(message.body == text(MIB));
                 break;
