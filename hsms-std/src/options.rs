@@ -49,7 +49,7 @@ impl Options {
             inbox_messages: 1_024,
             inbox_octets: 64 << 20,
             tell_control: false,
-            spin: 0,
+            spin: 200,
         }
     }
 
@@ -163,9 +163,10 @@ impl Options {
         self.spin
     }
 
-    /// Sets how often a read that finds nothing is tried again before the thread waits for octets. Waking a thread up takes the
-    /// system some ten microseconds, trying again less than one: with 1,000 tries an answer that comes soon is taken at
-    /// once, at the price of a core that is busy meanwhile. Of no use where both ends share a core.
+    /// Sets how often a read that finds nothing is tried again before the thread waits for octets; 0: it waits at once. Default
+    /// 200, which keeps the core busy for some 50 microseconds at most. Waking a thread takes the system some ten microseconds, so
+    /// with 64 messages in flight four times as many go over in a second. It costs little where answers do not come soon, or both ends
+    /// share a core: each time it was in vain doubles the number of waits that go without, up to 1,023.
     #[must_use]
     pub const fn with_spin(mut self, reads: u32) -> Self {
         self.spin = reads;

@@ -1,9 +1,12 @@
 //! TCP as a [`Transport`].
 
+mod spin;
+
 use crate::Options;
 use crate::transport::{Transport, is_late};
 use mio::{Events, Interest, Poll, Token};
 use socket2::{SockRef, TcpKeepalive};
+use spin::Spin;
 use std::io::{self, IoSlice, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::time::Duration;
@@ -36,8 +39,7 @@ pub struct Tcp {
     read_timeout: Duration,
     /// The last read waited in vain.
     late: bool,
-    /// How often a read is tried before it waits.
-    spin: u32,
+    spin: Spin,
     watch: Box<Watch>,
 }
 
@@ -68,7 +70,7 @@ impl Tcp {
             stream.set_write_timeout(Some(WRITE_PATIENCE))?;
         }
         let (local, peer) = (stream.local_addr()?, stream.peer_addr()?);
-        let spin = options.spin();
+        let spin = Spin::new(options.spin());
         let watched = mio::net::TcpStream::from_std(stream.try_clone()?);
         let (poll, events) = (Poll::new()?, Events::with_capacity(4));
         let watch = Box::new(Watch { poll, events, stream: watched, registered: false });
@@ -123,17 +125,20 @@ impl Transport for Tcp {
             self.set_nonblocking(true)?;
             return self.stream.read(octets);
         }
-        if self.spin > 0 {
+        let tries = self.spin.begin();
+        if tries > 0 {
             self.set_nonblocking(true)?;
-            for _ in 0..self.spin {
+            for tried in 1..=tries {
                 match self.stream.read(octets) {
                     Err(error) if is_late(&error) => std::hint::spin_loop(),
                     result => {
+                        self.spin.paid(tried);
                         self.late = false;
                         return result;
                     }
                 }
             }
+            self.spin.in_vain();
         }
         self.set_nonblocking(false)?;
         self.set_read_timeout(limit)?;
@@ -147,7 +152,7 @@ impl Transport for Tcp {
         // A long write does not wait blindly: the peer may be writing as well. And where reads spin, switching back and forth
         // would cost two calls to the system for each exchange.
         let long = parts.iter().map(|part| part.len()).sum::<usize>() > LONG_WRITE;
-        self.set_nonblocking(limit.is_zero() || long || !WRITES_WAIT || self.spin > 0)?;
+        self.set_nonblocking(limit.is_zero() || long || !WRITES_WAIT || self.spin.is_on())?;
         match parts {
             [part] => self.stream.write(part),
             parts => self.stream.write_vectored(parts),

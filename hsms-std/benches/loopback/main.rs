@@ -1,8 +1,8 @@
 //! The blocking adapter beside two echoes that know no protocol, over loopback.
 //!
 //! (a) writes each message alone; (b), the ceiling, reads and writes as much as there is; (b') is
-//! (b) without asking again before it sleeps; (c) is the adapter with its default options, and (c') the adapter asking again
-//! before it sleeps, as (b) does where the ends have a core each. Both ends of a connection run on
+//! (b) without asking again before it sleeps; (c) is the adapter with its default options, which asks
+//! again where that has paid of late, and (c') the adapter without. Both ends of a connection run on
 //! threads of one process, pinned to one core each and then both to one core. A round of each
 //! contender follows on a round of the one before, so that what else the machine does meets all
 //! alike, and ratios are taken between rounds of the same turn. Every round has its own connection,

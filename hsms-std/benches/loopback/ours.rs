@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use hsms_std::{Config, Connection, DeviceId, Incoming, Options, StreamFunction};
 
-use crate::baseline::POLLS;
 use crate::contender::{Case, Contender, Meter, Outcome, Serve, Wrong};
 
 /// Room for the largest window.
@@ -14,20 +13,14 @@ const TRANSACTIONS: usize = 1_024;
 /// An equipment that replies to every primary with its own text, and a host.
 pub(crate) struct Ours {
     name: &'static str,
-    spin: u32,
+    options: Options,
 }
 
 impl Ours {
-    /// (c): with the options as they are by default.
-    pub(crate) const DEFAULT: Self = Self { name: "(c) hsms-std", spin: 0 };
-    /// (c') where the ends have a core each: it asks again before it sleeps as often as (b) does.
-    pub(crate) const SPINNING: Self = Self { name: "(c') spinning", spin: POLLS };
-    /// (c') where the ends share a core.
-    pub(crate) const SHARING: Self = Self { name: "(c') spinning", spin: 0 };
-
-    fn options(&self) -> Options {
-        Options::new().with_spin(self.spin)
-    }
+    /// (c): with the options as they are by default. It asks again a while before it sleeps, where that has paid of late.
+    pub(crate) const DEFAULT: Self = Self { name: "(c) hsms-std", options: Options::new() };
+    /// (c'): as (b') does.
+    pub(crate) const SLEEPING: Self = Self { name: "(c') sleeping", options: Options::new().with_spin(0) };
 }
 
 impl Contender for Ours {
@@ -37,13 +30,13 @@ impl Contender for Ours {
 
     fn listen(&self, _: &Case) -> Outcome<(SocketAddr, Serve)> {
         let address = (Ipv4Addr::LOCALHOST, 0);
-        let equipment = Connection::with_options(address, Config::equipment(device()?), self.options())?;
+        let equipment = Connection::with_options(address, Config::equipment(device()?), self.options)?;
         let address = equipment.local_addr().ok_or_else(|| Wrong("the passive end does not listen".to_owned()))?;
         Ok((address, Box::new(move || serve(equipment))))
     }
 
     fn run(&self, to: SocketAddr, case: &Case, meter: &mut Meter) -> Outcome<u64> {
-        let mut host = Connection::<TRANSACTIONS>::open(to, Config::host(device()?), self.options())?;
+        let mut host = Connection::<TRANSACTIONS>::open(to, Config::host(device()?), self.options)?;
         host.select(Duration::from_secs(5))?;
         let s1f1 = StreamFunction::new(1, 1);
         let text: Vec<u8> = case.payload().collect();

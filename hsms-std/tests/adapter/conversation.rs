@@ -1,7 +1,10 @@
 //! Two ends that understand each other.
 
 use crate::support::*;
-use hsms_std::{Incoming, State};
+use hsms_std::{Header, Incoming, State, SystemBytes};
+use std::io::Write;
+use std::net::TcpListener;
+use std::sync::mpsc::channel;
 use std::thread;
 
 #[test]
@@ -48,5 +51,34 @@ fn posted_primaries_are_answered_in_any_number() {
         let waiting = open.len();
         host.close().unwrap();
         assert_eq!(served.join().unwrap(), 400 + waiting);
+    });
+}
+
+#[test]
+fn the_peers_linktest_is_answered_before_a_call_returns() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut host = host(listener.local_addr().unwrap(), host_config());
+    let (answered, answers) = channel();
+    thread::scope(|scope| {
+        scope.spawn(move || {
+            let mut raw = Raw::over(listener.accept().unwrap().0);
+            raw.be_selected();
+            for system in [SystemBytes(9), SystemBytes(10)] {
+                let request = raw.receive().0;
+                let reply = match request.name() {
+                    "LinktestReq" => Header::linktest_rsp(request.system),
+                    _ => Header::data(request.system, S1F1.reply().unwrap(), false, DEVICE.session()),
+                };
+                let octets = [Header::linktest_req(system).encode_alone(), reply.encode_alone()];
+                raw.0.write_all(&octets.concat()).unwrap();
+                answered.send(raw.receive().0).unwrap();
+            }
+        });
+        host.select(LONG).unwrap();
+        // After each call the application does something else.
+        host.request(S1F1, &[]).unwrap();
+        assert_eq!(answers.recv_timeout(LONG).unwrap(), Header::linktest_rsp(SystemBytes(9)));
+        host.linktest().unwrap();
+        assert_eq!(answers.recv_timeout(LONG).unwrap(), Header::linktest_rsp(SystemBytes(10)));
     });
 }

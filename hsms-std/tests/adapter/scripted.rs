@@ -291,6 +291,20 @@ fn all_that_arrived_together_is_answered_in_one_write() {
 }
 
 #[test]
+fn answers_of_the_machine_leave_before_the_last_message_is_handed_out() {
+    let (mut driver, script) = selected(equipment_config(), Options::new());
+    script.peer_sends(primary(3, S1F1), &[]);
+    script.peer_sends(Header::linktest_req(SystemBytes(9)), &[]);
+    script.peer_sends(primary(4, S1F1), &[]);
+    assert!(turn(&mut driver));
+    assert!(matches!(driver.poll(), Some(Incoming::Primary { .. })));
+    assert_eq!(script.0.borrow().write_calls, 0, "there is more to do first");
+    assert!(matches!(driver.poll(), Some(Incoming::Primary { .. })));
+    // The application may think about this one for long.
+    assert_eq!(script.written(), [(Header::linktest_rsp(SystemBytes(9)), Vec::new())]);
+}
+
+#[test]
 fn an_exchange_takes_one_read_and_one_write() {
     let (mut driver, script) = selected(equipment_config(), Options::new());
     for round in 0..100 {
