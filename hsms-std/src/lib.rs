@@ -19,8 +19,12 @@
 
 mod blocking;
 pub mod clock;
+#[cfg(feature = "conformance")]
+pub mod conformance;
 pub mod driver;
 mod error;
+#[cfg(feature = "faults")]
+pub mod faults;
 mod incoming;
 mod options;
 pub mod tcp;

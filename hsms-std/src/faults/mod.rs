@@ -1,0 +1,1 @@
+//! What a link can suffer, to be made at will.
