@@ -346,7 +346,7 @@ impl Counters {
 
     const fn record_notice(&mut self, notice: &Notice) {
         match notice {
-            Notice::Selected => add(&mut self.selections),
+            Notice::Selected | Notice::SessionSelected { .. } => add(&mut self.selections),
             Notice::TransactionEnded { end, .. } => {
                 if let TransactionEnd::T3 = end {
                     add(&mut self.timeouts.t3);
@@ -356,7 +356,12 @@ impl Counters {
             Notice::LinktestMissed { .. } => add(&mut self.timeouts.t6),
             Notice::Lenient(leniency) => add(self.leniencies.by(leniency)),
             // Told by the messages that led to them.
-            Notice::Deselected | Notice::LinktestAnswered { .. } | Notice::RejectReceived { .. } => {}
+            Notice::Deselected
+            | Notice::LinktestAnswered { .. }
+            | Notice::RejectReceived { .. }
+            | Notice::SessionEnded { .. }
+            | Notice::SessionRefused { .. }
+            | Notice::SelectAsked { .. } => {}
         }
     }
 }

@@ -60,7 +60,7 @@ pub enum Error {
     BodyTooLong(BodyTooLong),
     /// The reply belongs to a connection that has ended since.
     StaleToken,
-    /// Only the active side selects (E37.1 7.1), and not twice.
+    /// Only the active side selects (E37.1 7.1), and not twice; with HSMS-GS sessions are selected one by one.
     CannotSelect,
     /// A control request of ours waits for its response.
     ControlOpen {
@@ -79,6 +79,26 @@ pub enum Error {
         /// How many are open.
         open: usize,
     },
+    /// HSMS-GS: the list of session entities has no such one.
+    UnknownSession {
+        /// The session id given.
+        session: SessionId,
+    },
+    /// HSMS-GS: the session is selected already.
+    SessionSelected {
+        /// The session id given.
+        session: SessionId,
+    },
+    /// HSMS-GS: the session is not selected.
+    SessionNotSelected {
+        /// The session id given.
+        session: SessionId,
+    },
+    /// HSMS-GS: no Select.req for the session waits for an answer.
+    NotAsked {
+        /// The session id given.
+        session: SessionId,
+    },
     /// There is no connection.
     NotConnected,
     /// The connection is not SELECTED.
@@ -91,7 +111,11 @@ impl Error {
     pub const fn fault(&self) -> Fault {
         match self {
             Error::TransactionsFull { .. } => Fault::Capacity,
-            Error::NotConnected | Error::NotSelected | Error::StaleToken => Fault::Link,
+            Error::NotConnected
+            | Error::NotSelected
+            | Error::StaleToken
+            | Error::SessionNotSelected { .. }
+            | Error::NotAsked { .. } => Fault::Link,
             _ => Fault::Caller,
         }
     }
@@ -121,6 +145,10 @@ impl fmt::Display for Error {
             }
             Error::NoTransaction { system } => write!(f, "no open transaction has the system bytes {system}"),
             Error::TransactionsFull { open } => write!(f, "all {open} transactions are open"),
+            Error::UnknownSession { session } => write!(f, "there is no session entity with the id {session}"),
+            Error::SessionSelected { session } => write!(f, "session {session} is selected already"),
+            Error::SessionNotSelected { session } => write!(f, "session {session} is not selected"),
+            Error::NotAsked { session } => write!(f, "no Select.req for session {session} waits for an answer"),
             Error::NotConnected => f.write_str("not connected"),
             Error::NotSelected => f.write_str("not selected"),
         }

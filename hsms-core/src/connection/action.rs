@@ -2,7 +2,8 @@
 
 use crate::error::Fault;
 use crate::wire::{
-    Header, PREFIX_LEN, PType, RejectReason, SType, SelectStatus, SessionId, StreamFunction, SystemBytes,
+    DeselectStatus, Header, PREFIX_LEN, PType, RejectReason, SType, SelectStatus, SessionId, StreamFunction,
+    SystemBytes,
 };
 use core::fmt;
 
@@ -197,6 +198,32 @@ pub enum Notice {
         /// Its header: octet 2 tells the SType or PType at fault, octet 3 the reason.
         header: Header,
     },
+    /// HSMS-GS: the session is selected; its data may flow.
+    SessionSelected {
+        /// Its id.
+        session: SessionId,
+    },
+    /// HSMS-GS: the session ended and the connection goes on, NOT SELECTED where it was the last one. Where the connection
+    /// itself ends, all its sessions end with it and are not told of one by one.
+    SessionEnded {
+        /// Its id.
+        session: SessionId,
+        /// How.
+        end: SessionEnd,
+    },
+    /// HSMS-GS: the peer refused what we asked of the session.
+    SessionRefused {
+        /// Its id.
+        session: SessionId,
+        /// What was refused, and how.
+        refusal: SessionRefusal,
+    },
+    /// HSMS-GS: the peer wants to select the session, and
+    /// [`answer_select`](super::Connection::answer_select) has to answer, within the peer's T6.
+    SelectAsked {
+        /// Its id.
+        session: SessionId,
+    },
     /// The peer deviated from E37.1 and the default profile lives with it.
     Lenient(Leniency),
 }
@@ -273,6 +300,38 @@ pub enum ControlRequest {
     Select,
     /// Linktest.req.
     Linktest,
+    /// Deselect.req, which only HSMS-GS has.
+    Deselect,
+}
+
+/// How a session of HSMS-GS ended while its connection went on (E37.2 5.9, transitions 5 and 7).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub enum SessionEnd {
+    /// The peer accepted our Deselect.req.
+    Deselected,
+    /// We accepted the peer's Deselect.req.
+    DeselectReceived,
+    /// We sent Separate.req.
+    Separated,
+    /// The peer sent Separate.req.
+    SeparateReceived,
+}
+
+/// How the peer refused what we asked of a session of HSMS-GS, which stays as it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub enum SessionRefusal {
+    /// It answered our Select.req with this status (E37 7.2.1).
+    Select(SelectStatus),
+    /// It answered our Deselect.req with this status (E37 7.4.1).
+    Deselect(DeselectStatus),
+    /// It rejected our Select.req (E37 7.7).
+    SelectRejected(RejectReason),
+    /// It rejected our Deselect.req (E37 7.7).
+    DeselectRejected(RejectReason),
 }
 
 /// Why a connection ended.
@@ -358,7 +417,30 @@ impl fmt::Display for ControlRequest {
         f.write_str(match self {
             ControlRequest::Select => "Select.req",
             ControlRequest::Linktest => "Linktest.req",
+            ControlRequest::Deselect => "Deselect.req",
         })
+    }
+}
+
+impl fmt::Display for SessionEnd {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            SessionEnd::Deselected => "we deselected",
+            SessionEnd::DeselectReceived => "the peer deselected",
+            SessionEnd::Separated => "we separated",
+            SessionEnd::SeparateReceived => "the peer separated",
+        })
+    }
+}
+
+impl fmt::Display for SessionRefusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            SessionRefusal::Select(status) => write!(f, "the peer refused to be selected: status {status}"),
+            SessionRefusal::Deselect(status) => write!(f, "the peer refused to be deselected: status {status}"),
+            SessionRefusal::SelectRejected(reason) => write!(f, "the peer rejected Select.req: reason {reason}"),
+            SessionRefusal::DeselectRejected(reason) => write!(f, "the peer rejected Deselect.req: reason {reason}"),
+        }
     }
 }
 
@@ -400,6 +482,10 @@ impl fmt::Display for Notice {
                 write!(f, "linktest {system} was not answered within T6, {missed} in a row")
             }
             Notice::RejectReceived { header } => write!(f, "Reject.req that fits nothing open: {header}"),
+            Notice::SessionSelected { session } => write!(f, "session {session} is selected"),
+            Notice::SessionEnded { session, end } => write!(f, "session {session} ended: {end}"),
+            Notice::SessionRefused { session, refusal } => write!(f, "session {session}: {refusal}"),
+            Notice::SelectAsked { session } => write!(f, "the peer wants to select session {session}"),
             Notice::Lenient(leniency) => write!(f, "leniency: {leniency}"),
         }
     }

@@ -1,10 +1,10 @@
 //! The machine as one pure function, for recording, replay, fuzzing and model checking.
 
-use super::{Connection, Event, Inbound, ReplyToken, Stream9};
+use super::{Admission, Connection, Event, General, Inbound, ReplyToken, Sessions, Stream9};
 use crate::config::{DeviceId, DeviceIds};
 use crate::error::Error;
 use crate::time::Instant;
-use crate::wire::{Header, PREFIX_LEN, StreamFunction, SystemBytes};
+use crate::wire::{Header, PREFIX_LEN, SelectStatus, SessionId, StreamFunction, SystemBytes};
 
 /// Everything that can be told to a connection: one variant per input and command, with its arguments.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,7 +19,7 @@ pub enum Input<'i> {
     Disable,
     /// [`Connection::separate`].
     Separate,
-    /// [`Connection::select`].
+    /// [`Connection::select`]; refused where sessions are selected one by one.
     Select,
     /// [`Connection::linktest`].
     Linktest,
@@ -77,7 +77,52 @@ pub enum Input<'i> {
     },
 }
 
-/// What an [`Input`] gave back.
+/// Everything that can be told to a connection with a list of session entities.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum GeneralInput<'i> {
+    /// What can be told to any connection.
+    Common(Input<'i>),
+    /// [`Connection::select_session`].
+    SelectSession(SessionId),
+    /// [`Connection::deselect_session`].
+    DeselectSession(SessionId),
+    /// [`Connection::separate_session`].
+    SeparateSession(SessionId),
+    /// [`Connection::answer_select`].
+    AnswerSelect {
+        /// Which session.
+        session: SessionId,
+        /// With what.
+        status: SelectStatus,
+    },
+    /// [`Connection::set_admission`].
+    SetAdmission {
+        /// Which session.
+        session: SessionId,
+        /// What from now on.
+        admission: Admission,
+    },
+    /// [`Connection::set_busy`].
+    SetBusy {
+        /// Which session.
+        session: SessionId,
+        /// Whether it is.
+        busy: bool,
+    },
+    /// [`Connection::begin_primary_in`].
+    BeginPrimaryIn {
+        /// Which session.
+        session: SessionId,
+        /// Stream and function.
+        stream_function: StreamFunction,
+        /// The W-bit.
+        reply_expected: bool,
+        /// Octets of the text.
+        body_len: u32,
+    },
+}
+
+/// What an [`Input`] or a [`GeneralInput`] gave back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome<'i> {
     /// Done; there is nothing to give.
@@ -106,8 +151,8 @@ pub enum Outcome<'i> {
 }
 
 /// Tells `input` to `connection`. The methods are this function's typed face.
-pub fn apply<'i, const TRANSACTIONS: usize>(
-    connection: &mut Connection<TRANSACTIONS>,
+pub fn apply<'i, const TRANSACTIONS: usize, S: Sessions>(
+    connection: &mut Connection<TRANSACTIONS, S>,
     now: Instant,
     input: Input<'i>,
 ) -> Outcome<'i> {
@@ -120,7 +165,7 @@ pub fn apply<'i, const TRANSACTIONS: usize>(
         Input::Enable => connection.enable(now).map(|()| Outcome::Done),
         Input::Disable => connection.disable(now).map(|()| Outcome::Done),
         Input::Separate => connection.separate(now).map(|()| Outcome::Done),
-        Input::Select => connection.select(now).map(|system| Outcome::Requested { system }),
+        Input::Select => S::select(connection, now).map(|system| Outcome::Requested { system }),
         Input::Linktest => connection.linktest(now).map(|system| Outcome::Requested { system }),
         Input::BeginPrimary { device, stream_function, reply_expected, body_len } => connection
             .begin_primary(now, device, stream_function, reply_expected, body_len)
@@ -144,6 +189,32 @@ pub fn apply<'i, const TRANSACTIONS: usize>(
             Ok(Outcome::Done)
         }
         Input::ReportError { error, about } => connection.report_error(now, error, &about).map(|()| Outcome::Done),
+    };
+    outcome.unwrap_or_else(Outcome::Refused)
+}
+
+/// Tells `input` to `connection`, as [`apply`] does.
+pub fn apply_general<'i, const TRANSACTIONS: usize, const N: usize>(
+    connection: &mut Connection<TRANSACTIONS, General<N>>,
+    now: Instant,
+    input: GeneralInput<'i>,
+) -> Outcome<'i> {
+    let requested = |system| Outcome::Requested { system };
+    let outcome = match input {
+        GeneralInput::Common(input) => return apply(connection, now, input),
+        GeneralInput::SelectSession(session) => connection.select_session(now, session).map(requested),
+        GeneralInput::DeselectSession(session) => connection.deselect_session(now, session).map(requested),
+        GeneralInput::SeparateSession(session) => connection.separate_session(now, session).map(|()| Outcome::Done),
+        GeneralInput::AnswerSelect { session, status } => {
+            connection.answer_select(now, session, status).map(|()| Outcome::Done)
+        }
+        GeneralInput::SetAdmission { session, admission } => {
+            connection.set_admission(session, admission).map(|()| Outcome::Done)
+        }
+        GeneralInput::SetBusy { session, busy } => connection.set_busy(session, busy).map(|()| Outcome::Done),
+        GeneralInput::BeginPrimaryIn { session, stream_function, reply_expected, body_len } => connection
+            .begin_primary_in(now, session, stream_function, reply_expected, body_len)
+            .map(|(system, prefix)| Outcome::Begun { system: Some(system), prefix }),
     };
     outcome.unwrap_or_else(Outcome::Refused)
 }

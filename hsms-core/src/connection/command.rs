@@ -3,11 +3,11 @@
 use super::input::GIVEN_UP;
 use super::transaction::{Clock, Reading, Slot};
 use super::transition::Cause;
-use super::{Action, Class, CloseReason, Connection, ControlRequest, Phase, ReplyToken, State};
+use super::{Action, Class, CloseReason, Connection, ControlRequest, Phase, ReplyToken, Sessions, State};
 use crate::config::{DeviceId, DeviceIds, Entity};
 use crate::error::Error;
 use crate::time::Instant;
-use crate::wire::{Header, PREFIX_LEN, StreamFunction, SystemBytes};
+use crate::wire::{Header, PREFIX_LEN, SessionId, StreamFunction, SystemBytes};
 
 /// The error messages of stream 9 that only the application can decide on (E5 7.13).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -34,7 +34,7 @@ impl Stream9 {
 }
 
 // C. Commands.
-impl<const TRANSACTIONS: usize> Connection<TRANSACTIONS> {
+impl<const TRANSACTIONS: usize, S: Sessions> Connection<TRANSACTIONS, S> {
     /// Connects, and keeps connecting again after every loss, attempts of the active side spaced by T5 (E37 9.2.1). May be
     /// repeated; safe in any state.
     ///
@@ -62,39 +62,16 @@ impl<const TRANSACTIONS: usize> Connection<TRANSACTIONS> {
         self.happen(now, Cause::Separate, Error::NotConnected)
     }
 
-    /// Sends Select.req (E37.1 7.1), for connections that were set to
-    /// [`SelectMode::OnCommand`](crate::config::SelectMode::OnCommand). Gives its system bytes. From here T6 guards the
-    /// connection, and T7 no longer does.
-    ///
-    /// # Errors
-    /// [`Error::CannotSelect`] on the passive side and while SELECTED; [`Error::ControlOpen`] while one is open;
-    /// [`Error::NotConnected`]; [`Error::ActionsPending`].
-    pub fn select(&mut self, now: Instant) -> Result<SystemBytes, Error> {
-        self.make_room()?;
-        match self.state() {
-            State::NotConnected => return Err(Error::NotConnected),
-            State::NotSelected if self.is_active() => {}
-            State::NotSelected | State::Selected => return Err(Error::CannotSelect),
-        }
-        if let Some(slot) = &self.control {
-            return Err(Error::ControlOpen { system: slot.system });
-        }
-        self.advance(now);
-        // From here T6 guards the connection; a T7 that runs beside it would only end good attempts.
-        self.phase = Phase::NotSelected { t7: None };
-        Ok(self.request(ControlRequest::Select))
-    }
-
     /// Sends Linktest.req (E37 7.5). Gives its system bytes; where a linktest is open already, that one's. It ends in
     /// [`Notice::LinktestAnswered`](super::Notice::LinktestAnswered), in
     /// [`Notice::LinktestMissed`](super::Notice::LinktestMissed), or with the connection.
     ///
     /// # Errors
-    /// [`Error::NotSelected`] (HSMS-SS tests the link only while SELECTED); [`Error::ControlOpen`] while our Select.req is
+    /// [`Error::NotSelected`] (HSMS-SS tests the link only while SELECTED, HSMS-GS while connected); [`Error::ControlOpen`] while our Select.req is
     /// open; [`Error::BodyOpen`] where too many frames wait for the end of a text; [`Error::ActionsPending`].
     pub fn linktest(&mut self, now: Instant) -> Result<SystemBytes, Error> {
         self.make_room()?;
-        if self.state() != State::Selected {
+        if self.state() != State::Selected && !(self.is_general() && self.phase.connected()) {
             return Err(Error::NotSelected);
         }
         match &self.control {
@@ -112,7 +89,7 @@ impl<const TRANSACTIONS: usize> Connection<TRANSACTIONS> {
     /// Append prefix and text to the ordered output, then call [`end_body`](Self::end_body), also after an empty text.
     ///
     /// # Errors
-    /// [`Error::NotSelected`], [`Error::NotPrimary`], [`Error::UnknownDevice`], [`Error::BodyTooLong`],
+    /// [`Error::NotSelected`], [`Error::NotPrimary`], [`Error::UnknownDevice`] (HSMS-GS: [`Error::SessionNotSelected`]), [`Error::BodyTooLong`],
     /// [`Error::TransactionsFull`], [`Error::BodyOpen`], or [`Error::ActionsPending`] where a frame waits in front of it.
     // An adapter calls this in one place; handing the result over in memory would cost a fifth of the instructions.
     #[inline(always)]
@@ -124,18 +101,40 @@ impl<const TRANSACTIONS: usize> Connection<TRANSACTIONS> {
         reply_expected: bool,
         body_len: u32,
     ) -> Result<(SystemBytes, [u8; PREFIX_LEN]), Error> {
+        let known = |connection: &Self| match connection.is_general() {
+            true => connection.knows(device.session()),
+            false => connection.config.device_ids.contains(device),
+        };
+        self.begin_data(now, device.session(), known, stream_function, reply_expected, body_len)
+    }
+
+    /// `known`: whether data of this session can be sent.
+    #[inline(always)]
+    pub(super) fn begin_data(
+        &mut self,
+        now: Instant,
+        session: SessionId,
+        known: impl FnOnce(&Self) -> bool,
+        stream_function: StreamFunction,
+        reply_expected: bool,
+        body_len: u32,
+    ) -> Result<(SystemBytes, [u8; PREFIX_LEN]), Error> {
         self.can_send()?;
         if !stream_function.is_primary() || stream_function.stream == 0 || stream_function.stream > 127 {
             return Err(Error::NotPrimary { stream_function });
         }
-        if !self.config.device_ids.contains(device) {
-            return Err(Error::UnknownDevice { session: device.session() });
+        if !known(self) {
+            return Err(if self.is_general() {
+                Error::SessionNotSelected { session }
+            } else {
+                Error::UnknownDevice { session }
+            });
         }
         if reply_expected && self.slots.is_full() {
             return Err(Error::TransactionsFull { open: self.slots.len() });
         }
         let system = self.next_system_bytes();
-        let header = Header::data(system, stream_function, reply_expected, device.session());
+        let header = Header::data(system, stream_function, reply_expected, session);
         let prefix = header.encode_prefix(body_len).map_err(Error::BodyTooLong)?;
         self.system.next = system.0.wrapping_add(1);
         self.open_body(now, body_len);
@@ -261,7 +260,8 @@ impl<const TRANSACTIONS: usize> Connection<TRANSACTIONS> {
         if let Phase::Selected { quiet, .. } = &mut self.phase {
             *quiet = quiet.plus_millis(pause);
         }
-        for slot in self.control.iter_mut().chain(self.slots.iter_mut()) {
+        let requests = self.sessions.entries_mut().iter_mut().filter_map(|entry| entry.request.as_mut());
+        for slot in self.control.iter_mut().chain(requests).chain(self.slots.iter_mut()) {
             if let Reading::Running(deadline) = slot.clock.reading() {
                 slot.clock = Clock::running(deadline.plus_millis(pause));
             }
@@ -309,7 +309,7 @@ impl<const TRANSACTIONS: usize> Connection<TRANSACTIONS> {
         header: Header,
         body_len: u32,
     ) -> Result<[u8; PREFIX_LEN], Error> {
-        if token.link != self.link {
+        if !self.is_current(token) {
             return Err(Error::StaleToken);
         }
         self.can_send()?;
@@ -340,12 +340,38 @@ impl<const TRANSACTIONS: usize> Connection<TRANSACTIONS> {
         self.outstanding = self.outstanding.wrapping_add(u64::from(body_len).wrapping_add(14));
     }
 
-    fn make_room(&self) -> Result<(), Error> {
+    pub(super) fn make_room(&self) -> Result<(), Error> {
         match self.has_room() {
             true => Ok(()),
             // Polling would not help.
             false if self.only_holds() => Err(Error::BodyOpen),
             false => Err(Error::ActionsPending),
         }
+    }
+}
+
+// C, for connections with a single session.
+impl<const TRANSACTIONS: usize> Connection<TRANSACTIONS> {
+    /// Sends Select.req (E37.1 7.1), for connections that were set to
+    /// [`SelectMode::OnCommand`](crate::config::SelectMode::OnCommand). Gives its system bytes. From here T6 guards the
+    /// connection, and T7 no longer does.
+    ///
+    /// # Errors
+    /// [`Error::CannotSelect`] on the passive side and while SELECTED; [`Error::ControlOpen`] while one is open;
+    /// [`Error::NotConnected`]; [`Error::ActionsPending`].
+    pub fn select(&mut self, now: Instant) -> Result<SystemBytes, Error> {
+        self.make_room()?;
+        match self.state() {
+            State::NotConnected => return Err(Error::NotConnected),
+            State::NotSelected if self.is_active() => {}
+            State::NotSelected | State::Selected => return Err(Error::CannotSelect),
+        }
+        if let Some(slot) = &self.control {
+            return Err(Error::ControlOpen { system: slot.system });
+        }
+        self.advance(now);
+        // From here T6 guards the connection; a T7 that runs beside it would only end good attempts.
+        self.phase = Phase::NotSelected { t7: None };
+        Ok(self.request(ControlRequest::Select))
     }
 }

@@ -1,9 +1,10 @@
 //! What comes in: octets, events and expired timers.
 
+use super::Sessions;
 use super::transition::{self, Answer, Cause, Course, Matched, Next, Received, Report, Step};
 use super::{
     Action, Class, CloseReason, Connection, ControlFrame, ControlRequest, Event, Inbound, Leniency, MOST_ACTIONS,
-    Notice, Phase, QUEUE, State, Stray, TransactionEnd,
+    Notice, Phase, QUEUE, Stray, TransactionEnd,
 };
 use crate::config::{ConnectMode, DeviceId, Entity, SelectMode};
 use crate::connection::transaction::{Clock, Reading, Slot};
@@ -28,10 +29,12 @@ pub(super) enum Timer {
     T7,
     T8,
     Linktest,
+    /// T6 of a request about a session.
+    SessionT6,
 }
 
 // B. Inputs.
-impl<const TRANSACTIONS: usize> Connection<TRANSACTIONS> {
+impl<const TRANSACTIONS: usize, S: Sessions> Connection<TRANSACTIONS, S> {
     /// Takes octets that the peer sent, from the front of `input`: gives how many were taken, and the piece of a message
     /// that they made where they made one. Drain the actions, then call it again with what is left.
     ///
@@ -114,7 +117,8 @@ impl<const TRANSACTIONS: usize> Connection<TRANSACTIONS> {
     }
 
     fn course(&self, cause: Cause) -> Course {
-        let on_connect = matches!(self.config.select, SelectMode::OnConnect);
+        // Sessions of HSMS-GS are selected beside this, and T7 runs meanwhile.
+        let on_connect = !S::GENERAL && matches!(self.config.select, SelectMode::OnConnect);
         transition::happened(self.place(), self.is_active(), on_connect, self.refusing, cause)
     }
 
@@ -143,6 +147,9 @@ impl<const TRANSACTIONS: usize> Connection<TRANSACTIONS> {
                 if select {
                     self.request(ControlRequest::Select);
                 }
+                if S::GENERAL {
+                    self.begin_sessions();
+                }
             }
             Course::Close { reason, farewell, again } => self.close(reason, farewell, again),
         }
@@ -154,11 +161,14 @@ impl<const TRANSACTIONS: usize> Connection<TRANSACTIONS> {
     }
 
     fn close(&mut self, reason: CloseReason, farewell: bool, again: bool) {
+        if S::GENERAL {
+            self.sessions.end(farewell && !self.body_open);
+        }
         if self.body_open {
             // A frame in the middle of a text would be taken for text.
             self.body_open = false;
             self.queue.retain(|action| !matches!(action, Action::Send(_)));
-        } else if farewell {
+        } else if farewell && !self.is_general() {
             let system = self.take_system_bytes();
             self.push(Action::Send(ControlFrame::Control(Header::separate_req(system))));
         }
@@ -214,8 +224,8 @@ impl<const TRANSACTIONS: usize> Connection<TRANSACTIONS> {
     /// What becomes of a piece of a message. The verdict falls with the first.
     #[inline]
     fn judge<'i>(&mut self, mut piece: Piece<'i>) -> Inbound<'i> {
-        let link = self.link;
         let class = if piece.first() { self.judge_first(&mut piece) } else { self.judge_further(&mut piece) };
+        let link = self.token_link(piece.header.session).unwrap_or_default();
         Inbound { class, piece, link }
     }
 
@@ -264,6 +274,9 @@ impl<const TRANSACTIONS: usize> Connection<TRANSACTIONS> {
 
     #[inline(never)]
     fn judge_by_table(&mut self, piece: &mut Piece<'_>) -> Class {
+        if self.is_general() && !self.decides_for_single(piece) {
+            return self.judge_session(piece);
+        }
         let at = self.situation();
         let original = piece.header;
         let mut received = Received {
@@ -321,7 +334,7 @@ impl<const TRANSACTIONS: usize> Connection<TRANSACTIONS> {
     }
 
     /// Carries out a step that the transition table asked for.
-    fn take(&mut self, about: &Header, step: &Step) {
+    pub(super) fn take(&mut self, about: &Header, step: &Step) {
         match step.report {
             Report::None => {}
             Report::ControlAnswered => {
@@ -383,7 +396,7 @@ impl<const TRANSACTIONS: usize> Connection<TRANSACTIONS> {
 
     /// Which of our transactions a reply belongs to (E37 9.4.1), and where that stands.
     #[inline]
-    fn match_reply(&self, header: &Header, session: SessionId) -> (Matched, Option<usize>) {
+    pub(super) fn match_reply(&self, header: &Header, session: SessionId) -> (Matched, Option<usize>) {
         let index = self.slots.iter().position(|slot| slot.system == header.system);
         let matched = match index.and_then(|index| self.slots.get(index)) {
             Some(slot) if slot.is_answered_by(header, session) => Matched::Reply,
@@ -394,10 +407,11 @@ impl<const TRANSACTIONS: usize> Connection<TRANSACTIONS> {
     }
 
     /// Which of our transactions a control message belongs to.
-    fn match_control(&self, header: &Header) -> Matched {
+    pub(super) fn match_control(&self, header: &Header) -> Matched {
         let slot = self
             .control
             .iter()
+            .chain(self.session_requests())
             .chain(self.slots.iter())
             .find(|slot| slot.system == header.system && !matches!(slot.clock.reading(), Reading::Queued));
         let Some(slot) = slot else { return self.match_ended(header.system) };
@@ -412,13 +426,18 @@ impl<const TRANSACTIONS: usize> Connection<TRANSACTIONS> {
         if system.0.wrapping_sub(self.system.first) < issued { Matched::Ended } else { Matched::Nothing }
     }
 
+    /// Whether data of this session is for us: its id is a device id of ours, or it is selected.
+    #[inline]
     pub(super) fn knows(&self, session: SessionId) -> bool {
+        if self.is_general() {
+            return self.selected(session).is_some();
+        }
         DeviceId::new(session.0).is_some_and(|id| self.config.device_ids.contains(id))
     }
 
     /// The reply's header has come: T3 stops (E37 9.4.1).
     #[inline]
-    fn reply_arrives(&mut self, index: usize, last: bool) {
+    pub(super) fn reply_arrives(&mut self, index: usize, last: bool) {
         let Some(slot) = self.slots.get_mut(index) else { return };
         if last {
             self.system.ended = slot.system.0;
@@ -462,6 +481,11 @@ impl<const TRANSACTIONS: usize> Connection<TRANSACTIONS> {
             Timer::T3(system) => self.t3(system),
             Timer::T5 => self.take_course(self.course(Cause::SeparationOver)),
             Timer::T6 => self.t6(),
+            Timer::SessionT6 => {
+                if let Some((_, request)) = self.session_deadline() {
+                    self.broken(CloseReason::T6(request));
+                }
+            }
             Timer::T7 => self.broken(CloseReason::T7),
             Timer::T8 => {
                 let received = u32::try_from(self.decoder.received()).unwrap_or(u32::MAX);
@@ -511,7 +535,7 @@ impl<const TRANSACTIONS: usize> Connection<TRANSACTIONS> {
     /// Whether there is room for all that one input can make.
     #[inline]
     pub(super) fn has_room(&self) -> bool {
-        self.queue.len() <= QUEUE - MOST_ACTIONS && (self.phase.state() == State::Selected || !self.has_ends())
+        self.queue.len() <= QUEUE - MOST_ACTIONS && !self.has_ends_to_tell()
     }
 
     /// Inside a text that is arriving, octets make one action at most. So whether there is room depends on messages, not on

@@ -1,12 +1,16 @@
-//! The connection state machine of HSMS-SS: events and octets in, actions out, one deadline.
+//! The connection state machine of HSMS-SS, and of HSMS-GS where it is asked for: events and octets in, actions out, one
+//! deadline.
 
 mod action;
 mod apply;
 mod command;
+mod general;
 mod inbound;
 mod input;
 mod output;
 mod phase;
+mod session;
+mod sessions;
 mod transaction;
 mod transition;
 
@@ -14,12 +18,13 @@ mod transition;
 mod tests;
 
 pub use action::{
-    Action, CloseReason, ControlFrame, ControlRequest, Event, FrameOctets, Leniency, MAX_CONTROL_FRAME, Notice, State,
-    TransactionEnd,
+    Action, CloseReason, ControlFrame, ControlRequest, Event, FrameOctets, Leniency, MAX_CONTROL_FRAME, Notice,
+    SessionEnd, SessionRefusal, State, TransactionEnd,
 };
-pub use apply::{Input, Outcome, apply};
+pub use apply::{GeneralInput, Input, Outcome, apply, apply_general};
 pub use command::Stream9;
 pub use inbound::{Class, Inbound, ReplyToken, Stray};
+pub use session::{Admission, General, SessionEntity, Sessions, SessionsError, Single};
 
 use crate::config::{Config, ConnectMode, Entity, Profile};
 use crate::frame::Decoder;
@@ -36,11 +41,14 @@ const QUEUE: usize = 8;
 /// Actions that one input makes at most. The test of the transition table holds it to that.
 const MOST_ACTIONS: usize = 3;
 
-/// One end of an HSMS-SS connection (E37.1), from "not connected" to "selected" and back, for as long as it is enabled.
+/// One end of an HSMS connection, from "not connected" to "selected" and back, for as long as it is enabled.
 ///
 /// It has no socket, no clock and no buffer. Its owner tells it what happened and hands it the octets that came; it answers
 /// with [`Action`]s, and with one deadline at which to come back. `TRANSACTIONS` is how many primaries that expect a reply can be open at
 /// once, 65,535 at most; each takes 16 octets, and a few instructions of every call that looks one up.
+///
+/// `S` is which sessions it has: [`Single`], made by [`new`](Self::new), is HSMS-SS (E37.1), which nearly all equipment speaks;
+/// [`General`], made by [`general`](Connection::general), is HSMS-GS (E37.2), with a list of session entities.
 ///
 /// # Methods
 ///
@@ -69,7 +77,7 @@ const MOST_ACTIONS: usize = 3;
 /// ordered output, then call [`end_body`](Self::end_body); meanwhile the machine holds its own frames back. Tell
 /// [`written`](Self::written) what the transport took: T3 and T6 count from there.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Connection<const TRANSACTIONS: usize = 4> {
+pub struct Connection<const TRANSACTIONS: usize = 4, S = Single> {
     config: Config,
     now: Instant,
     phase: Phase,
@@ -97,6 +105,7 @@ pub struct Connection<const TRANSACTIONS: usize = 4> {
     /// Which connection since the start, so that a reply cannot go out over another one than its primary came over.
     link: u32,
     queue: Vec<Action, QUEUE, u8>,
+    sessions: S,
 }
 
 /// Where system bytes come from: one counter for data and control (E37 8.1.4.6).
@@ -114,6 +123,25 @@ impl<const TRANSACTIONS: usize> Connection<TRANSACTIONS> {
     /// A disabled connection with these settings.
     #[must_use]
     pub const fn new(config: Config) -> Self {
+        Self::over(config, Single)
+    }
+
+    /// A connection for a caller beyond the first (E37 9.2.4 option a).
+    ///
+    /// Tell it [`Event::TransportOpen`] and serve it like any other: it answers the caller's Select.req with status 1 and
+    /// closes; T7 bounds how long that may take. It is enabled from the start and ends for good when it closes. No
+    /// transactions are needed: `Connection::<0>::refusing(config)`.
+    #[must_use]
+    pub const fn refusing(config: Config) -> Self {
+        let mut connection = Self::new(config.with_mode(ConnectMode::Passive));
+        connection.refusing = true;
+        connection.phase = Phase::Opening;
+        connection
+    }
+}
+
+impl<const TRANSACTIONS: usize, S: Sessions> Connection<TRANSACTIONS, S> {
+    const fn over(config: Config, sessions: S) -> Self {
         Connection {
             config,
             now: Instant::EPOCH,
@@ -132,20 +160,8 @@ impl<const TRANSACTIONS: usize> Connection<TRANSACTIONS> {
             system: SystemCounter { first: 1, next: 1, ended: 0 },
             link: 0,
             queue: Vec::new(),
+            sessions,
         }
-    }
-
-    /// A connection for a caller beyond the first (E37 9.2.4 option a).
-    ///
-    /// Tell it [`Event::TransportOpen`] and serve it like any other: it answers the caller's Select.req with status 1 and
-    /// closes; T7 bounds how long that may take. It is enabled from the start and ends for good when it closes. No
-    /// transactions are needed: `Connection::<0>::refusing(config)`.
-    #[must_use]
-    pub const fn refusing(config: Config) -> Self {
-        let mut connection = Self::new(config.with_mode(ConnectMode::Passive));
-        connection.refusing = true;
-        connection.phase = Phase::Opening;
-        connection
     }
 
     // A. Getters.
@@ -191,7 +207,9 @@ impl<const TRANSACTIONS: usize> Connection<TRANSACTIONS> {
     #[must_use]
     #[inline]
     pub fn is_open(&self, system: SystemBytes) -> bool {
-        self.control.is_some_and(|slot| slot.system == system) || self.slots.iter().any(|slot| slot.system == system)
+        self.control.is_some_and(|slot| slot.system == system)
+            || self.slots.iter().any(|slot| slot.system == system)
+            || (S::GENERAL && self.session_requests().any(|slot| slot.system == system))
     }
 
     /// The system bytes that the next request will carry.
@@ -233,7 +251,7 @@ impl<const TRANSACTIONS: usize> Connection<TRANSACTIONS> {
 
 /// The whole machine, for those who hunt a fault; events, actions and messages have shorter forms of their own.
 #[cfg(feature = "defmt")]
-impl<const TRANSACTIONS: usize> defmt::Format for Connection<TRANSACTIONS> {
+impl<const TRANSACTIONS: usize, S: Sessions> defmt::Format for Connection<TRANSACTIONS, S> {
     fn format(&self, f: defmt::Formatter<'_>) {
         defmt::write!(f, "{}", defmt::Debug2Format(self));
     }

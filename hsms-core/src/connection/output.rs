@@ -2,20 +2,22 @@
 
 use super::input::Timer;
 use super::transaction::{Clock, Slot};
-use super::{Action, Connection, ControlFrame, ControlRequest, Notice, Phase, State, SystemBytes, TransactionEnd};
+use super::{
+    Action, Connection, ControlFrame, ControlRequest, Notice, Phase, Sessions, State, SystemBytes, TransactionEnd,
+};
 use crate::config::DeviceId;
 use crate::time::Instant;
 use crate::wire::{Header, SType, SessionId};
 
 // D. Outputs.
-impl<const TRANSACTIONS: usize> Connection<TRANSACTIONS> {
+impl<const TRANSACTIONS: usize, S: Sessions> Connection<TRANSACTIONS, S> {
     /// The next thing to do; `None` when there is nothing.
     ///
     /// While a text is open, frames that the machine wants to send wait for its end; everything else comes out.
     #[must_use]
     #[inline]
     pub fn poll_action(&mut self) -> Option<Action> {
-        if self.queue.is_empty() && matches!(self.phase, Phase::Selected { .. }) {
+        if self.queue.is_empty() && matches!(self.phase, Phase::Selected { .. }) && !self.has_session_output() {
             // By far the most frequent case.
             return None;
         }
@@ -34,7 +36,9 @@ impl<const TRANSACTIONS: usize> Connection<TRANSACTIONS> {
 
     /// Whether `poll_action` would give something.
     fn has_output(&self) -> bool {
-        if self.queue.iter().any(|action| !self.body_open || !matches!(action, Action::Send(_))) {
+        if self.queue.iter().any(|action| !self.body_open || !matches!(action, Action::Send(_)))
+            || self.has_session_output()
+        {
             return true;
         }
         self.phase.state() != State::Selected && (self.has_ends() || matches!(self.phase, Phase::Ready))
@@ -45,12 +49,20 @@ impl<const TRANSACTIONS: usize> Connection<TRANSACTIONS> {
         !self.slots.is_empty() || self.has_linktest_to_end()
     }
 
-    /// The same, where the session has ended.
+    /// The same, where their session has ended.
+    #[inline]
     pub(super) fn has_ends_to_tell(&self) -> bool {
-        self.phase.state() != State::Selected && self.has_ends()
+        match self.phase.state() {
+            State::Selected => S::GENERAL && self.slots.iter().any(Slot::is_void),
+            State::NotConnected | State::NotSelected => self.has_ends(),
+        }
     }
 
+    /// Of HSMS-SS a linktest is part of the session, of HSMS-GS it is not.
     fn has_linktest_to_end(&self) -> bool {
+        if self.is_general() && self.phase.connected() {
+            return false;
+        }
         self.control.is_some_and(|slot| slot.request() == ControlRequest::Linktest)
     }
 
@@ -73,6 +85,11 @@ impl<const TRANSACTIONS: usize> Connection<TRANSACTIONS> {
     }
 
     fn poll_queue(&mut self) -> Option<Action> {
+        if S::GENERAL
+            && let Some(farewell) = self.poll_farewell()
+        {
+            return Some(farewell);
+        }
         let next = if self.body_open {
             self.queue.iter().position(|action| !matches!(action, Action::Send(_)))
         } else {
@@ -80,8 +97,10 @@ impl<const TRANSACTIONS: usize> Connection<TRANSACTIONS> {
         };
         match (next, self.phase) {
             (Some(index), _) => self.take_action(index),
-            (None, Phase::Selected { .. }) => None,
-            (None, _) => self.poll_end(),
+            (None, Phase::Selected { .. }) if !S::GENERAL => None,
+            (None, Phase::Selected { .. }) => self.poll_session(),
+            (None, _) if !S::GENERAL => self.poll_end(),
+            (None, _) => self.poll_end().or_else(|| self.poll_session()),
         }
     }
 
@@ -104,7 +123,7 @@ impl<const TRANSACTIONS: usize> Connection<TRANSACTIONS> {
     }
 
     /// A frame of the machine went into the ordered output: its request is on its way.
-    fn sent(&mut self, frame: &ControlFrame) {
+    pub(super) fn sent(&mut self, frame: &ControlFrame) {
         if !self.phase.connected() {
             // A farewell: nothing waits for it to be written.
             return;
@@ -142,6 +161,9 @@ impl<const TRANSACTIONS: usize> Connection<TRANSACTIONS> {
             if let Some(slot) = &self.control {
                 consider(slot.clock.deadline(), Timer::T6);
             }
+            if S::GENERAL {
+                consider(self.session_deadline().map(|(deadline, _)| deadline), Timer::SessionT6);
+            }
             // T3 never ends a link: where its S9F9 has no room behind an open text, it waits for the end of that text.
             if !self.body_open || self.has_room() {
                 for slot in &self.slots {
@@ -170,8 +192,10 @@ impl<const TRANSACTIONS: usize> Connection<TRANSACTIONS> {
         let header = match request {
             ControlRequest::Select => Header::select_req(system),
             ControlRequest::Linktest => Header::linktest_req(system),
+            // Sent by `poll_session`, like every request about a session of HSMS-GS.
+            ControlRequest::Deselect => Header::deselect_req(system),
         };
-        self.control = Some(Slot::control(request, system));
+        self.control = Some(Slot::control(request, SessionId::CONTROL, system));
         self.push(Action::Send(ControlFrame::Control(header)));
         system
     }
@@ -181,6 +205,7 @@ impl<const TRANSACTIONS: usize> Connection<TRANSACTIONS> {
         // E5 does not say which device id an S9F1 carries: that of the message where it is ours, else our first.
         let own = SessionId(about.session.0 & DeviceId::MAX.get());
         let session = match self.config.device_ids.as_slice() {
+            _ if self.is_general() => about.session,
             [first, ..] if !self.knows(own) => first.session(),
             _ => own,
         };
@@ -209,6 +234,12 @@ impl<const TRANSACTIONS: usize> Connection<TRANSACTIONS> {
         // While input is paused timers stand still: at the resume the whole pause is added to each.
         if let Some(slot) = &mut self.control {
             slot.clock.written(octets, self.paused.unwrap_or(self.now).plus_millis(self.config.t6.into()));
+        }
+        if S::GENERAL {
+            let t6 = self.paused.unwrap_or(self.now).plus_millis(self.config.t6.into());
+            for slot in self.session_requests_mut() {
+                slot.clock.written(octets, t6);
+            }
         }
         if !self.slots.is_empty() {
             let t3 = self.paused.unwrap_or(self.now).plus_millis(self.config.t3.into());

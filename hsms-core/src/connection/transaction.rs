@@ -25,18 +25,20 @@ impl Slot {
         Slot { system: header.system, session: header.session, byte2: header.byte2, byte3: header.byte3, clock }
     }
 
-    pub(super) const fn control(request: ControlRequest, system: SystemBytes) -> Self {
+    pub(super) const fn control(request: ControlRequest, session: SessionId, system: SystemBytes) -> Self {
         let stype = match request {
             ControlRequest::Select => SType::SELECT_REQ,
+            ControlRequest::Deselect => SType::DESELECT_REQ,
             ControlRequest::Linktest => SType::LINKTEST_REQ,
         };
-        Slot { system, session: SessionId::CONTROL, byte2: 0, byte3: stype.0, clock: Clock::QUEUED }
+        Slot { system, session, byte2: 0, byte3: stype.0, clock: Clock::QUEUED }
     }
 
     /// Which control request this is; meaningless for data.
     pub(super) const fn request(&self) -> ControlRequest {
         match SType(self.byte3) {
             SType::SELECT_REQ => ControlRequest::Select,
+            SType::DESELECT_REQ => ControlRequest::Deselect,
             _ => ControlRequest::Linktest,
         }
     }
@@ -44,6 +46,22 @@ impl Slot {
     /// The SType of the request.
     pub(super) const fn stype(&self) -> SType {
         if self.byte2 & 0x80 != 0 { SType::DATA } else { SType(self.byte3) }
+    }
+
+    /// The session of the request.
+    pub(super) const fn session(&self) -> SessionId {
+        self.session
+    }
+
+    /// Whether the session of this primary has ended, which is still to be told.
+    pub(super) const fn is_void(&self) -> bool {
+        self.byte2 & 0x80 == 0
+    }
+
+    /// The session of this primary has ended. Nothing is awaited any more.
+    pub(super) const fn make_void(&mut self) {
+        self.byte2 &= 0x7F;
+        self.clock = Clock::ARRIVING;
     }
 
     /// The header of the primary.

@@ -1,7 +1,7 @@
-//! Every transition of HSMS-SS, and nothing else: from where a connection is and what happens to what has to be done.
+//! Every transition of HSMS-SS and of the transport, and nothing else: from where a connection is and what happens to what has to be done.
 //!
 //! Rule 1: whatever moves a connection from one state to another, or decides on an answer, stands in this file. Rule 2:
-//! this file knows neither the clock nor octets. Clause numbers are those of E37-0303 and E37.1-0702.
+//! this file knows neither the clock nor octets. What HSMS-GS does otherwise stands in `general`, by the same rules. Clause numbers are those of E37-0303 and E37.1-0702.
 
 use super::{Class, CloseReason, ControlRequest, Leniency, State, Stray, TransactionEnd};
 use crate::wire::{DeselectStatus, Kind, PType, RejectReason, SType, SelectStatus, SessionId};
@@ -25,7 +25,7 @@ pub(super) enum Matched {
     Nothing,
     /// None any more: the system bytes were issued on this connection.
     Ended,
-    /// Our Select.req or Linktest.req.
+    /// Our control request.
     Control(ControlRequest),
     /// Our primary, and the message is its reply.
     Reply,
@@ -95,27 +95,27 @@ pub(super) enum Next {
 /// Octets of text up to which a Reject.req is taken by the default profile.
 const REJECT_TEXT: u32 = 64;
 
-const NOTHING: Step =
+pub(super) const NOTHING: Step =
     Step { class: Class::Control, answer: Answer::None, lenient: None, report: Report::None, next: Next::Stay };
 
 impl Step {
-    const fn close(reason: CloseReason) -> Step {
+    pub(super) const fn close(reason: CloseReason) -> Step {
         Step { class: Class::Fatal, next: Next::Close(reason), ..NOTHING }
     }
 
-    const fn answer(answer: Answer) -> Step {
+    pub(super) const fn answer(answer: Answer) -> Step {
         Step { answer, ..NOTHING }
     }
 
-    const fn reject(reason: RejectReason) -> Step {
+    pub(super) const fn reject(reason: RejectReason) -> Step {
         Step { class: Class::Rejected(reason), answer: Answer::Reject(reason), ..NOTHING }
     }
 
-    const fn stray(stray: Stray) -> Step {
+    pub(super) const fn stray(stray: Stray) -> Step {
         Step { class: Class::Stray(stray), ..NOTHING }
     }
 
-    const fn lenient(self, leniency: Leniency) -> Step {
+    pub(super) const fn lenient(self, leniency: Leniency) -> Step {
         Step { lenient: Some(leniency), ..self }
     }
 
@@ -123,7 +123,7 @@ impl Step {
         Step { next, ..self }
     }
 
-    const fn report(self, report: Report) -> Step {
+    pub(super) const fn report(self, report: Report) -> Step {
         Step { report, ..self }
     }
 }
@@ -265,7 +265,7 @@ fn select_rsp(at: Situation, message: &Received, status: SelectStatus, unexpecte
 }
 
 /// E37 7.7. A Reject.req is never answered.
-fn reject(at: Situation, message: &Received, reason: RejectReason) -> Step {
+pub(super) fn reject(at: Situation, message: &Received, reason: RejectReason) -> Step {
     let body_len = message.body_len;
     if body_len != 0 && (at.strict || body_len > REJECT_TEXT) {
         return Step::close(CloseReason::ControlText { stype: message.stype, body_len });
@@ -274,7 +274,10 @@ fn reject(at: Situation, message: &Received, reason: RejectReason) -> Step {
         Matched::Control(ControlRequest::Select) => Step::close(CloseReason::SelectRejected(reason)),
         Matched::Control(ControlRequest::Linktest) => NOTHING.report(Report::ControlAnswered),
         Matched::Primary | Matched::Reply => NOTHING.report(Report::Ended(TransactionEnd::Rejected(reason))),
-        Matched::Nothing | Matched::Ended => NOTHING.report(Report::StrayReject),
+        // HSMS-SS sends no Deselect.req.
+        Matched::Nothing | Matched::Ended | Matched::Control(ControlRequest::Deselect) => {
+            NOTHING.report(Report::StrayReject)
+        }
     };
     if body_len != 0 { step.lenient(Leniency::RejectText { body_len }) } else { step }
 }

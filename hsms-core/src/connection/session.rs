@@ -1,0 +1,304 @@
+//! Which sessions a connection can have: one (HSMS-SS) or a list of session entities (HSMS-GS).
+
+use super::transaction::{Clock, Slot};
+use super::{Connection, ControlRequest};
+use crate::error::Error;
+use crate::time::Instant;
+use crate::wire::{SelectStatus, SessionId, SystemBytes};
+use core::fmt;
+use heapless::Vec;
+
+/// The sessions of a [`Connection`]: [`Single`] or [`General`]. Sealed: there are these two.
+pub trait Sessions: sealed::Sessions {}
+
+/// One session, which is selected or not, and whose data carries device ids (HSMS-SS, E37.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct Single;
+
+/// A list of up to `N` session entities, each selected by itself (HSMS-GS, E37.2).
+///
+/// The list holds what this end offers ([`SessionEntity::offered`]) and what it selects at the peer
+/// ([`SessionEntity::wanted`]). Each entity takes 48 octets.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct General<const N: usize> {
+    entries: Vec<Entry, N, u16>,
+    or_single: bool,
+    mode: Mode,
+}
+
+/// A session entity: something behind a connection that can be selected by itself (E37.2 5.2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct SessionEntity {
+    /// Its session id. All of 0 to 0xFFFE are possible; 0xFFFF stands for none.
+    pub session: SessionId,
+    /// Whether the peer can select it here.
+    pub offered: bool,
+    /// Whether we select it as soon as there is a connection, unless that is left to the application
+    /// ([`SelectMode::OnCommand`](crate::config::SelectMode::OnCommand)).
+    pub wanted: bool,
+    /// What a Select.req for it is answered with, where it is offered.
+    pub admission: Admission,
+}
+
+/// How a Select.req for an entity that is offered and not selected is answered (E37.2 7.2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum Admission {
+    /// With status 0: it can be shared between connections.
+    Always,
+    /// By the application, which [`Notice::SelectAsked`](super::Notice::SelectAsked) tells of it: it knows whether another
+    /// connection has an entity that cannot be shared.
+    Ask,
+    /// With this status, 2 (not ready) or 5 (in use) mostly.
+    Refuse(SelectStatus),
+}
+
+/// A list of session entities that cannot be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum SessionsError {
+    /// The list is longer than there is room for.
+    TooMany {
+        /// Entities given.
+        given: usize,
+        /// Room.
+        room: usize,
+    },
+    /// Two entities have the same session id.
+    Repeated {
+        /// The id.
+        session: SessionId,
+    },
+    /// 0xFFFF is no session entity's id (E37.2 8.1).
+    Reserved,
+}
+
+impl SessionEntity {
+    /// One that the peer can select here, and share with others.
+    #[must_use]
+    pub const fn offered(session: SessionId) -> Self {
+        SessionEntity { session, offered: true, wanted: false, admission: Admission::Always }
+    }
+
+    /// One of the peer's, which is selected as soon as there is a connection.
+    #[must_use]
+    pub const fn wanted(session: SessionId) -> Self {
+        SessionEntity { session, offered: false, wanted: true, admission: Admission::Always }
+    }
+
+    /// The same with another admission.
+    #[must_use]
+    pub const fn with_admission(self, admission: Admission) -> Self {
+        SessionEntity { admission, ..self }
+    }
+}
+
+impl<const N: usize> General<N> {
+    /// A list of these entities, none of them selected.
+    ///
+    /// # Errors
+    /// [`SessionsError`], where there are more than `N`, an id is there twice, or an id is 0xFFFF.
+    pub fn new(entities: &[SessionEntity]) -> Result<Self, SessionsError> {
+        let mut entries = Vec::<Entry, N, u16>::new();
+        for entity in entities {
+            let session = entity.session;
+            if session == SessionId::CONTROL {
+                return Err(SessionsError::Reserved);
+            }
+            if entries.iter().any(|entry| entry.entity.session == session) {
+                return Err(SessionsError::Repeated { session });
+            }
+            let entry = Entry { entity: *entity, ..Entry::NEW };
+            entries.push(entry).map_err(|_| SessionsError::TooMany { given: entities.len(), room: N })?;
+        }
+        Ok(General { entries, or_single: false, mode: Mode::General })
+    }
+
+    /// The same list for a peer that may also speak HSMS-SS: where its first Select.req carries 0xFFFF, the connection is run
+    /// as HSMS-SS, and data carries the device ids of the settings; otherwise as HSMS-GS (E37.2, application notes).
+    #[must_use]
+    pub fn or_single(self) -> Self {
+        General { or_single: true, mode: Mode::Undecided, ..self }
+    }
+}
+
+impl Sessions for Single {}
+impl<const N: usize> Sessions for General<N> {}
+
+impl fmt::Display for SessionsError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            SessionsError::TooMany { given, room } => write!(f, "{given} session entities, and room for {room}"),
+            SessionsError::Repeated { session } => write!(f, "two session entities have the id {session}"),
+            SessionsError::Reserved => f.write_str("0xFFFF is no id of a session entity"),
+        }
+    }
+}
+
+impl core::error::Error for SessionsError {}
+
+/// Which of the two standards a connection follows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Mode {
+    /// E37.1.
+    Single,
+    /// E37.2.
+    General,
+    /// E37.2 until the peer's first Select.req says otherwise.
+    Undecided,
+}
+
+/// A session entity and where it is on this connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Entry {
+    pub(super) entity: SessionEntity,
+    pub(super) selected: bool,
+    /// A Deselect.req is answered with status 2.
+    pub(super) busy: bool,
+    /// Separate.req goes out before the transport is closed.
+    pub(super) farewell: bool,
+    /// Counts selections over all sessions, so that a reply cannot go out in a later session than its primary came in.
+    pub(super) serial: u32,
+    /// The Select.req that the application has to decide on.
+    pub(super) asked: Option<SystemBytes>,
+    /// Our open Select.req or Deselect.req.
+    pub(super) request: Option<Slot>,
+}
+
+impl Entry {
+    const NEW: Entry = Entry {
+        entity: SessionEntity::offered(SessionId::CONTROL),
+        selected: false,
+        busy: false,
+        farewell: false,
+        serial: 0,
+        asked: None,
+        request: None,
+    };
+
+    /// What our open request asks for.
+    pub(super) const fn requested(&self) -> Option<ControlRequest> {
+        match &self.request {
+            Some(slot) => Some(slot.request()),
+            None => None,
+        }
+    }
+
+    /// Whether our request waits to be polled.
+    pub(super) fn is_queued(&self) -> bool {
+        self.request.is_some_and(|slot| slot.clock == Clock::QUEUED)
+    }
+
+    /// The connection has ended. `farewell`: the peer is told before.
+    fn end(&mut self, farewell: bool) {
+        self.farewell = farewell && self.selected;
+        self.selected = false;
+        self.busy = false;
+        self.asked = None;
+        self.request = None;
+    }
+}
+
+pub(super) mod sealed {
+    use super::{Connection, Entry, Error, Instant, Mode, SystemBytes};
+    use core::fmt::Debug;
+    use core::hash::Hash;
+
+    /// What the machine needs of its sessions. All of it is nothing for `Single`, and compiles to nothing.
+    pub trait Sessions: Debug + Clone + PartialEq + Eq + Hash {
+        /// Whether there can be more than one.
+        const GENERAL: bool;
+        fn entries(&self) -> &[Entry];
+        fn entries_mut(&mut self) -> &mut [Entry];
+        fn mode(&self) -> Mode;
+        fn decide(&mut self, mode: Mode);
+        /// A connection begins.
+        fn begin(&mut self);
+        /// A connection ends.
+        fn end(&mut self, farewell: bool);
+        /// Sends a Select.req that names no session.
+        fn select<const TRANSACTIONS: usize>(
+            connection: &mut Connection<TRANSACTIONS, Self>,
+            now: Instant,
+        ) -> Result<SystemBytes, Error>
+        where
+            Self: super::Sessions;
+    }
+}
+
+impl sealed::Sessions for Single {
+    const GENERAL: bool = false;
+
+    #[inline(always)]
+    fn entries(&self) -> &[Entry] {
+        &[]
+    }
+
+    #[inline(always)]
+    fn entries_mut(&mut self) -> &mut [Entry] {
+        &mut []
+    }
+
+    #[inline(always)]
+    fn mode(&self) -> Mode {
+        Mode::Single
+    }
+
+    #[inline(always)]
+    fn decide(&mut self, _: Mode) {}
+
+    #[inline(always)]
+    fn begin(&mut self) {}
+
+    #[inline(always)]
+    fn end(&mut self, _: bool) {}
+
+    fn select<const TRANSACTIONS: usize>(
+        connection: &mut Connection<TRANSACTIONS>,
+        now: Instant,
+    ) -> Result<SystemBytes, Error> {
+        connection.select(now)
+    }
+}
+
+impl<const N: usize> sealed::Sessions for General<N> {
+    const GENERAL: bool = true;
+
+    fn entries(&self) -> &[Entry] {
+        &self.entries
+    }
+
+    fn entries_mut(&mut self) -> &mut [Entry] {
+        &mut self.entries
+    }
+
+    fn mode(&self) -> Mode {
+        self.mode
+    }
+
+    fn decide(&mut self, mode: Mode) {
+        self.mode = mode;
+    }
+
+    fn begin(&mut self) {
+        self.mode = if self.or_single { Mode::Undecided } else { Mode::General };
+        for entry in &mut self.entries {
+            entry.end(false);
+            entry.serial = 0;
+        }
+    }
+
+    fn end(&mut self, farewell: bool) {
+        for entry in &mut self.entries {
+            entry.end(farewell);
+        }
+    }
+
+    fn select<const TRANSACTIONS: usize>(
+        _: &mut Connection<TRANSACTIONS, Self>,
+        _: Instant,
+    ) -> Result<SystemBytes, Error> {
+        Err(Error::CannotSelect)
+    }
+}

@@ -1,0 +1,416 @@
+//! What the machine of HSMS-GS does beside that of HSMS-SS: commands about sessions, and messages about them.
+
+use super::general::{self, Change, Session, SessionStep};
+use super::inbound::Class;
+use super::input::GIVEN_UP;
+use super::session::sealed::Sessions as _;
+use super::session::{Admission, Entry, General, Mode, Sessions};
+use super::transaction::{Clock, Slot};
+use super::transition::{Matched, Received};
+use super::{
+    Action, Connection, ControlFrame, ControlRequest, Instant, Notice, Phase, ReplyToken, SessionEnd, State,
+    TransactionEnd,
+};
+use crate::config::{Config, SelectMode};
+use crate::error::Error;
+use crate::frame::Piece;
+use crate::wire::{Header, Kind, PREFIX_LEN, SType, SelectStatus, SessionId, StreamFunction, SystemBytes};
+
+// A and C, for connections with a list of session entities.
+impl<const TRANSACTIONS: usize, const N: usize> Connection<TRANSACTIONS, General<N>> {
+    /// A disabled connection with these settings and session entities (HSMS-GS, E37.2).
+    #[must_use]
+    pub const fn general(config: Config, sessions: General<N>) -> Self {
+        Self::over(config, sessions)
+    }
+
+    /// The session ids that are selected on this connection (E37.2: the Selected Entity List). Where the peer chose HSMS-SS
+    /// the list is empty and [`state`](Self::state) tells.
+    pub fn selected_sessions(&self) -> impl Iterator<Item = SessionId> {
+        self.sessions.entries().iter().filter(|entry| entry.selected).map(|entry| entry.entity.session)
+    }
+
+    /// Whether the session is selected on this connection.
+    #[must_use]
+    pub fn is_selected(&self, session: SessionId) -> bool {
+        self.selected(session).is_some()
+    }
+
+    /// Whether the peer chose HSMS-SS for this connection, which
+    /// [`General::or_single`] allows it to.
+    #[must_use]
+    pub fn is_single(&self) -> bool {
+        self.sessions.mode() == Mode::Single
+    }
+
+    /// Sends Select.req for this session (E37.2 7.2). Gives its system bytes. It ends in
+    /// [`Notice::SessionSelected`], in [`Notice::SessionRefused`], or with the connection.
+    ///
+    /// # Errors
+    /// [`Error::UnknownSession`], [`Error::SessionSelected`], [`Error::ControlOpen`] while a request of ours about this
+    /// session is open; [`Error::CannotSelect`] where the peer chose HSMS-SS; [`Error::NotConnected`].
+    pub fn select_session(&mut self, now: Instant, session: SessionId) -> Result<SystemBytes, Error> {
+        if !self.phase.connected() {
+            return Err(Error::NotConnected);
+        }
+        if self.sessions.mode() == Mode::Single {
+            return Err(Error::CannotSelect);
+        }
+        let entry = self.entry(session).ok_or(Error::UnknownSession { session })?;
+        if entry.selected {
+            return Err(Error::SessionSelected { session });
+        }
+        self.request_session(now, session, ControlRequest::Select)
+    }
+
+    /// Sends Deselect.req for this session (E37.2 7.4). Gives its system bytes. It ends in [`Notice::SessionEnded`], in
+    /// [`Notice::SessionRefused`], or with the connection. Until then the session goes on.
+    ///
+    /// # Errors
+    /// [`Error::UnknownSession`], [`Error::SessionNotSelected`], [`Error::ControlOpen`] while a request of ours about this
+    /// session is open.
+    pub fn deselect_session(&mut self, now: Instant, session: SessionId) -> Result<SystemBytes, Error> {
+        self.must_be_selected(session)?;
+        self.request_session(now, session, ControlRequest::Deselect)
+    }
+
+    /// Sends Separate.req for this session, which ends at once (E37.2 7.6). The connection stays, NOT SELECTED where this was
+    /// the last one.
+    ///
+    /// # Errors
+    /// [`Error::UnknownSession`], [`Error::SessionNotSelected`]; [`Error::BodyOpen`] where too many frames wait for the end
+    /// of a text; [`Error::ActionsPending`].
+    pub fn separate_session(&mut self, now: Instant, session: SessionId) -> Result<(), Error> {
+        self.make_room()?;
+        self.must_be_selected(session)?;
+        self.advance(now);
+        let system = self.take_system_bytes();
+        self.push(Action::Send(ControlFrame::Control(Header::separate_req(system).with_session(session))));
+        self.system.ended = system.0;
+        self.end_session(session, SessionEnd::Separated);
+        Ok(())
+    }
+
+    /// Answers the Select.req that [`Notice::SelectAsked`] told of: status 0 selects the session.
+    ///
+    /// # Errors
+    /// [`Error::UnknownSession`]; [`Error::NotAsked`] where no Select.req waits for an answer, perhaps because the connection it
+    /// came over has ended; [`Error::BodyOpen`] where too many frames wait for the end of a text; [`Error::ActionsPending`].
+    pub fn answer_select(&mut self, now: Instant, session: SessionId, status: SelectStatus) -> Result<(), Error> {
+        self.make_room()?;
+        let entry = self.entry_mut(session).ok_or(Error::UnknownSession { session })?;
+        let system = entry.asked.take().ok_or(Error::NotAsked { session })?;
+        let selected = entry.selected;
+        self.advance(now);
+        let about = Header::select_req(system).with_session(session);
+        // Our own Select.req may have been accepted meanwhile.
+        let status = if selected { SelectStatus::COMMUNICATION_ESTABLISHED } else { status };
+        let mut step = general::answer_select(status);
+        if selected {
+            step.change = Change::None;
+        }
+        self.take_session_step(&about, session, &step);
+        Ok(())
+    }
+
+    /// Sets what a Select.req for this session is answered with from now on.
+    ///
+    /// # Errors
+    /// [`Error::UnknownSession`].
+    pub fn set_admission(&mut self, session: SessionId, admission: Admission) -> Result<(), Error> {
+        let entry = self.entry_mut(session).ok_or(Error::UnknownSession { session })?;
+        entry.entity.admission = admission;
+        Ok(())
+    }
+
+    /// Sets whether the application still uses this session, so that a Deselect.req for it is answered with status 2
+    /// (E37 7.4.2). Every connection begins with `false`.
+    ///
+    /// # Errors
+    /// [`Error::UnknownSession`].
+    pub fn set_busy(&mut self, session: SessionId, busy: bool) -> Result<(), Error> {
+        self.entry_mut(session).ok_or(Error::UnknownSession { session })?.busy = busy;
+        Ok(())
+    }
+
+    /// Begins a primary of this session; all sixteen bits of its id are used. Goes on as
+    /// [`begin_primary`](Self::begin_primary) does.
+    ///
+    /// # Errors
+    /// [`Error::SessionNotSelected`], and those of [`begin_primary`](Self::begin_primary).
+    pub fn begin_primary_in(
+        &mut self,
+        now: Instant,
+        session: SessionId,
+        stream_function: StreamFunction,
+        reply_expected: bool,
+        body_len: u32,
+    ) -> Result<(SystemBytes, [u8; PREFIX_LEN]), Error> {
+        self.begin_data(
+            now,
+            session,
+            |connection| connection.is_selected(session),
+            stream_function,
+            reply_expected,
+            body_len,
+        )
+    }
+
+    fn must_be_selected(&self, session: SessionId) -> Result<(), Error> {
+        match self.entry(session) {
+            None => Err(Error::UnknownSession { session }),
+            Some(entry) if !entry.selected => Err(Error::SessionNotSelected { session }),
+            Some(_) => Ok(()),
+        }
+    }
+
+    fn request_session(
+        &mut self,
+        now: Instant,
+        session: SessionId,
+        request: ControlRequest,
+    ) -> Result<SystemBytes, Error> {
+        if let Some(slot) = self.entry(session).and_then(|entry| entry.request) {
+            return Err(Error::ControlOpen { system: slot.system });
+        }
+        self.advance(now);
+        Ok(self.open_session_request(session, request))
+    }
+}
+
+impl<const TRANSACTIONS: usize, S: Sessions> Connection<TRANSACTIONS, S> {
+    /// Whether this connection follows E37.2. Nothing is left of this question where there is a single session.
+    #[inline(always)]
+    pub(super) fn is_general(&self) -> bool {
+        S::GENERAL && self.sessions.mode() != Mode::Single
+    }
+
+    /// The entry of this session, where it is selected.
+    pub(super) fn selected(&self, session: SessionId) -> Option<&Entry> {
+        self.entry(session).filter(|entry| entry.selected)
+    }
+
+    /// Our open requests about sessions.
+    pub(super) fn session_requests(&self) -> impl Iterator<Item = &Slot> {
+        self.sessions.entries().iter().filter_map(|entry| entry.request.as_ref())
+    }
+
+    pub(super) fn session_requests_mut(&mut self) -> impl Iterator<Item = &mut Slot> {
+        self.sessions.entries_mut().iter_mut().filter_map(|entry| entry.request.as_mut())
+    }
+
+    /// Whether the session still is the one that the primary of this token came in.
+    #[inline(always)]
+    pub(super) fn is_current(&self, token: &ReplyToken) -> bool {
+        if self.is_general() { self.token_link(token.session) == Some(token.link) } else { token.link == self.link }
+    }
+
+    /// What a token for a reply has to carry now, where there can be one.
+    #[inline(always)]
+    pub(super) fn token_link(&self, session: SessionId) -> Option<u32> {
+        if self.is_general() { self.selected(session).map(|entry| entry.serial) } else { Some(self.link) }
+    }
+
+    fn entry(&self, session: SessionId) -> Option<&Entry> {
+        self.sessions.entries().iter().find(|entry| entry.entity.session == session)
+    }
+
+    fn entry_mut(&mut self, session: SessionId) -> Option<&mut Entry> {
+        self.sessions.entries_mut().iter_mut().find(|entry| entry.entity.session == session)
+    }
+
+    /// A connection begins: the sessions that are wanted are selected, where that is not left to the application.
+    pub(super) fn begin_sessions(&mut self) {
+        self.sessions.begin();
+        if matches!(self.config.select, SelectMode::OnCommand) {
+            return;
+        }
+        for index in 0..self.sessions.entries().len() {
+            let entity = self.sessions.entries().get(index).map(|entry| entry.entity);
+            if let Some(entity) = entity.filter(|entity| entity.wanted) {
+                self.open_session_request(entity.session, ControlRequest::Select);
+            }
+        }
+    }
+
+    /// Opens a control transaction about a session. Its frame comes out when it is polled for: so there can be as many as
+    /// there are sessions.
+    fn open_session_request(&mut self, session: SessionId, request: ControlRequest) -> SystemBytes {
+        let system = self.take_system_bytes();
+        if let Some(entry) = self.entry_mut(session) {
+            entry.request = Some(Slot::control(request, session, system));
+        }
+        system
+    }
+
+    /// Whether sessions have something to be polled. What waits for the end of a text does not count.
+    #[inline(always)]
+    pub(super) fn has_session_output(&self) -> bool {
+        S::GENERAL
+            && (self.has_ends_to_tell() || (!self.body_open && self.sessions.entries().iter().any(Entry::is_queued)))
+    }
+
+    /// The next frame about a session, or the end of a transaction whose session has ended.
+    pub(super) fn poll_session(&mut self) -> Option<Action> {
+        if let Some(index) = self.slots.iter().position(Slot::is_void) {
+            let system = self.slots.get(index)?.system;
+            self.remove_slot(index);
+            self.system.ended = system.0;
+            return Some(Action::Notify(Notice::TransactionEnded { system, end: TransactionEnd::SessionEnded }));
+        }
+        if self.body_open {
+            return None;
+        }
+        let slot = self.sessions.entries().iter().find(|entry| entry.is_queued()).and_then(|entry| entry.request)?;
+        let header = match slot.request() {
+            ControlRequest::Deselect => Header::deselect_req(slot.system),
+            _ => Header::select_req(slot.system),
+        };
+        let frame = ControlFrame::Control(header.with_session(slot.session()));
+        self.sent(&frame);
+        let clock = Clock::sending(self.outstanding);
+        if let Some(request) = self.entry_mut(slot.session()).and_then(|entry| entry.request.as_mut()) {
+            request.clock = clock;
+        }
+        Some(Action::Send(frame))
+    }
+
+    /// The next Separate.req in front of a transport that is about to be closed.
+    pub(super) fn poll_farewell(&mut self) -> Option<Action> {
+        if !matches!(self.queue.first(), Some(Action::CloseTransport(_))) {
+            return None;
+        }
+        let entry = self.sessions.entries_mut().iter_mut().find(|entry| entry.farewell)?;
+        entry.farewell = false;
+        let session = entry.entity.session;
+        let system = self.take_system_bytes();
+        Some(Action::Send(ControlFrame::Control(Header::separate_req(system).with_session(session))))
+    }
+
+    /// When T6 of a request about a session expires first, and what was asked.
+    pub(super) fn session_deadline(&self) -> Option<(Instant, ControlRequest)> {
+        let deadlines = self.session_requests().filter_map(|slot| Some((slot.clock.deadline()?, slot.request())));
+        deadlines.min_by_key(|(deadline, _)| *deadline)
+    }
+
+    /// What becomes of a message where E37.2 holds.
+    pub(super) fn judge_session(&mut self, piece: &Piece<'_>) -> Class {
+        let at = self.situation();
+        let header = piece.header;
+        let mut received = Received {
+            kind: header.kind(),
+            session: header.session,
+            ptype: header.ptype,
+            stype: header.stype,
+            body_len: piece.body_len,
+            matched: Matched::Nothing,
+            known_device: true,
+            direction_bit: false,
+        };
+        let mut about = header.session;
+        let mut slot = None;
+        match header.stype {
+            SType::DATA if !header.stream_function().is_primary() => {
+                (received.matched, slot) = self.match_reply(&header, header.session);
+            }
+            SType::SELECT_RSP | SType::DESELECT_RSP | SType::LINKTEST_RSP | SType::REJECT_REQ => {
+                received.matched = self.match_control(&header);
+                // Some peers answer with 0xFFFF whatever was asked.
+                if let Some(request) = self.session_requests().find(|slot| slot.system == header.system) {
+                    about = request.session();
+                }
+            }
+            _ => {}
+        }
+        let session = self.entry(about).map_or(Session::UNKNOWN, |entry| Session {
+            offered: entry.entity.offered,
+            selected: entry.selected,
+            requested: entry.requested(),
+            asked: entry.asked.is_some(),
+            busy: entry.busy,
+            admission: entry.entity.admission,
+        });
+        let length = piece.body_len.saturating_add(crate::wire::MIN_LENGTH);
+        let step = if length > self.config.max_message {
+            general::too_long(at, &received, session, length, (self.config.max_message, self.config.skip_limit))
+        } else {
+            general::received(at, &received, session)
+        };
+        let last = piece.last();
+        if let (Class::Reply, Some(slot)) = (step.step.class, slot) {
+            self.reply_arrives(slot, last);
+        }
+        self.take_session_step(&header, about, &step);
+        if !last && self.phase.connected() {
+            self.class = step.step.class;
+        }
+        step.step.class
+    }
+
+    /// Whether the peer's first Select.req turns an undecided connection into one of E37.1; decides on it.
+    pub(super) fn decides_for_single(&mut self, piece: &Piece<'_>) -> bool {
+        if self.sessions.mode() != Mode::Undecided || piece.header.kind() != Ok(Kind::SelectReq) || piece.body_len != 0
+        {
+            return false;
+        }
+        let single = piece.header.session == SessionId::CONTROL;
+        self.sessions.decide(if single { Mode::Single } else { Mode::General });
+        single
+    }
+
+    /// Carries out a step that the table of E37.2 asked for.
+    fn take_session_step(&mut self, about: &Header, session: SessionId, step: &SessionStep) {
+        if step.answered
+            && let Some(slot) = self.entry_mut(session).and_then(|entry| entry.request.take())
+        {
+            self.system.ended = slot.system.0;
+        }
+        self.take(about, &step.step);
+        match step.change {
+            Change::None => {}
+            Change::Selected => self.begin_session(session),
+            Change::Ended(end) => self.end_session(session, end),
+            Change::Ask => {
+                if let Some(entry) = self.entry_mut(session) {
+                    entry.asked = Some(about.system);
+                }
+                self.notify(Notice::SelectAsked { session });
+            }
+            Change::Refused(refusal) => self.notify(Notice::SessionRefused { session, refusal }),
+        }
+    }
+
+    fn begin_session(&mut self, session: SessionId) {
+        self.link = self.link.wrapping_add(1);
+        let serial = self.link;
+        if let Some(entry) = self.entry_mut(session) {
+            entry.selected = true;
+            entry.serial = serial;
+        }
+        if self.phase.state() == State::NotSelected {
+            self.phase = Phase::Selected { quiet: self.now, missed: 0 };
+        }
+        self.notify(Notice::SessionSelected { session });
+    }
+
+    /// The session is no longer selected; its transactions are void.
+    fn end_session(&mut self, session: SessionId, end: SessionEnd) {
+        if let Some(entry) = self.entry_mut(session) {
+            entry.selected = false;
+            entry.busy = false;
+        }
+        let mut arriving = false;
+        for slot in self.slots.iter_mut().filter(|slot| slot.session() == session) {
+            arriving |= slot.clock == Clock::ARRIVING && !slot.is_void();
+            slot.make_void();
+        }
+        if arriving && self.class == Class::Reply {
+            // The rest of that reply is for nobody.
+            self.class = GIVEN_UP;
+        }
+        if !self.sessions.entries().iter().any(|entry| entry.selected) {
+            self.phase = Phase::NotSelected { t7: Some(self.now.plus_millis(self.config.t7.into())) };
+        }
+        self.notify(Notice::SessionEnded { session, end });
+    }
+}
