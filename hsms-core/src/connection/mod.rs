@@ -5,6 +5,7 @@ mod action;
 mod apply;
 mod command;
 mod general;
+mod holders;
 mod inbound;
 mod input;
 mod output;
@@ -23,6 +24,7 @@ pub use action::{
 };
 pub use apply::{GeneralInput, Input, Outcome, apply, apply_general};
 pub use command::Stream9;
+pub use holders::Holders;
 pub use inbound::{Class, Inbound, ReplyToken, Stray};
 pub use session::{Admission, General, SessionEntity, Sessions, SessionsError, Single};
 
