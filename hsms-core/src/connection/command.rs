@@ -286,12 +286,16 @@ impl<const TRANSACTIONS: usize, S: Sessions> Connection<TRANSACTIONS, S> {
     /// received (E5 7.13). S9F1, S9F9 and S9F11 are sent without being asked for.
     ///
     /// # Errors
-    /// [`Error::NotForStream9`] from a host, and about stream 9 or function 0; [`Error::NotSelected`];
+    /// [`Error::NotForStream9`] from a host, and about stream 9 or function 0; [`Error::NotSelected`] (HSMS-GS, about another
+    /// session: [`Error::SessionNotSelected`]);
     /// [`Error::BodyOpen`] where too many frames wait for the end of a text; [`Error::ActionsPending`].
     pub fn report_error(&mut self, now: Instant, error: Stream9, about: &Header) -> Result<(), Error> {
         self.make_room()?;
         if self.state() != State::Selected {
             return Err(Error::NotSelected);
+        }
+        if self.is_general() && !self.knows(about.session) {
+            return Err(Error::SessionNotSelected { session: about.session });
         }
         let equipment = matches!(self.config.entity, Entity::Equipment);
         if !equipment || about.stream() == 9 || about.stream_function().is_abort() {

@@ -15,7 +15,7 @@ pub(super) struct Session {
     /// The peer can select it here.
     pub(super) offered: bool,
     pub(super) selected: bool,
-    /// Our open request about it.
+    /// Our open request about it; none where the session has begun or ended otherwise since.
     pub(super) requested: Option<ControlRequest>,
     /// The application deliberates on a Select.req.
     pub(super) asked: bool,
@@ -179,12 +179,9 @@ fn select_rsp(message: &Received, session: Session, status: SelectStatus) -> Ses
         return not_open();
     }
     match status {
-        SelectStatus::COMMUNICATION_ESTABLISHED if session.selected => over(Change::None),
+        // The session has begun otherwise since, and may even have ended again.
+        _ if session.requested.is_none() => over(Change::None),
         SelectStatus::COMMUNICATION_ESTABLISHED => over(Change::Selected),
-        // The peer answered our request after we had answered its own.
-        SelectStatus::COMMUNICATION_ALREADY_ACTIVE | SelectStatus::ENTITY_SELECTED if session.selected => {
-            over(Change::None)
-        }
         status => over(Change::Refused(SessionRefusal::Select(status))),
     }
 }
@@ -208,8 +205,8 @@ fn deselect_rsp(message: &Received, session: Session, status: DeselectStatus) ->
         return not_open();
     }
     match status {
-        // Both deselected at once: it has ended already.
-        _ if !session.selected => over(Change::None),
+        // The session has ended otherwise since, and may even have begun again.
+        _ if session.requested.is_none() => over(Change::None),
         DeselectStatus::COMMUNICATION_ENDED => over(Change::Ended(SessionEnd::Deselected)),
         status => over(Change::Refused(SessionRefusal::Deselect(status))),
     }
@@ -227,7 +224,6 @@ fn reject(at: Situation, message: &Received, session: Session, reason: RejectRea
         return only(step);
     }
     let step = step.report(Report::None);
-    // Where the session ended meanwhile, there is nothing left to refuse.
-    let moot = matches!(refused, SessionRefusal::DeselectRejected(_)) && !session.selected;
+    let moot = session.requested.is_none();
     SessionStep { step, answered: true, change: if moot { Change::None } else { Change::Refused(refused) } }
 }

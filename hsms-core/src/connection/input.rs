@@ -387,7 +387,9 @@ impl<const TRANSACTIONS: usize, S: Sessions> Connection<TRANSACTIONS, S> {
             Answer::Linktest => Header::linktest_rsp(about.system),
             Answer::Reject(reason) => {
                 let offender = if reason == RejectReason::PTYPE_NOT_SUPPORTED { about.ptype.0 } else { about.stype.0 };
-                Header::reject_req(about.system, offender, reason)
+                let reject = Header::reject_req(about.system, offender, reason);
+                // E37 8.2.8 copies the session id; E37.1 8.1 has 0xFFFF in all control messages.
+                if self.is_general() { reject.with_session(about.session) } else { reject }
             }
             Answer::Stream9(function) => return self.send_stream9(function, about),
         };

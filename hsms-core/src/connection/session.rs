@@ -116,7 +116,8 @@ impl<const N: usize> General<N> {
     }
 
     /// The same list for a peer that may also speak HSMS-SS: where its first Select.req carries 0xFFFF, the connection is run
-    /// as HSMS-SS, and data carries the device ids of the settings; otherwise as HSMS-GS (E37.2, application notes).
+    /// as HSMS-SS, and data carries the device ids of the settings; otherwise as HSMS-GS (E37.2, application notes). Where we send a
+    /// Select.req first, for an entity that is [wanted](SessionEntity::wanted) for example, that decides for HSMS-GS.
     #[must_use]
     pub fn or_single(self) -> Self {
         General { or_single: true, mode: Mode::Undecided, ..self }
@@ -164,6 +165,8 @@ pub struct Entry {
     pub(super) asked: Option<SystemBytes>,
     /// Our open Select.req or Deselect.req.
     pub(super) request: Option<Slot>,
+    /// The session began or ended otherwise while the request was open: its answer says nothing about the session any more.
+    pub(super) moot: bool,
 }
 
 impl Entry {
@@ -175,13 +178,14 @@ impl Entry {
         serial: 0,
         asked: None,
         request: None,
+        moot: false,
     };
 
-    /// What our open request asks for.
+    /// What our open request asks for, unless that is moot.
     pub(super) const fn requested(&self) -> Option<ControlRequest> {
         match &self.request {
-            Some(slot) => Some(slot.request()),
-            None => None,
+            Some(slot) if !self.moot => Some(slot.request()),
+            _ => None,
         }
     }
 
@@ -197,6 +201,7 @@ impl Entry {
         self.busy = false;
         self.asked = None;
         self.request = None;
+        self.moot = false;
     }
 }
 

@@ -40,7 +40,7 @@ impl<const TRANSACTIONS: usize, const N: usize> Connection<TRANSACTIONS, General
     /// [`General::or_single`] allows it to.
     #[must_use]
     pub fn is_single(&self) -> bool {
-        self.sessions.mode() == Mode::Single
+        self.phase.connected() && self.sessions.mode() == Mode::Single
     }
 
     /// Sends Select.req for this session (E37.2 7.2). Gives its system bytes. It ends in
@@ -137,7 +137,7 @@ impl<const TRANSACTIONS: usize, const N: usize> Connection<TRANSACTIONS, General
     /// [`begin_primary`](Self::begin_primary) does.
     ///
     /// # Errors
-    /// [`Error::SessionNotSelected`], and those of [`begin_primary`](Self::begin_primary).
+    /// [`Error::SessionNotSelected`], also where the peer chose HSMS-SS, and those of [`begin_primary`](Self::begin_primary).
     pub fn begin_primary_in(
         &mut self,
         now: Instant,
@@ -146,6 +146,9 @@ impl<const TRANSACTIONS: usize, const N: usize> Connection<TRANSACTIONS, General
         reply_expected: bool,
         body_len: u32,
     ) -> Result<(SystemBytes, [u8; PREFIX_LEN]), Error> {
+        if self.sessions.mode() == Mode::Single {
+            return Err(Error::SessionNotSelected { session });
+        }
         self.begin_data(
             now,
             session,
@@ -237,8 +240,12 @@ impl<const TRANSACTIONS: usize, S: Sessions> Connection<TRANSACTIONS, S> {
     /// there are sessions.
     fn open_session_request(&mut self, session: SessionId, request: ControlRequest) -> SystemBytes {
         let system = self.take_system_bytes();
+        if self.sessions.mode() == Mode::Undecided {
+            self.sessions.decide(Mode::General);
+        }
         if let Some(entry) = self.entry_mut(session) {
             entry.request = Some(Slot::control(request, session, system));
+            entry.moot = false;
         }
         system
     }
@@ -387,6 +394,7 @@ impl<const TRANSACTIONS: usize, S: Sessions> Connection<TRANSACTIONS, S> {
             entry.selected = true;
             entry.serial = serial;
         }
+        self.make_request_moot(session);
         if self.phase.state() == State::NotSelected {
             self.phase = Phase::Selected { quiet: self.now, missed: 0 };
         }
@@ -399,6 +407,7 @@ impl<const TRANSACTIONS: usize, S: Sessions> Connection<TRANSACTIONS, S> {
             entry.selected = false;
             entry.busy = false;
         }
+        self.make_request_moot(session);
         let mut arriving = false;
         for slot in self.slots.iter_mut().filter(|slot| slot.session() == session) {
             arriving |= slot.clock == Clock::ARRIVING && !slot.is_void();
@@ -412,5 +421,16 @@ impl<const TRANSACTIONS: usize, S: Sessions> Connection<TRANSACTIONS, S> {
             self.phase = Phase::NotSelected { t7: Some(self.now.plus_millis(self.config.t7.into())) };
         }
         self.notify(Notice::SessionEnded { session, end });
+    }
+
+    /// The session has begun or ended, so what we asked for it is pointless. A request that has not gone out yet never does.
+    fn make_request_moot(&mut self, session: SessionId) {
+        let Some(entry) = self.entry_mut(session) else { return };
+        entry.moot = entry.request.is_some() && !entry.is_queued();
+        if entry.is_queued()
+            && let Some(slot) = entry.request.take()
+        {
+            self.system.ended = slot.system.0;
+        }
     }
 }
