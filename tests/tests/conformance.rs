@@ -1,0 +1,359 @@
+//! Every rule of `hsms_std::conformance` against our own implementations: in memory under a virtual clock, over sockets, and
+//! against subjects that are broken on purpose.
+//!
+//! One test for each rule and each kind of subject it applies to. Figures are printed at the end.
+
+use hsms_core::connection::CloseReason;
+use hsms_core::time::Instant;
+use hsms_core::wire::SType;
+use hsms_std::Connection;
+use hsms_std::conformance::blocking::Blocking;
+use hsms_std::conformance::memory::{Input, Machine, Memory, Output, Subject};
+use hsms_std::conformance::socket::Socket;
+use hsms_std::conformance::{Command, Document, Report, Role, Rule, Setup, Verdict, page, rules};
+use hsms_std::core::config::Profile;
+use libtest_mimic::{Arguments, Failed, Trial};
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+/// Over sockets, how many of a hundred have to be decided.
+const DECIDED_OVER_SOCKETS: usize = 80;
+
+/// What has become of the trials of one bench.
+#[derive(Default)]
+struct Tally {
+    passed: AtomicUsize,
+    failed: AtomicUsize,
+    undecided: Mutex<Vec<String>>,
+}
+
+fn main() -> ExitCode {
+    let mut arguments = Arguments::from_args();
+    // Tests over sockets wait more than they compute.
+    arguments.test_threads = arguments.test_threads.or(Some(8));
+    let (memory, sockets) = (Arc::new(Tally::default()), Arc::new(Tally::default()));
+    let mut trials = vec![
+        Trial::test("ids_are_unique_and_well_formed", ids),
+        Trial::test("every_place_exists", places),
+        Trial::test("page_is_up_to_date", page_is_up_to_date),
+    ];
+    for rule in rules() {
+        for setup in rule.setups() {
+            let name = format!("{}::{}", rule.id, setup.name());
+            let tally = memory.clone();
+            trials.push(Trial::test(format!("memory::{name}"), move || {
+                tally.judge(&name, &rule.verdict(&mut Memory::ours(setup)), true)?;
+                // A subject that is told a millisecond late that a deadline has come.
+                let late = rule.verdict(&mut Memory::ours(setup).late(Duration::from_millis(1)));
+                if late.is_pass() { Ok(()) } else { Err(format!("a millisecond late: {late}").into()) }
+            }));
+            let name = format!("{}::{}", rule.id, setup.name());
+            let tally = sockets.clone();
+            trials.push(Trial::test(format!("socket::{name}"), move || {
+                let mut bench = Blocking::bench(setup)?;
+                tally.judge(&name, &rule.verdict(&mut bench), false)
+            }));
+        }
+    }
+    for active in [false, true] {
+        let name = if active { "an_active_stranger" } else { "a_passive_stranger" };
+        trials.push(Trial::test(format!("stranger::{name}"), move || stranger(active)));
+    }
+    for broken in BROKEN {
+        trials.push(Trial::test(format!("broken::{}", broken.name), move || caught(broken)));
+    }
+    let everything = arguments.filter.is_none() && !arguments.list && arguments.skip.is_empty();
+    let conclusion = libtest_mimic::run(&arguments, trials);
+    if arguments.list {
+        return conclusion.exit_code();
+    }
+    figures();
+    memory.print("in memory");
+    let enough = sockets.print("over sockets") >= DECIDED_OVER_SOCKETS;
+    if everything && !enough {
+        println!("over sockets fewer than {DECIDED_OVER_SOCKETS} % are decided");
+        return ExitCode::FAILURE;
+    }
+    conclusion.exit_code()
+}
+
+impl Tally {
+    fn judge(&self, name: &str, verdict: &Verdict, all_decided: bool) -> Result<(), Failed> {
+        match verdict {
+            Verdict::Pass { .. } => {
+                self.passed.fetch_add(1, Ordering::Relaxed);
+                Ok(())
+            }
+            Verdict::Undecided { why, .. } if !all_decided => {
+                let mut undecided = self.undecided.lock().map_err(|_| "poisoned")?;
+                undecided.push(format!("{name}: {why}"));
+                Ok(())
+            }
+            _ => {
+                self.failed.fetch_add(1, Ordering::Relaxed);
+                Err(verdict.to_string().into())
+            }
+        }
+    }
+
+    /// Gives how many of a hundred were decided.
+    fn print(&self, bench: &str) -> usize {
+        let (passed, failed) = (self.passed.load(Ordering::Relaxed), self.failed.load(Ordering::Relaxed));
+        let undecided = self.undecided.lock().map(|list| list.clone()).unwrap_or_default();
+        let all = passed + failed + undecided.len();
+        let share = ((passed + failed) * 100).checked_div(all).unwrap_or(100);
+        println!("{bench}: {all} runs, {} decided ({share} %), {passed} pass, {failed} fail", passed + failed);
+        for line in undecided {
+            println!("  undecided: {line}");
+        }
+        share
+    }
+}
+
+/// How many rules there are, each counted once in a line.
+fn figures() {
+    let count = |wanted: &dyn Fn(&Rule) -> bool| rules().filter(|rule| wanted(rule)).count();
+    println!("{} rules", count(&|_| true));
+    for (name, document) in
+        [("E37 (generic)", Document::Generic), ("E37.1 (SS)", Document::Ss), ("E37.2 (GS)", Document::Gs)]
+    {
+        println!("  from {name}: {}", count(&|rule| rule.document() == document));
+    }
+    for role in [Role::SsActive, Role::SsPassive, Role::GsActive, Role::GsPassive] {
+        for (name, profile) in [("default", Profile::Lenient), ("strict", Profile::Strict)] {
+            let applies = |rule: &Rule| rule.applies.roles.contains(&role) && rule.applies.profiles.contains(&profile);
+            println!("  for {}, {name} profile: {}", role.name(), count(&applies));
+        }
+    }
+}
+
+fn ids() -> Result<(), Failed> {
+    let mut seen = BTreeSet::new();
+    for rule in rules() {
+        if !seen.insert(rule.id) {
+            return Err(format!("{} stands there twice", rule.id).into());
+        }
+        if !["E37-", "E37.1-", "E37.2-", "E5-"].iter().any(|standard| rule.id.starts_with(standard)) {
+            return Err(format!("{} names no standard", rule.id).into());
+        }
+        if !rule.duty.ends_with('.') || rule.duty.contains('|') || rule.duty.contains("  ") {
+            return Err(format!("{}: its duty is no sentence", rule.id).into());
+        }
+        if rule.setups().count() == 0 {
+            return Err(format!("{} applies to nobody", rule.id).into());
+        }
+    }
+    Ok(())
+}
+
+/// Whether the place that a rule names is there.
+fn has_place(place: &str) -> Result<(), String> {
+    let (file, function) = place.split_once(": ").ok_or_else(|| format!("{place:?} is not `file: function`"))?;
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(file);
+    let source = std::fs::read_to_string(&path).map_err(|error| format!("{file}: {error}"))?;
+    if source.contains(&format!("fn {function}(")) || source.contains(&format!("fn {function}<")) {
+        return Ok(());
+    }
+    Err(format!("{file} has no function {function}"))
+}
+
+fn places() -> Result<(), Failed> {
+    if has_place("hsms-core/src/connection/transition.rs: no_such_function").is_ok()
+        || has_place("nowhere.rs: data").is_ok()
+    {
+        return Err("a place that is not there was found".into());
+    }
+    for rule in rules() {
+        has_place(rule.place).map_err(|why| format!("{}: {why}", rule.id))?;
+    }
+    Ok(())
+}
+
+fn page_is_up_to_date() -> Result<(), Failed> {
+    snapbox::assert_data_eq!(page(), snapbox::file!["../../hsms-std/docs/rules.md"]);
+    Ok(())
+}
+
+/// What can be found out about an implementation of which only the wire is at hand.
+const ABOUT_STRANGERS: [(&str, bool); 6] = [
+    ("E37-7.5.2", true),
+    ("E37-7.7/1", true),
+    ("E37.1-7.1.1/again", true),
+    ("E37.1-7.6/received", true),
+    ("E37-9.4.1/match", false),
+    ("E37-8.1.4.6/echo", true),
+];
+
+/// A bench without a hand on the application, against a connection of ours that nothing is known about but its settings.
+fn stranger(active: bool) -> Result<(), Failed> {
+    let role = if active { Role::SsActive } else { Role::SsPassive };
+    let setup = rules().flat_map(Rule::setups).find(|setup| setup.role == role).ok_or("no setup")?;
+    let config = setup.config().with_t5(Duration::from_millis(10))?;
+    let (mut bench, mut connection) = if active {
+        let bench = Socket::listening(([127, 0, 0, 1], 0).into(), setup, config)?;
+        let address = bench.local_addr().ok_or("no address")?;
+        (bench, Connection::active(address, config)?)
+    } else {
+        let connection = Connection::passive("127.0.0.1:0", config)?;
+        let address = connection.local_addr().ok_or("no address")?;
+        (Socket::dialling(address, setup, config)?, connection)
+    };
+    let over = Arc::new(AtomicBool::new(false));
+    let told = over.clone();
+    let thread = std::thread::spawn(move || {
+        while !told.load(Ordering::Relaxed) {
+            let _ = connection.next(Duration::from_millis(20));
+        }
+    });
+    let mut results = Vec::new();
+    for (id, decided) in ABOUT_STRANGERS {
+        let rule = rules().find(|rule| rule.id == id).ok_or_else(|| format!("no rule {id}"))?;
+        results.push((id, decided, rule.verdict(&mut bench)));
+    }
+    over.store(true, Ordering::Relaxed);
+    thread.join().map_err(|_| "the connection panicked")?;
+    for (id, decided, verdict) in results {
+        let as_expected = if decided { verdict.is_pass() } else { matches!(verdict, Verdict::Undecided { .. }) };
+        if !as_expected {
+            return Err(format!("{id}: {verdict}").into());
+        }
+    }
+    Ok(())
+}
+
+/// A subject that is our machine but for one fault, and the rule that is meant to find it.
+struct Broken {
+    name: &'static str,
+    rule: &'static str,
+    /// What becomes of an output of our machine's.
+    alter: fn(Output) -> Option<Output>,
+}
+
+/// Header octet 5 of a frame.
+fn stype(octets: &[u8]) -> Option<SType> {
+    octets.get(9).copied().map(SType)
+}
+
+const BROKEN: &[Broken] = &[
+    Broken {
+        name: "puts_the_select_status_into_octet_2",
+        rule: "E37.1-7.1.1/again",
+        alter: |output| match output {
+            Output::Octets(mut octets) if stype(&octets) == Some(SType::SELECT_RSP) => {
+                octets.swap(6, 7);
+                Some(Output::Octets(octets))
+            }
+            other => Some(other),
+        },
+    },
+    Broken {
+        name: "never_answers_linktests",
+        rule: "E37-7.5.2",
+        alter: |output| match output {
+            Output::Octets(octets) if stype(&octets) == Some(SType::LINKTEST_RSP) => None,
+            other => Some(other),
+        },
+    },
+    Broken {
+        name: "answers_linktests_twice",
+        rule: "E37-7.5.2",
+        alter: |output| match output {
+            Output::Octets(octets) if stype(&octets) == Some(SType::LINKTEST_RSP) => {
+                Some(Output::Octets(octets.repeat(2)))
+            }
+            other => Some(other),
+        },
+    },
+    Broken {
+        name: "sends_a_linktest_of_its_own_at_the_end",
+        rule: "E37-9.2.4/a",
+        alter: |output| match output {
+            // Behind the last answer that the rule waits for: found because every rule ends with a look at the wire.
+            Output::Octets(mut octets) if octets.ends_with(&[0x7E, 0x57, 0xFE, 0x0C]) => {
+                octets.extend([0, 0, 0, 10, 0xFF, 0xFF, 0, 0, 0, 5, 0, 0, 0, 0]);
+                Some(Output::Octets(octets))
+            }
+            other => Some(other),
+        },
+    },
+    Broken {
+        name: "does_not_close_on_t7",
+        rule: "E37.1-T1-4.1",
+        alter: |output| match output {
+            Output::Close | Output::Report(Report::Closed(CloseReason::T7)) => None,
+            other => Some(other),
+        },
+    },
+    Broken {
+        name: "reverses_system_bytes",
+        rule: "E37-8.1.4.6/echo",
+        alter: |output| match output {
+            Output::Octets(mut octets) => {
+                if let Some(system) = octets.get_mut(10..14) {
+                    system.reverse();
+                }
+                Some(Output::Octets(octets))
+            }
+            other => Some(other),
+        },
+    },
+];
+
+struct Altered {
+    machine: Box<dyn Subject>,
+    alter: fn(Output) -> Option<Output>,
+}
+
+impl Subject for Altered {
+    fn input(&mut self, now: Instant, input: Input<'_>) {
+        self.machine.input(now, input);
+    }
+
+    fn command(&mut self, now: Instant, command: &Command) -> Result<(), String> {
+        self.machine.command(now, command)
+    }
+
+    fn next_deadline(&self) -> Option<Instant> {
+        self.machine.next_deadline()
+    }
+
+    fn poll(&mut self) -> Option<Output> {
+        loop {
+            if let Some(output) = (self.alter)(self.machine.poll()?) {
+                return Some(output);
+            }
+        }
+    }
+
+    fn second(&self) -> Option<Box<dyn Subject>> {
+        Some(Box::new(Altered { machine: self.machine.second()?, alter: self.alter }))
+    }
+}
+
+/// The rule fails for the broken subject, for every setup that it applies to, and passes without the fault.
+fn caught(broken: &Broken) -> Result<(), Failed> {
+    let rule = rules().find(|rule| rule.id == broken.rule).ok_or_else(|| format!("no rule {}", broken.rule))?;
+    let subject = |setup: Setup, alter: fn(Output) -> Option<Output>| {
+        Memory::new(setup, move |config| Box::new(Altered { machine: Box::new(Machine::new(config)), alter }))
+    };
+    for setup in rule.setups() {
+        let verdict = rule.verdict(&mut subject(setup, broken.alter));
+        if !matches!(verdict, Verdict::Fail { .. }) {
+            return Err(format!("{} does not find it: {verdict}", rule.id).into());
+        }
+        // What decided it can be read.
+        let report = verdict.to_string();
+        if !report.starts_with("FAIL: ") || !report.contains("tester ->") && !report.contains("transport open") {
+            return Err(format!("the verdict does not tell what happened: {report}").into());
+        }
+        let verdict = rule.verdict(&mut subject(setup, Some));
+        if !verdict.is_pass() {
+            return Err(format!("without the fault: {verdict}").into());
+        }
+    }
+    Ok(())
+}
