@@ -16,8 +16,11 @@ mod arguments;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let arguments = arguments::parse(std::env::args().skip(1))?;
-    let connection = Connection::with_options(&*arguments.address, Config::equipment(arguments.device), told())?;
-    run(connection, &mut Delegate { out: io::stdout() }, |_| arguments.go_on())
+    let connection = Connection::with_options(arguments.address.clone(), Config::equipment(arguments.device), told())?;
+    eprintln!("device {}, {}", arguments.device, arguments.end());
+    run(connection, &mut Delegate { out: io::stdout() }, |_| arguments.go_on())?;
+    eprintln!("{}", arguments.ended());
+    Ok(())
 }
 
 /// Control messages are told of too.

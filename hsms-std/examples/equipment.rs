@@ -15,9 +15,12 @@ pub mod arguments;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let arguments = arguments::parse(std::env::args().skip(1))?;
-    let tool = Connection::passive(&*arguments.address, Config::equipment(arguments.device))?;
-    println!("device {} on {}", arguments.device, arguments.address);
-    Ok(run(tool, Duration::from_secs(5), || arguments.go_on(), |line| println!("{line}"))?)
+    let tool = Connection::passive(arguments.address.clone(), Config::equipment(arguments.device))?;
+    let address = tool.local_addr().map_or_else(|| arguments.address.clone(), |address| address.to_string());
+    println!("device {} on {address}, {}", arguments.device, arguments.end());
+    run(tool, Duration::from_secs(5), || arguments.go_on(), |line| println!("{line}"))?;
+    println!("{}", arguments.ended());
+    Ok(())
 }
 
 /// Serves one host after the other, as long as `go_on` says so.

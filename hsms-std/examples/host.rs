@@ -16,9 +16,11 @@ mod arguments;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let arguments = arguments::parse(std::env::args().skip(1))?;
-    let host = Connection::active(&*arguments.address, Config::host(arguments.device))?;
-    println!("device {} at {}", arguments.device, arguments.address);
-    Ok(run(host, Duration::from_secs(5), || arguments.go_on(), |line| println!("{line}"))?)
+    let host = Connection::active(arguments.address.clone(), Config::host(arguments.device))?;
+    println!("device {} at {}, {}", arguments.device, arguments.address, arguments.end());
+    run(host, Duration::from_secs(5), || arguments.go_on(), |line| println!("{line}"))?;
+    println!("{}", arguments.ended());
+    Ok(())
 }
 
 /// Talks to the equipment, as long as `go_on` says so.

@@ -27,7 +27,10 @@ pub enum Error {
         /// What the system said.
         source: io::Error,
     },
-    /// The system refused a service that is needed whatever the peer does: too many open files, for example.
+    /// The system refused a service that is needed whatever the peer does: too many open files when a connection is made, for
+    /// example. Later a lack of them is no error but [`Incoming::ConnectFailed`](crate::Incoming::ConnectFailed) or
+    /// [`Incoming::CallersWait`](crate::Incoming::CallersWait); calls that wait give this error only where the system's event
+    /// loop does not work, which does not pass: give the connection up then.
     System {
         /// What the system said.
         source: io::Error,
@@ -94,12 +97,9 @@ impl Error {
             Error::WhichDevice | Error::Address { .. } | Error::Disabled => Fault::Caller,
             Error::Listen { .. } | Error::System { .. } | Error::InboxFull { .. } => Fault::Capacity,
             Error::NotSelected { closed: Some(reason), .. } | Error::Closed { reason, .. } => reason.fault(),
-            Error::NoReply { end: TransactionEnd::SessionEnded, .. } | Error::NotSelected { .. } => Fault::Link,
-            Error::NoReply { end: TransactionEnd::ReplyTooLong { .. }, .. } => Fault::Capacity,
-            Error::NoReply { .. }
-            | Error::Aborted { .. }
-            | Error::LinktestMissed { .. }
-            | Error::WriteStalled { .. } => Fault::Peer,
+            Error::NoReply { end, .. } => end.fault(),
+            Error::NotSelected { .. } => Fault::Link,
+            Error::Aborted { .. } | Error::LinktestMissed { .. } | Error::WriteStalled { .. } => Fault::Peer,
         }
     }
 }

@@ -72,8 +72,15 @@ pub enum Incoming<'a> {
         /// Who called.
         caller: SocketAddr,
         /// Whether the caller was one that may call: then another connection is being served and the caller is told so by
-        /// status 1. Others are hung up on.
+        /// status 1, as far as the system has the means. Others are hung up on.
         expected: bool,
+    },
+    /// While a connection is being served, further callers cannot be told that the place is taken, since the system refuses what
+    /// that takes: too many open files, for example. They are left waiting or hung up on, it is tried again every second, and the
+    /// connection does not suffer. Told once, until it has become better.
+    CallersWait {
+        /// What the system said.
+        error: io::Error,
     },
     /// A message that is not for the application: what it counts as tells why. Control messages are among these where
     /// [`Options::with_tell_control`](crate::Options::with_tell_control) asks for them.

@@ -18,7 +18,8 @@ use equipment::arguments;
 use hsms_std::{Config, Connection, DeviceId};
 use hsms_tests::generate::octets;
 use std::io::{self, Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream, ToSocketAddrs};
+use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread::{self, JoinHandle};
@@ -34,9 +35,10 @@ const PERIOD: Duration = Duration::from_millis(20);
 
 #[test]
 fn equipment_and_host_talk_to_each_other_and_survive_each_others_restarts() {
-    let tool = start_equipment((Ipv4Addr::LOCALHOST, 0).into());
-    let address = tool.address.expect("where the equipment listens");
-    let first = start_host(address);
+    let tool = start_equipment();
+    let name = Name::default();
+    name.is(tool.address);
+    let first = start_host(name.clone());
     first.printed("selected");
     for message in
         ["stream:01, function:14", "stream:01, function:02", "stream:01, function:04", "stream:06, function:11"]
@@ -52,15 +54,18 @@ fn equipment_and_host_talk_to_each_other_and_survive_each_others_restarts() {
     first.stop();
     tool.printed("Closed {");
     tool.forget();
-    let second = start_host(address);
+    let second = start_host(name.clone());
     second.printed("stream:01, function:04");
     tool.printed("stream:01, function:13");
     tool.printed("stream:06, function:12");
 
+    // Its port may be anybody's then: until the next one listens the name stands for nothing.
+    name.is(None);
     tool.stop();
     second.printed("Closed {");
     second.forget();
-    let tool = start_equipment(address);
+    let tool = start_equipment();
+    name.is(tool.address);
     second.printed("selected");
     second.printed("stream:06, function:11");
     tool.printed("stream:01, function:03");
@@ -133,11 +138,25 @@ fn arguments_are_an_address_a_device_and_how_long() {
     let parse = |line: &str| arguments::parse(line.split_whitespace().map(str::to_owned));
     let given = parse("127.0.0.1:6000 9 --seconds 0").expect("good arguments");
     assert_eq!((&*given.address, given.device.get(), given.go_on()), ("127.0.0.1:6000", 9, false));
+    assert_eq!((given.end(), given.ended()), ("until the time given is over", "ended: the time given is over"));
     let usual = parse("--seconds 1000").expect("good arguments");
     assert_eq!((&*usual.address, usual.device.get(), usual.go_on()), ("127.0.0.1:5000", 0, true));
     for wrong in ["--seconds", "--seconds x", "--what", "a 1 b --seconds 0", "a 32768 --seconds 0"] {
         assert!(parse(wrong).is_err(), "{wrong}");
     }
+}
+
+#[test]
+fn equipment_whose_input_is_closed_says_why_it_ends() {
+    let output = Command::new(env!("CARGO"))
+        .args(["run", "--quiet", "-p", "hsms-std", "--example", "equipment", "--", "127.0.0.1:0", "7"])
+        .stdin(Stdio::null())
+        .output()
+        .expect("cargo");
+    let told = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{told}{}", String::from_utf8_lossy(&output.stderr));
+    assert!(told.starts_with("device 7 on 127.0.0.1:"), "{told}");
+    assert!(told.ends_with("ended: the input was closed; with --seconds N it goes on without input\n"), "{told}");
 }
 
 /// A program in a thread, and what it has printed.
@@ -148,19 +167,37 @@ struct Program {
     thread: JoinHandle<Result<(), hsms_std::Error>>,
 }
 
+/// A name for wherever the equipment listens at the moment.
+#[derive(Clone, Default)]
+struct Name(Arc<Mutex<Option<SocketAddr>>>);
+
+impl Name {
+    fn is(&self, address: Option<SocketAddr>) {
+        *self.0.lock().expect("a name") = address;
+    }
+}
+
+impl ToSocketAddrs for Name {
+    type Iter = std::option::IntoIter<SocketAddr>;
+
+    fn to_socket_addrs(&self) -> io::Result<Self::Iter> {
+        Ok(self.0.lock().expect("a name").into_iter())
+    }
+}
+
 #[derive(Default)]
 struct Log {
     lines: Mutex<Vec<String>>,
     more: Condvar,
 }
 
-fn start_equipment(address: SocketAddr) -> Program {
+fn start_equipment() -> Program {
     let config = Config::equipment(DEVICE);
-    let tool = Connection::passive(address, config).expect("a port to listen on");
+    let tool = Connection::passive((Ipv4Addr::LOCALHOST, 0), config).expect("a port to listen on");
     start(tool, |tool, stop, log| equipment::run(tool, PERIOD, || !stop.load(Ordering::SeqCst), |line| log.add(line)))
 }
 
-fn start_host(address: SocketAddr) -> Program {
+fn start_host(address: Name) -> Program {
     let config = Config::host(DEVICE).with_t5(Duration::from_millis(50)).expect("a good T5");
     let host = Connection::active(address, config).expect("an address to dial");
     start(host, |host, stop, log| host::run(host, PERIOD, || !stop.load(Ordering::SeqCst), |line| log.add(line)))

@@ -84,6 +84,29 @@ impl<'i> Inbound<'i> {
         matches!(self.class, Class::Primary | Class::Reply)
     }
 
+    /// Whether the message ends a transaction of ours with its last piece: a reply, or the peer's abort.
+    #[must_use]
+    #[inline]
+    pub const fn is_reply(&self) -> bool {
+        matches!(self.class, Class::Reply)
+    }
+
+    /// Whether the message ends a transaction of ours as an abort: function 0 (E5 7.4). It is no answer to the primary, and
+    /// what text it has means nothing. An abort [is a reply](Self::is_reply) too.
+    #[must_use]
+    #[inline]
+    pub const fn is_abort(&self) -> bool {
+        self.is_reply() && self.piece.header.stream_function().is_abort()
+    }
+
+    /// Whether the message is control traffic as it should be, with which the machine has dealt. What is neither this nor
+    /// [for the application](Self::is_for_application) is worth telling: it was for nobody, refused, or too long.
+    #[must_use]
+    #[inline]
+    pub const fn is_dealt_with(&self) -> bool {
+        matches!(self.class, Class::Control)
+    }
+
     /// What a reply needs; `None` unless this is a primary whose sender waits for one.
     #[must_use]
     pub const fn reply_token(&self) -> Option<ReplyToken> {

@@ -55,4 +55,20 @@ impl Arguments {
             None => !self.input_closed.load(Ordering::Relaxed),
         }
     }
+
+    /// When [`go_on`](Self::go_on) will say no, for people.
+    pub fn end(&self) -> &'static str {
+        match self.until {
+            Some(_) => "until the time given is over",
+            None => "until its input is closed (--seconds N: for N seconds, whatever the input)",
+        }
+    }
+
+    /// Why `go_on` has said no.
+    pub fn ended(&self) -> &'static str {
+        match self.until {
+            Some(_) => "ended: the time given is over",
+            None => "ended: the input was closed; with --seconds N it goes on without input",
+        }
+    }
 }

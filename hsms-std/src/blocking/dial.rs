@@ -2,16 +2,20 @@
 
 use crate::driver::Driver;
 use crate::tcp::{LONGEST, Tcp};
-use crate::{Error, Options};
+use crate::{Error, Options, trace};
 use hsms_core::time::Instant;
 use mio::{Events, Interest, Poll, Token};
-use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
+use std::{fmt, io};
+
+/// Gives the addresses that a name stands for at the moment.
+pub(super) type Resolve = Box<dyn Fn() -> io::Result<Vec<SocketAddr>> + Send + Sync>;
 
 /// Dials the addresses of a peer in turn, without giving up an attempt when a call's limit is over.
-#[derive(Debug)]
 pub(super) struct Dial {
+    resolve: Resolve,
+    /// What the name stood for when it could last be resolved.
     addresses: Vec<SocketAddr>,
     poll: Poll,
     events: Events,
@@ -24,13 +28,18 @@ struct Attempt {
     /// The address being dialled.
     index: usize,
     stream: mio::net::TcpStream,
-    since: Instant,
+    /// When the next address has its turn.
+    over: Instant,
+    /// When the whole attempt has failed.
+    end: Instant,
 }
 
 impl Dial {
-    pub(super) fn new(addresses: Vec<SocketAddr>) -> Result<Self, Error> {
+    pub(super) fn new(resolve: Resolve) -> Result<Self, Error> {
+        // A name that means nothing is an error at once.
+        let addresses = resolve().map_err(|source| Error::Address { source })?;
         let poll = Poll::new().map_err(|source| Error::System { source })?;
-        Ok(Dial { addresses, poll, events: Events::with_capacity(4), attempt: None })
+        Ok(Dial { resolve, addresses, poll, events: Events::with_capacity(4), attempt: None })
     }
 
     /// Does what has to be done while there is no transport, until `until` at most. Tells whether anything happened.
@@ -56,11 +65,14 @@ impl Dial {
         until: Instant,
     ) -> Result<bool, Error> {
         let now = driver.tick();
-        let limit = driver.options().connect_limit();
-        let Some(attempt) = &mut self.attempt else {
-            return Ok(self.begin(driver, 0));
+        let Some(attempt) = &self.attempt else {
+            self.resolve_anew();
+            let limit = driver.options().connect_limit();
+            let end = driver.tick().saturating_add(limit);
+            let none = io::Error::new(io::ErrorKind::AddrNotAvailable, "the name stands for no address");
+            return Ok(self.begin(driver, 0, end, none));
         };
-        let over = attempt.since.saturating_add(limit);
+        let over = attempt.over;
         match outcome(&attempt.stream) {
             Some(Ok(())) => {
                 self.opened(driver);
@@ -78,46 +90,51 @@ impl Dial {
         Ok(true)
     }
 
-    /// Dials the address with this index. Tells that something happened.
-    fn begin<const TRANSACTIONS: usize>(&mut self, driver: &mut Driver<Tcp, TRANSACTIONS>, index: usize) -> bool {
-        let since = driver.tick();
-        let Some(address) = self.addresses.get(index) else {
-            driver.open_failed(io::Error::new(io::ErrorKind::AddrNotAvailable, "the name stands for no address"));
-            return true;
-        };
-        let dialled = mio::net::TcpStream::connect(*address).and_then(|mut stream| {
-            self.poll.registry().register(&mut stream, Token(0), Interest::WRITABLE)?;
-            Ok(stream)
-        });
-        match dialled {
-            Ok(stream) => {
-                self.attempt = Some(Attempt { index, stream, since });
-                true
-            }
-            Err(error) => self.next(driver, index, error),
+    /// The name may stand for other addresses by now. Where it cannot be resolved the last ones serve: a connection that is lost
+    /// while the name service is down comes back all the same.
+    fn resolve_anew(&mut self) {
+        match (self.resolve)() {
+            Ok(addresses) => self.addresses = addresses,
+            Err(error) => trace::failed(&error),
         }
     }
 
-    fn failed<const TRANSACTIONS: usize>(&mut self, driver: &mut Driver<Tcp, TRANSACTIONS>, error: io::Error) -> bool {
-        match self.attempt.take() {
-            Some(attempt) => self.next(driver, attempt.index, error),
-            None => true,
-        }
-    }
-
-    /// The address with this index failed.
-    fn next<const TRANSACTIONS: usize>(
+    /// Dials the first address that can be dialled from this index on, as a part of the attempt that ends at `end`. Tells that
+    /// something happened.
+    fn begin<const TRANSACTIONS: usize>(
         &mut self,
         driver: &mut Driver<Tcp, TRANSACTIONS>,
-        index: usize,
-        error: io::Error,
+        first: usize,
+        end: Instant,
+        mut error: io::Error,
     ) -> bool {
-        let index = index.saturating_add(1);
-        if index < self.addresses.len() {
-            return self.begin(driver, index);
+        for (index, address) in self.addresses.iter().enumerate().skip(first) {
+            let now = driver.tick();
+            // One that never answers leaves their share of the time to those behind it.
+            let left = u32::try_from(self.addresses.len().saturating_sub(index)).unwrap_or(u32::MAX);
+            let over = now.saturating_add(end.saturating_since(now) / left.max(1));
+            let dialled = mio::net::TcpStream::connect(*address).and_then(|mut stream| {
+                self.poll.registry().register(&mut stream, Token(0), Interest::WRITABLE)?;
+                Ok(stream)
+            });
+            match dialled {
+                Ok(stream) => {
+                    self.attempt = Some(Attempt { index, stream, over, end });
+                    return true;
+                }
+                Err(source) => error = source,
+            }
         }
         driver.open_failed(error);
         true
+    }
+
+    /// The address that is being dialled failed: the next ones have their turn.
+    fn failed<const TRANSACTIONS: usize>(&mut self, driver: &mut Driver<Tcp, TRANSACTIONS>, error: io::Error) -> bool {
+        match self.attempt.take() {
+            Some(attempt) => self.begin(driver, attempt.index.saturating_add(1), attempt.end, error),
+            None => true,
+        }
     }
 
     fn opened<const TRANSACTIONS: usize>(&mut self, driver: &mut Driver<Tcp, TRANSACTIONS>) {
@@ -143,6 +160,15 @@ impl Dial {
             Err(source) if source.kind() != io::ErrorKind::Interrupted => Err(Error::System { source }),
             _ => Ok(()),
         }
+    }
+}
+
+impl fmt::Debug for Dial {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Dial")
+            .field("addresses", &self.addresses)
+            .field("attempt", &self.attempt)
+            .finish_non_exhaustive()
     }
 }
 

@@ -20,6 +20,9 @@ const MOST_ACCEPTED: usize = 64;
 const LOOK: Duration = Duration::from_millis(50);
 const QUIET: Duration = Duration::from_millis(20);
 
+/// How long callers are left waiting, while a connection is served, after the system refused to hand one over.
+const PAUSE: Duration = Duration::from_secs(1);
+
 /// Reads from a caller at one look, each of up to a kilobyte.
 const MOST_READS: usize = 16;
 
@@ -35,8 +38,12 @@ pub(super) struct Listen {
     poll: Poll,
     events: Events,
     callers: Vec<Caller>,
-    /// The served connection's socket as the event loop knows it.
-    watch: Option<Watch>,
+    /// The served connection's socket, registered with the event loop.
+    watch: Option<mio::net::TcpStream>,
+    /// The system has refused to hand callers over: not before then again.
+    paused: Option<Instant>,
+    /// That has been told.
+    told_paused: bool,
     /// The connection has been quiet: wait for everything together.
     quiet: bool,
     next_look: Instant,
@@ -49,13 +56,6 @@ struct Caller {
     driver: Driver<Tcp, 0>,
     watch: mio::net::TcpStream,
     token: Token,
-}
-
-/// The connection that is being served, once more for the event loop.
-#[derive(Debug)]
-struct Watch {
-    stream: mio::net::TcpStream,
-    registered: bool,
 }
 
 impl Listen {
@@ -73,6 +73,8 @@ impl Listen {
                         events: Events::with_capacity(16),
                         callers: Vec::new(),
                         watch: None,
+                        paused: None,
+                        told_paused: false,
                         quiet: false,
                         next_look: Instant::EPOCH,
                         next_token: FIRST_CALLER,
@@ -111,8 +113,9 @@ impl Listen {
         if driver.transport().is_some() {
             return self.serve(driver, until);
         }
-        self.watch = None;
-        self.quiet = false;
+        (self.watch, self.quiet) = (None, false);
+        // Pauses are for the time of a connection that is being served; otherwise it is T5.
+        (self.paused, self.told_paused) = (None, false);
         if driver.wants_transport() {
             if !self.listens(driver) {
                 return Ok(true);
@@ -204,6 +207,10 @@ impl Listen {
     fn accept<const TRANSACTIONS: usize>(&mut self, driver: &mut Driver<Tcp, TRANSACTIONS>) -> bool {
         let mut told = false;
         let options = *driver.options();
+        if !driver.wants_transport() && self.paused.is_some_and(|until| driver.now() < until) {
+            return false;
+        }
+        self.paused = None;
         for _ in 0..MOST_ACCEPTED {
             if !driver.wants_transport() && self.callers.len() >= MOST_CALLERS {
                 return told;
@@ -211,38 +218,32 @@ impl Listen {
             let Some(listener) = &self.listener else { return told };
             let (stream, caller) = match listener.accept() {
                 Ok(accepted) => accepted,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return told,
-                // The caller has gone, or a signal came.
-                Err(error)
-                    if matches!(
-                        error.kind(),
-                        io::ErrorKind::Interrupted | io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset
-                    ) =>
-                {
-                    continue;
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.told_paused = false;
+                    return told;
                 }
-                // Out of descriptors, for example. A connection that is being served does not suffer from it.
-                Err(error) => {
-                    let wanted = driver.wants_transport();
-                    driver.open_failed(error);
-                    return told || wanted;
-                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted || has_gone(&error) => continue,
+                Err(error) => return self.lacks(driver, error) || told,
             };
             if options.expected_peer().is_some_and(|expected| expected.to_canonical() != caller.ip().to_canonical()) {
                 self.refuse(driver, caller, false);
                 told = true;
                 continue;
             }
-            // A caller that has gone already shows in the settings of its socket.
-            let Ok(tcp) = Tcp::new(stream.into(), &options) else { continue };
+            let tcp = match Tcp::new(stream.into(), &options) {
+                Ok(tcp) => tcp,
+                // It shows in the settings of the socket.
+                Err(error) if has_gone(&error) => continue,
+                Err(error) => return self.lacks(driver, error) || told,
+            };
             if driver.wants_transport() {
                 // Now, so that no lack of descriptors can harm the connection later.
-                match tcp.watched() {
-                    Ok(stream) => {
-                        self.watch = Some(Watch { stream, registered: false });
+                match self.watched(&tcp, CONNECTION) {
+                    Ok(watch) => {
+                        self.watch = Some(watch);
                         driver.opened(tcp);
                     }
-                    Err(error) => driver.open_failed(error),
+                    Err(error) => return self.lacks(driver, error) || told,
                 }
                 told = true;
                 continue;
@@ -251,13 +252,12 @@ impl Listen {
             told = true;
             let token = Token(self.next_token);
             self.next_token = self.next_token.checked_add(1).unwrap_or(FIRST_CALLER);
-            let watched = tcp.watched().and_then(|mut watch| {
-                self.poll.registry().register(&mut watch, token, Interest::READABLE)?;
-                Ok(watch)
-            });
-            if let Ok(watch) = watched {
-                let driver = Driver::refusing(*driver.machine().config(), options, tcp);
-                self.callers.push(Caller { driver, watch, token });
+            match self.watched(&tcp, token) {
+                Ok(watch) => {
+                    let driver = Driver::refusing(*driver.machine().config(), options, tcp);
+                    self.callers.push(Caller { driver, watch, token });
+                }
+                Err(error) => return self.lacks(driver, error) || told,
             }
         }
         // There may be more: they are told of again.
@@ -265,6 +265,30 @@ impl Listen {
             let _ = self.poll.registry().reregister(listener, LISTENER, Interest::READABLE);
         }
         told
+    }
+
+    /// The same socket once more, for the event loop.
+    fn watched(&self, tcp: &Tcp, token: Token) -> io::Result<mio::net::TcpStream> {
+        let mut watch = tcp.watched()?;
+        self.poll.registry().register(&mut watch, token, Interest::READABLE)?;
+        Ok(watch)
+    }
+
+    /// The system is short of what it takes to have one more caller, descriptors for example. Where a connection is wanted the
+    /// next attempt follows after T5. One that is being served does not suffer; other callers are left waiting for a while, which
+    /// is told once. Tells whether `poll` tells anything.
+    fn lacks<const TRANSACTIONS: usize>(&mut self, driver: &mut Driver<Tcp, TRANSACTIONS>, error: io::Error) -> bool {
+        if driver.wants_transport() {
+            driver.open_failed(error);
+            return true;
+        }
+        self.paused = Some(driver.now().saturating_add(PAUSE));
+        if std::mem::replace(&mut self.told_paused, true) {
+            return false;
+        }
+        trace::failed(&error);
+        driver.notice(Incoming::CallersWait { error });
+        true
     }
 
     fn refuse<const TRANSACTIONS: usize>(
@@ -303,29 +327,39 @@ impl Listen {
         until: Instant,
     ) -> Result<bool, Error> {
         let system = |source| Error::System { source };
+        let registry = self.poll.registry();
         // What is registered again is told of again: nothing that came meanwhile is missed.
-        if let Some(Watch { stream, registered }) = &mut self.watch {
-            let registry = self.poll.registry();
-            if *registered {
-                registry.reregister(stream, CONNECTION, Interest::READABLE).map_err(system)?;
-            } else {
-                registry.register(stream, CONNECTION, Interest::READABLE).map_err(system)?;
-                *registered = true;
-            }
+        if let Some(stream) = &mut self.watch {
+            registry.reregister(stream, CONNECTION, Interest::READABLE).map_err(system)?;
         }
-        let mut limit = driver.until(driver.next_deadline().map_or(until, |deadline| deadline.min(until)));
-        for caller in &mut self.callers {
-            self.poll.registry().reregister(&mut caller.watch, caller.token, Interest::READABLE).map_err(system)?;
-            if let Some(deadline) = caller.driver.next_deadline() {
-                limit = limit.min(caller.driver.until(deadline));
+        let wakes = [driver.next_deadline(), self.paused];
+        let mut limit = driver.until(wakes.into_iter().flatten().fold(until, Instant::min));
+        self.callers.retain_mut(|Caller { driver, watch, token }| {
+            if let Some(deadline) = driver.next_deadline() {
+                limit = limit.min(driver.until(deadline));
             }
-        }
+            // One that cannot be waited for is hung up on.
+            registry.reregister(watch, *token, Interest::READABLE).is_ok()
+        });
         match self.poll.poll(&mut self.events, Some(limit.min(LONGEST))) {
             Err(source) if source.kind() != io::ErrorKind::Interrupted => return Err(system(source)),
             _ => {}
         }
         driver.tick();
         Ok(self.events.iter().any(|event| event.token() == CONNECTION))
+    }
+}
+
+/// Whether an error says that the caller has hung up.
+fn has_gone(error: &io::Error) -> bool {
+    match error.kind() {
+        io::ErrorKind::ConnectionAborted
+        | io::ErrorKind::ConnectionReset
+        | io::ErrorKind::NotConnected
+        | io::ErrorKind::BrokenPipe => true,
+        // There it is what the settings of such a socket fail with; elsewhere it means a setting that cannot be.
+        io::ErrorKind::InvalidInput => cfg!(target_vendor = "apple"),
+        _ => false,
     }
 }
 

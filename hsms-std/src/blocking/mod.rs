@@ -73,29 +73,39 @@ enum Port {
 }
 
 impl Connection {
-    /// A connection that dials `peer`, whatever mode `config` names. The name is resolved now; the first call that waits dials.
+    /// A connection that dials `peer`, whatever mode `config` names. The first call that waits dials.
+    ///
+    /// A name is resolved now, to see that it can be, and anew before each attempt to dial; that takes as long as the system
+    /// takes for it, whatever the limit of the call. Where it fails later, the addresses that it stood for last are dialled.
+    /// Several are dialled in turn, and share the [connect limit](Options::with_connect_limit) among them.
     ///
     /// # Errors
     /// [`Error::Address`] where the name cannot be resolved; [`Error::System`].
-    pub fn active(peer: impl ToSocketAddrs, config: Config) -> Result<Self, Error> {
+    pub fn active(peer: impl ToSocketAddrs + Send + Sync + 'static, config: Config) -> Result<Self, Error> {
         Connection::with_options(peer, config.with_mode(ConnectMode::Active), Options::new())
     }
 
     /// A connection that listens on `local`, whatever mode `config` names. The port is taken at once; port 0 lets the
-    /// system choose, and [`local_addr`](Self::local_addr) tells.
+    /// system choose, and [`local_addr`](Self::local_addr) tells. Of several addresses the first that can be listened on is taken,
+    /// for good.
     ///
     /// # Errors
     /// [`Error::Address`] where the name cannot be resolved, [`Error::Listen`] where the port cannot be taken;
     /// [`Error::System`].
-    pub fn passive(local: impl ToSocketAddrs, config: Config) -> Result<Self, Error> {
+    pub fn passive(local: impl ToSocketAddrs + Send + Sync + 'static, config: Config) -> Result<Self, Error> {
         Connection::with_options(local, config.with_mode(ConnectMode::Passive), Options::new())
     }
 
-    /// A connection in the mode that `config` names: `address` is the peer's where it dials, and its own where it listens.
+    /// A connection in the mode that `config` names: `address` is the peer's where it dials, and its own where it listens. It is
+    /// kept, to be resolved again: a `String` goes where a borrowed name does not.
     ///
     /// # Errors
     /// As [`active`](Self::active) and [`passive`](Self::passive).
-    pub fn with_options(address: impl ToSocketAddrs, config: Config, options: Options) -> Result<Self, Error> {
+    pub fn with_options(
+        address: impl ToSocketAddrs + Send + Sync + 'static,
+        config: Config,
+        options: Options,
+    ) -> Result<Self, Error> {
         Connection::open(address, config, options)
     }
 }
@@ -105,12 +115,15 @@ impl<const TRANSACTIONS: usize> Connection<TRANSACTIONS> {
     ///
     /// # Errors
     /// As [`active`](Connection::active) and [`passive`](Connection::passive).
-    pub fn open(address: impl ToSocketAddrs, config: Config, options: Options) -> Result<Self, Error> {
-        let addresses: Vec<SocketAddr> =
-            address.to_socket_addrs().map_err(|source| Error::Address { source })?.collect();
+    pub fn open(
+        address: impl ToSocketAddrs + Send + Sync + 'static,
+        config: Config,
+        options: Options,
+    ) -> Result<Self, Error> {
+        let resolve = move || Ok(address.to_socket_addrs()?.collect());
         let port = match config.mode() {
-            ConnectMode::Active => Port::Dial(Dial::new(addresses)?),
-            ConnectMode::Passive => Port::Listen(Listen::new(&addresses)?),
+            ConnectMode::Active => Port::Dial(Dial::new(Box::new(resolve))?),
+            ConnectMode::Passive => Port::Listen(Listen::new(&resolve().map_err(|source| Error::Address { source })?)?),
         };
         let mut driver = Driver::new(config, options);
         driver.enable();
@@ -302,7 +315,8 @@ impl<const TRANSACTIONS: usize> Connection<TRANSACTIONS> {
         self.driver.take_body(body);
     }
 
-    /// Sends a Linktest.req and waits for its response (E37 7.5), for which T6 is the limit.
+    /// Sends a Linktest.req and waits for its response (E37 7.5), for which T6 is the limit. A Reject.req of it counts as a
+    /// response: the peer does not know the message, but it is alive.
     ///
     /// # Errors
     /// [`Error::Refused`] where the connection is not SELECTED; [`Error::LinktestMissed`]; [`Error::Closed`];

@@ -1,6 +1,7 @@
 //! What the application asks for.
 
 use super::inbox::Kept;
+use super::input::Sort;
 use super::output::{LONG, MUCH};
 use super::{Driver, Step};
 use crate::transport::Transport;
@@ -203,12 +204,12 @@ impl<T: Transport, const TRANSACTIONS: usize> Driver<T, TRANSACTIONS> {
                 Step::Other => {}
                 Step::Message => {
                     let Some(current) = self.input.current().copied() else { continue };
-                    if current.reply && self.awaited.system == Some(current.header.system) {
+                    if current.sort.is_outcome() && self.awaited.system == Some(current.header.system) {
                         self.awaited = Awaited::default();
-                        return Some(reply(&current.header));
+                        return Some(reply(&current.header, current.sort));
                     }
                     match &mut serve {
-                        Some(serve) if !current.reply => {
+                        Some(serve) if !current.sort.is_outcome() => {
                             if let Err(error) = self.serve(*serve) {
                                 return Some(Err(error));
                             }
@@ -226,7 +227,7 @@ impl<T: Transport, const TRANSACTIONS: usize> Driver<T, TRANSACTIONS> {
     /// As [`reply`](Self::reply).
     pub fn serve_kept(&mut self, serve: Serve<'_>) -> Result<(), Error> {
         while let Some(kept) = self.inbox.pop_primary() {
-            self.input.hold(kept.header, kept.reply, kept.token, kept.body);
+            self.input.hold(kept.header, kept.sort, kept.body);
             self.serve(serve)?;
         }
         Ok(())
@@ -334,21 +335,26 @@ impl<T: Transport, const TRANSACTIONS: usize> Driver<T, TRANSACTIONS> {
     /// Keeps the current message for [`poll`](Self::poll), or for the call that waits for it.
     fn keep(&mut self) {
         let Some(current) = self.input.current().copied() else { return };
-        let (header, awaited) = (current.header, self.awaited.system == Some(current.header.system));
-        let kept = |body| Kept { header, reply: current.reply, token: current.token, body };
-        if current.reply && awaited {
-            self.awaited.outcome = Some(Outcome::Reply(kept(self.input.take_text())));
-        } else if current.reply && header.stream_function().is_abort() {
-            self.inbox.outcome(Incoming::Aborted { header });
-        } else if self.inbox.has_room(current.body_len, current.reply) {
-            self.inbox.keep(kept(self.input.take_text()));
-        } else if current.reply {
-            trace::refused(format_args!("no room in the inbox for the reply {header}"));
-            self.inbox.drop_reply(&header, u32::try_from(current.body_len).unwrap_or(u32::MAX));
-        } else {
-            trace::refused(format_args!("no room in the inbox for the primary {header}"));
-            self.inbox.drop_primary(&header);
-            self.refuse(current.token.as_ref());
+        let (header, sort, awaited) =
+            (current.header, current.sort, self.awaited.system == Some(current.header.system));
+        let kept = |body| Kept { header, sort, body };
+        match sort {
+            Sort::Reply | Sort::Abort if awaited => {
+                self.awaited.outcome = Some(Outcome::Reply(kept(self.input.take_text())));
+            }
+            Sort::Abort => self.inbox.outcome(Incoming::Aborted { header }),
+            _ if self.inbox.has_room(current.body_len, sort.is_outcome()) => {
+                self.inbox.keep(kept(self.input.take_text()));
+            }
+            Sort::Reply => {
+                trace::refused(format_args!("no room in the inbox for the reply {header}"));
+                self.inbox.drop_reply(&header, u32::try_from(current.body_len).unwrap_or(u32::MAX));
+            }
+            Sort::Primary(token) => {
+                trace::refused(format_args!("no room in the inbox for the primary {header}"));
+                self.inbox.drop_primary(&header);
+                self.refuse(token.as_ref());
+            }
         }
         self.input.release();
     }
@@ -373,10 +379,13 @@ impl<T: Transport, const TRANSACTIONS: usize> Driver<T, TRANSACTIONS> {
     fn serve(&mut self, serve: Serve<'_>) -> Result<(), Error> {
         let mut text = std::mem::take(&mut self.text);
         text.clear();
-        let answer = self
-            .input
-            .message()
-            .map(|(message, current)| (serve(message, current.token.as_ref(), &mut text), current.token));
+        let answer = self.input.message().map(|(message, current)| {
+            let token = match current.sort {
+                Sort::Primary(token) => token,
+                Sort::Reply | Sort::Abort => None,
+            };
+            (serve(message, token.as_ref(), &mut text), token)
+        });
         let result = match answer {
             Some((Answer::Reply, Some(token))) => self.reply(&token, &text),
             Some((Answer::Abort, Some(token))) => self.abort(&token),
@@ -396,9 +405,9 @@ impl<T: Transport, const TRANSACTIONS: usize> Driver<T, TRANSACTIONS> {
         let awaited = std::mem::take(&mut self.awaited);
         Some(match (awaited.outcome?, awaited.system, awaited.primary) {
             (Outcome::Reply(kept), ..) => {
-                let header = kept.header;
-                self.input.hold(header, true, None, kept.body);
-                reply(&header)
+                let (header, sort) = (kept.header, kept.sort);
+                self.input.hold(header, sort, kept.body);
+                reply(&header, sort)
             }
             (Outcome::Ended(TransactionEnd::SessionEnded), ..) if self.closed.is_some() => Err(self.closed_error()),
             (Outcome::Ended(end), Some(system), Some(stream_function)) => {
@@ -435,8 +444,11 @@ impl<T: Transport, const TRANSACTIONS: usize> Driver<T, TRANSACTIONS> {
 }
 
 /// What a request is told of a reply: an abort is none.
-fn reply(header: &Header) -> Result<(), Error> {
-    if header.stream_function().is_abort() { Err(Error::Aborted { header: *header }) } else { Ok(()) }
+fn reply(header: &Header, sort: Sort) -> Result<(), Error> {
+    match sort {
+        Sort::Abort => Err(Error::Aborted { header: *header }),
+        Sort::Primary(_) | Sort::Reply => Ok(()),
+    }
 }
 
 /// The length of a text; one that no length field holds is refused by the machine.

@@ -1,7 +1,7 @@
 //! What arrived while a call waited for something else.
 
+use super::input::Sort;
 use crate::{Incoming, Options};
-use hsms_core::connection::ReplyToken;
 use hsms_core::wire::Header;
 use std::collections::VecDeque;
 
@@ -44,9 +44,7 @@ pub(super) enum Entry {
 #[derive(Debug)]
 pub(super) struct Kept {
     pub(super) header: Header,
-    /// A reply to a posted primary, not a primary.
-    pub(super) reply: bool,
-    pub(super) token: Option<ReplyToken>,
+    pub(super) sort: Sort,
     pub(super) body: Vec<u8>,
 }
 
@@ -86,15 +84,15 @@ impl Inbox {
 
     /// Whether a message with a text of this length would be kept. How many replies there are is bounded when primaries are
     /// posted: no load of the peer's primaries costs a transaction its reply.
-    pub(super) const fn has_room(&self, body_len: usize, reply: bool) -> bool {
-        (reply || self.primaries < self.most_messages)
+    pub(super) const fn has_room(&self, body_len: usize, outcome: bool) -> bool {
+        (outcome || self.primaries < self.most_messages)
             && (self.octets == 0 || self.octets.saturating_add(body_len) <= self.most_octets)
     }
 
     /// Keeps a message; there is room.
     pub(super) fn keep(&mut self, kept: Kept) {
         self.octets = self.octets.saturating_add(kept.body.len());
-        if kept.reply {
+        if kept.sort.is_outcome() {
             self.outcomes = self.outcomes.saturating_add(1);
         } else {
             self.primaries = self.primaries.saturating_add(1);
@@ -141,7 +139,8 @@ impl Inbox {
 
     /// The first primary, whatever stands in front of it.
     pub(super) fn pop_primary(&mut self) -> Option<Kept> {
-        let index = self.entries.iter().position(|entry| matches!(entry, Entry::Message(kept) if !kept.reply))?;
+        let index =
+            self.entries.iter().position(|entry| matches!(entry, Entry::Message(kept) if !kept.sort.is_outcome()))?;
         let entry = self.entries.remove(index)?;
         self.left(&entry);
         match entry {
@@ -153,9 +152,9 @@ impl Inbox {
     fn left(&mut self, entry: &Entry) {
         match entry {
             Entry::Message(kept) => {
-                self.primaries = self.primaries.saturating_sub(usize::from(!kept.reply));
+                self.primaries = self.primaries.saturating_sub(usize::from(!kept.sort.is_outcome()));
                 self.octets = self.octets.saturating_sub(kept.body.len());
-                self.outcomes = self.outcomes.saturating_sub(usize::from(kept.reply));
+                self.outcomes = self.outcomes.saturating_sub(usize::from(kept.sort.is_outcome()));
             }
             Entry::Outcome(_) => self.outcomes = self.outcomes.saturating_sub(1),
             Entry::Notice(_) => self.notices = self.notices.saturating_sub(1),

@@ -1,6 +1,6 @@
 //! Where octets are read to, and where the texts of messages lie.
 
-use hsms_core::connection::ReplyToken;
+use hsms_core::connection::{Inbound, ReplyToken};
 use hsms_core::wire::{Header, Message};
 use std::collections::TryReserveError;
 use std::mem;
@@ -33,12 +33,20 @@ pub(super) struct Input {
     held: Vec<u8>,
 }
 
+/// What a message is to the application. The machine has decided it.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Sort {
+    /// With what its reply needs.
+    Primary(Option<ReplyToken>),
+    Reply,
+    Abort,
+}
+
 /// A message that has arrived in part.
 #[derive(Debug, Clone, Copy)]
 struct Assembly {
     header: Header,
-    reply: bool,
-    token: Option<ReplyToken>,
+    sort: Sort,
     body_len: usize,
     /// Octets of the text that the machine has been given.
     filled: usize,
@@ -50,8 +58,7 @@ struct Assembly {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Current {
     pub(super) header: Header,
-    pub(super) reply: bool,
-    pub(super) token: Option<ReplyToken>,
+    pub(super) sort: Sort,
     pub(super) body_len: usize,
     /// Where in the buffer the text begins; `None`: it is the front of what is held.
     at: Option<usize>,
@@ -61,8 +68,7 @@ pub(super) struct Current {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Part {
     pub(super) header: Header,
-    pub(super) reply: bool,
-    pub(super) token: Option<ReplyToken>,
+    pub(super) sort: Sort,
     pub(super) body_len: usize,
     /// Octets of the text in this piece.
     pub(super) len: usize,
@@ -70,6 +76,24 @@ pub(super) struct Part {
     pub(super) last: bool,
     /// The message has been given up while it arrived.
     pub(super) void: bool,
+}
+
+impl Sort {
+    /// What a message for the application is to it.
+    #[inline]
+    pub(super) const fn of(inbound: &Inbound<'_>) -> Self {
+        match (inbound.is_abort(), inbound.is_reply()) {
+            (true, _) => Sort::Abort,
+            (false, true) => Sort::Reply,
+            (false, false) => Sort::Primary(inbound.reply_token()),
+        }
+    }
+
+    /// Whether it ends a transaction of ours.
+    #[inline]
+    pub(super) const fn is_outcome(self) -> bool {
+        !matches!(self, Sort::Primary(_))
+    }
 }
 
 impl Input {
@@ -123,9 +147,9 @@ impl Input {
         let in_storage = self.arrived != 0;
         self.took(taken);
         if part.first && part.last {
-            let Part { header, reply, token, body_len, .. } = *part;
+            let Part { header, sort, body_len, .. } = *part;
             let at = Some(self.start.saturating_sub(part.len));
-            self.current = Some(Current { header, reply, token, body_len, at });
+            self.current = Some(Current { header, sort, body_len, at });
             return true;
         }
         self.assemble(part, in_storage);
@@ -142,10 +166,10 @@ impl Input {
     fn assemble(&mut self, part: &Part, in_storage: bool) {
         let from = self.start.saturating_sub(part.len);
         if part.first {
-            let Part { header, reply, token, body_len, .. } = *part;
+            let Part { header, sort, body_len, .. } = *part;
             // In the buffer there is room for it wherever it begins, once it has been moved to the front.
             let at = (body_len <= self.buffer.len() / 2).then_some(from);
-            self.assembly = Some(Assembly { header, reply, token, body_len, filled: 0, at });
+            self.assembly = Some(Assembly { header, sort, body_len, filled: 0, at });
         }
         let Some(assembly) = &mut self.assembly else { return };
         let end = assembly.filled.saturating_add(part.len);
@@ -163,14 +187,14 @@ impl Input {
         if !part.last {
             return;
         }
-        let Some(Assembly { header, reply, token, body_len, at, .. }) = self.assembly.take() else { return };
+        let Some(Assembly { header, sort, body_len, at, .. }) = self.assembly.take() else { return };
         if part.void {
             return;
         }
         if at.is_none() {
             mem::swap(&mut self.storage, &mut self.held);
         }
-        self.current = Some(Current { header, reply, token, body_len, at });
+        self.current = Some(Current { header, sort, body_len, at });
     }
 
     /// Where to read to next; everything read before has been given to the machine. Never empty.
@@ -242,9 +266,9 @@ impl Input {
     }
 
     /// Makes a message with a text of its own the one that came last.
-    pub(super) fn hold(&mut self, header: Header, reply: bool, token: Option<ReplyToken>, body: Vec<u8>) {
+    pub(super) fn hold(&mut self, header: Header, sort: Sort, body: Vec<u8>) {
         self.release();
-        self.current = Some(Current { header, reply, token, body_len: body.len(), at: None });
+        self.current = Some(Current { header, sort, body_len: body.len(), at: None });
         self.held = body;
     }
 

@@ -25,11 +25,11 @@ use crate::transport::{Transport, is_late};
 use crate::{Error, Incoming, Options, trace};
 use call::Awaited;
 use hsms_core::config::Config;
-use hsms_core::connection::{Action, Class, CloseReason, Connection as Machine, Event, Notice, TransactionEnd};
+use hsms_core::connection::{Action, CloseReason, Connection as Machine, Event, Notice, TransactionEnd};
 use hsms_core::counters::Counters;
 use hsms_core::time::Instant;
 use inbox::{Entry, Inbox};
-use input::{Input, Part};
+use input::{Input, Part, Sort};
 use output::Output;
 use std::io;
 use std::time::Duration;
@@ -309,7 +309,7 @@ impl<T: Transport, const TRANSACTIONS: usize> Driver<T, TRANSACTIONS> {
         match self.inbox.pop() {
             None => return false,
             Some(Entry::Outcome(found) | Entry::Notice(found)) => self.found = Some(found),
-            Some(Entry::Message(kept)) => self.input.hold(kept.header, kept.reply, kept.token, kept.body),
+            Some(Entry::Message(kept)) => self.input.hold(kept.header, kept.sort, kept.body),
         }
         true
     }
@@ -318,12 +318,10 @@ impl<T: Transport, const TRANSACTIONS: usize> Driver<T, TRANSACTIONS> {
     #[inline]
     fn incoming(&self) -> Option<Incoming<'_>> {
         let (message, current) = self.input.message()?;
-        Some(if !current.reply {
-            Incoming::Primary { message, token: current.token }
-        } else if message.header.stream_function().is_abort() {
-            Incoming::Aborted { header: message.header }
-        } else {
-            Incoming::Reply { message }
+        Some(match current.sort {
+            Sort::Primary(token) => Incoming::Primary { message, token },
+            Sort::Reply => Incoming::Reply { message },
+            Sort::Abort => Incoming::Aborted { header: message.header },
         })
     }
 
@@ -351,8 +349,7 @@ impl<T: Transport, const TRANSACTIONS: usize> Driver<T, TRANSACTIONS> {
         if inbound.is_for_application() || (!inbound.first() && self.input.is_assembling()) {
             let part = Part {
                 header: *inbound.header(),
-                reply: matches!(inbound.class, Class::Reply),
-                token: inbound.reply_token(),
+                sort: Sort::of(&inbound),
                 body_len: usize::try_from(body_len).unwrap_or(usize::MAX),
                 len: inbound.body().len(),
                 first: inbound.first(),
@@ -363,9 +360,10 @@ impl<T: Transport, const TRANSACTIONS: usize> Driver<T, TRANSACTIONS> {
             self.drain();
             return if whole { Step::Message } else { Step::Other };
         }
-        let (header, class, first) = (*inbound.header(), inbound.class, inbound.first());
+        let (header, class) = (*inbound.header(), inbound.class);
+        let told = inbound.first() && (self.options.tell_control() || !inbound.is_dealt_with());
         self.input.took(taken);
-        if first && (self.options.tell_control() || !matches!(class, Class::Control)) {
+        if told {
             self.inbox.notice(Incoming::Other { header, body_len, class });
         }
         self.drain();

@@ -61,6 +61,20 @@ fn a_request_without_a_reply_ends_with_t3_and_the_link_stays() {
 }
 
 #[test]
+fn a_request_without_a_reply_is_the_fault_of_whoever_ended_its_transaction() {
+    let ends = [
+        (TransactionEnd::T3, Fault::Peer),
+        (TransactionEnd::Rejected(RejectReason::ENTITY_NOT_SELECTED), Fault::Peer),
+        (TransactionEnd::ReplyTooLong { length: 11 }, Fault::Capacity),
+        (TransactionEnd::SessionEnded, Fault::Link),
+    ];
+    for (end, fault) in ends {
+        let error = Error::NoReply { system: SystemBytes(1), stream_function: S1F1, end };
+        assert_eq!((error.fault(), end.fault()), (fault, fault), "{error}");
+    }
+}
+
+#[test]
 fn a_posted_primary_without_a_reply_ends_once() {
     against(
         host_config().with_t3(Duration::from_millis(30)).unwrap(),

@@ -3,6 +3,7 @@
 use crate::support::*;
 use hsms_core::config::SelectMode;
 use hsms_core::connection::ControlRequest;
+use hsms_core::wire::RejectReason;
 use hsms_std::{CloseReason, Connection, Error, Fault, Header, Incoming, Options, State, StreamFunction, SystemBytes};
 use socket2::{Domain, Socket, Type};
 use std::net::{SocketAddr, TcpListener};
@@ -114,6 +115,37 @@ fn a_lost_peer_is_told_and_dialled_again() {
             assert_eq!(host.state(), State::NotConnected);
         }
     });
+}
+
+/// Field failure 7.
+#[test]
+fn a_lost_link_is_dialled_again_after_t5_and_not_before() {
+    let t5 = Duration::from_millis(150);
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut host = host(listener.local_addr().unwrap(), host_config().with_t5(t5).unwrap());
+    thread::scope(|scope| {
+        let peer = scope.spawn(|| {
+            let mut lost = None;
+            for _ in 0..3 {
+                let stream = listener.accept().unwrap().0;
+                if let Some(lost) = lost {
+                    let passed = Instant::now() - lost;
+                    // Milliseconds are cut off at both ends.
+                    assert!(passed >= t5 - Duration::from_millis(2), "dialled again after {passed:?}");
+                }
+                let mut peer = Raw::over(stream);
+                peer.be_selected();
+                // It is lost when this is dropped, and not before.
+                lost = Some(Instant::now());
+            }
+        });
+        for _ in 0..3 {
+            host.select(LONG).unwrap();
+            assert_eq!(closed(&mut host), CloseReason::TransportClosed);
+        }
+        peer.join().unwrap();
+    });
+    assert_eq!(host.counters().reconnects, 2);
 }
 
 #[test]
@@ -235,6 +267,25 @@ fn linktests_are_answered_both_ways() {
         assert_eq!(theirs.sent.messages.linktest_req, 1);
         assert_eq!(theirs.received.messages.linktest_rsp, 1);
     });
+}
+
+#[test]
+fn a_reject_of_a_linktest_says_that_the_peer_is_alive() {
+    let (mut tool, address) = equipment(equipment_config());
+    let mut raw = Raw::connect(address);
+    thread::scope(|scope| {
+        scope.spawn(|| raw.select());
+        tool.select(LONG).unwrap();
+    });
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            let request = raw.receive().0;
+            assert_eq!(request.name(), "LinktestReq");
+            raw.send(Header::reject_req(request.system, 5, RejectReason::STYPE_NOT_SUPPORTED), &[]);
+        });
+        tool.linktest().unwrap();
+    });
+    assert_eq!(tool.state(), State::Selected);
 }
 
 #[test]
