@@ -22,6 +22,8 @@
 //!
 //! Clause numbers in the documentation are those of E37-0303 and E37.1-0702.
 #![doc = include_str!("../docs/run-loop.md")]
+#![doc = ""]
+#![doc = include_str!("../docs/states.md")]
 #![no_std]
 #![cfg_attr(
     not(test),

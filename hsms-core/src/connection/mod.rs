@@ -16,6 +16,8 @@ mod transaction;
 mod transition;
 
 #[cfg(test)]
+mod table;
+#[cfg(test)]
 mod tests;
 
 pub use action::{
