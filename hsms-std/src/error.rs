@@ -1,8 +1,8 @@
 //! Errors of the adapter.
 
-use hsms_core::connection::{CloseReason, State, TransactionEnd};
+use hsms_core::connection::{CloseReason, SessionRefusal, State, TransactionEnd};
 use hsms_core::error::Fault;
-use hsms_core::wire::{Header, StreamFunction, SystemBytes};
+use hsms_core::wire::{Header, SessionId, StreamFunction, SystemBytes};
 use std::net::SocketAddr;
 use std::time::Duration;
 use std::{fmt, io};
@@ -13,7 +13,7 @@ use std::{fmt, io};
 pub enum Error {
     /// The machine refused the call; nothing has changed.
     Refused(hsms_core::Error),
-    /// The connection serves several device ids, or any: say which, with the variant of the call that takes one.
+    /// The connection serves several device ids or sessions, or any: say which, with the variant of the call that takes one.
     WhichDevice,
     /// The address could not be resolved.
     Address {
@@ -69,6 +69,13 @@ pub enum Error {
         /// The header of the abort.
         header: Header,
     },
+    /// HSMS-GS: the peer refused to have the session selected or deselected; it stays as it is.
+    SessionRefused {
+        /// The session's id.
+        session: SessionId,
+        /// What was refused, and how.
+        refusal: SessionRefusal,
+    },
     /// The linktest was not answered within T6. The connection stays until the threshold is reached.
     LinktestMissed {
         /// How many in a row were not answered.
@@ -99,7 +106,10 @@ impl Error {
             Error::NotSelected { closed: Some(reason), .. } | Error::Closed { reason, .. } => reason.fault(),
             Error::NoReply { end, .. } => end.fault(),
             Error::NotSelected { .. } => Fault::Link,
-            Error::Aborted { .. } | Error::LinktestMissed { .. } | Error::WriteStalled { .. } => Fault::Peer,
+            Error::Aborted { .. }
+            | Error::LinktestMissed { .. }
+            | Error::SessionRefused { .. }
+            | Error::WriteStalled { .. } => Fault::Peer,
         }
     }
 }
@@ -114,7 +124,9 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Error::Refused(error) => error.fmt(f),
-            Error::WhichDevice => f.write_str("the connection does not serve exactly one device id: name one"),
+            Error::WhichDevice => {
+                f.write_str("the connection does not serve exactly one device id or session: name one")
+            }
             Error::Address { .. } => f.write_str("the address cannot be resolved"),
             Error::Listen { address, .. } => write!(f, "cannot listen on {address}"),
             Error::System { .. } => f.write_str("the system refused its service"),
@@ -133,6 +145,7 @@ impl fmt::Display for Error {
             Error::Aborted { header } => {
                 write!(f, "the peer aborted the transaction {} with {}", header.system, header.stream_function())
             }
+            Error::SessionRefused { session, refusal } => write!(f, "session {session}: {refusal}"),
             Error::LinktestMissed { missed } => write!(f, "{missed} linktests in a row were not answered within T6"),
             Error::WriteStalled { limit, left } => {
                 write!(f, "the peer took none of the {left} octets left to write within {limit:?}")

@@ -108,6 +108,24 @@ impl<const TRANSACTIONS: usize, S: Sessions> Connection<TRANSACTIONS, S> {
         self.begin_data(now, device.session(), known, stream_function, reply_expected, body_len)
     }
 
+    /// Begins a primary of this session, by all sixteen bits of its id; of HSMS-SS that is a device id. Goes on as
+    /// [`begin_primary`](Self::begin_primary) does.
+    ///
+    /// # Errors
+    /// Those of [`begin_primary`](Self::begin_primary).
+    #[inline(always)]
+    pub fn begin_primary_in(
+        &mut self,
+        now: Instant,
+        session: SessionId,
+        stream_function: StreamFunction,
+        reply_expected: bool,
+        body_len: u32,
+    ) -> Result<(SystemBytes, [u8; PREFIX_LEN]), Error> {
+        let known = |connection: &Self| connection.knows(session);
+        self.begin_data(now, session, known, stream_function, reply_expected, body_len)
+    }
+
     /// `known`: whether data of this session can be sent.
     #[inline(always)]
     pub(super) fn begin_data(

@@ -33,7 +33,7 @@ pub use session::{Admission, General, SessionEntity, Sessions, SessionsError, Si
 use crate::config::{Config, ConnectMode, Entity, Profile};
 use crate::frame::Decoder;
 use crate::time::Instant;
-use crate::wire::SystemBytes;
+use crate::wire::{SessionId, SystemBytes};
 use heapless::Vec;
 use phase::Phase;
 use transaction::Slot;
@@ -199,6 +199,20 @@ impl<const TRANSACTIONS: usize, S: Sessions> Connection<TRANSACTIONS, S> {
     #[must_use]
     pub const fn is_body_open(&self) -> bool {
         self.body_open
+    }
+
+    /// The session id that our data carries, where there is exactly one: the device id, or the selected session of HSMS-GS.
+    #[must_use]
+    #[inline]
+    pub fn sole_session(&self) -> Option<SessionId> {
+        if self.is_general() {
+            let mut selected = self.sessions.entries().iter().filter(|entry| entry.is_selected());
+            return selected.next().filter(|_| selected.next().is_none()).map(|entry| entry.session());
+        }
+        match self.config.device_ids.as_slice() {
+            [device] => Some(device.session()),
+            _ => None,
+        }
     }
 
     /// How many primaries of ours wait for a reply.

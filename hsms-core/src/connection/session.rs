@@ -181,6 +181,14 @@ impl Entry {
         moot: false,
     };
 
+    pub(super) const fn session(&self) -> SessionId {
+        self.entity.session
+    }
+
+    pub(super) const fn is_selected(&self) -> bool {
+        self.selected
+    }
+
     /// What our open request asks for, unless that is moot.
     pub(super) const fn requested(&self) -> Option<ControlRequest> {
         match &self.request {

@@ -14,7 +14,7 @@ use super::{
 use crate::config::{Config, SelectMode};
 use crate::error::Error;
 use crate::frame::Piece;
-use crate::wire::{Header, Kind, PREFIX_LEN, SType, SelectStatus, SessionId, StreamFunction, SystemBytes};
+use crate::wire::{Header, Kind, SType, SelectStatus, SessionId, SystemBytes};
 
 // A and C, for connections with a list of session entities.
 impl<const TRANSACTIONS: usize, const N: usize> Connection<TRANSACTIONS, General<N>> {
@@ -131,32 +131,6 @@ impl<const TRANSACTIONS: usize, const N: usize> Connection<TRANSACTIONS, General
     pub fn set_busy(&mut self, session: SessionId, busy: bool) -> Result<(), Error> {
         self.entry_mut(session).ok_or(Error::UnknownSession { session })?.busy = busy;
         Ok(())
-    }
-
-    /// Begins a primary of this session; all sixteen bits of its id are used. Goes on as
-    /// [`begin_primary`](Self::begin_primary) does.
-    ///
-    /// # Errors
-    /// [`Error::SessionNotSelected`], also where the peer chose HSMS-SS, and those of [`begin_primary`](Self::begin_primary).
-    pub fn begin_primary_in(
-        &mut self,
-        now: Instant,
-        session: SessionId,
-        stream_function: StreamFunction,
-        reply_expected: bool,
-        body_len: u32,
-    ) -> Result<(SystemBytes, [u8; PREFIX_LEN]), Error> {
-        if self.sessions.mode() == Mode::Single {
-            return Err(Error::SessionNotSelected { session });
-        }
-        self.begin_data(
-            now,
-            session,
-            |connection| connection.is_selected(session),
-            stream_function,
-            reply_expected,
-            body_len,
-        )
     }
 
     fn must_be_selected(&self, session: SessionId) -> Result<(), Error> {

@@ -3,6 +3,7 @@
 use crate::driver::Driver;
 use crate::tcp::{LONGEST, Tcp};
 use crate::{Error, Options, trace};
+use hsms_core::connection::Sessions;
 use hsms_core::time::Instant;
 use mio::{Events, Interest, Poll, Token};
 use std::net::SocketAddr;
@@ -43,9 +44,9 @@ impl Dial {
     }
 
     /// Does what has to be done while there is no transport, until `until` at most. Tells whether anything happened.
-    pub(super) fn turn<const TRANSACTIONS: usize>(
+    pub(super) fn turn<const TRANSACTIONS: usize, S: Sessions>(
         &mut self,
-        driver: &mut Driver<Tcp, TRANSACTIONS>,
+        driver: &mut Driver<Tcp, TRANSACTIONS, S>,
         until: Instant,
     ) -> Result<bool, Error> {
         if driver.wants_transport() {
@@ -59,9 +60,9 @@ impl Dial {
         Ok(driver.turn(until)? || driver.now() < until)
     }
 
-    fn dial<const TRANSACTIONS: usize>(
+    fn dial<const TRANSACTIONS: usize, S: Sessions>(
         &mut self,
-        driver: &mut Driver<Tcp, TRANSACTIONS>,
+        driver: &mut Driver<Tcp, TRANSACTIONS, S>,
         until: Instant,
     ) -> Result<bool, Error> {
         let now = driver.tick();
@@ -101,9 +102,9 @@ impl Dial {
 
     /// Dials the first address that can be dialled from this index on, as a part of the attempt that ends at `end`. Tells that
     /// something happened.
-    fn begin<const TRANSACTIONS: usize>(
+    fn begin<const TRANSACTIONS: usize, S: Sessions>(
         &mut self,
-        driver: &mut Driver<Tcp, TRANSACTIONS>,
+        driver: &mut Driver<Tcp, TRANSACTIONS, S>,
         first: usize,
         end: Instant,
         mut error: io::Error,
@@ -130,14 +131,18 @@ impl Dial {
     }
 
     /// The address that is being dialled failed: the next ones have their turn.
-    fn failed<const TRANSACTIONS: usize>(&mut self, driver: &mut Driver<Tcp, TRANSACTIONS>, error: io::Error) -> bool {
+    fn failed<const TRANSACTIONS: usize, S: Sessions>(
+        &mut self,
+        driver: &mut Driver<Tcp, TRANSACTIONS, S>,
+        error: io::Error,
+    ) -> bool {
         match self.attempt.take() {
             Some(attempt) => self.begin(driver, attempt.index.saturating_add(1), attempt.end, error),
             None => true,
         }
     }
 
-    fn opened<const TRANSACTIONS: usize>(&mut self, driver: &mut Driver<Tcp, TRANSACTIONS>) {
+    fn opened<const TRANSACTIONS: usize, S: Sessions>(&mut self, driver: &mut Driver<Tcp, TRANSACTIONS, S>) {
         let Some(mut attempt) = self.attempt.take() else { return };
         let options: Options = *driver.options();
         let tcp = self

@@ -3,6 +3,7 @@
 use crate::driver::Driver;
 use crate::tcp::{LONGEST, Tcp};
 use crate::{Error, Incoming, trace};
+use hsms_core::connection::Sessions;
 use hsms_core::time::Instant;
 use mio::{Events, Interest, Poll, Registry, Token};
 use std::io;
@@ -105,9 +106,9 @@ impl Listen {
     }
 
     /// Does what has to be done, until `until` at most. Tells whether anything happened.
-    pub(super) fn turn<const TRANSACTIONS: usize>(
+    pub(super) fn turn<const TRANSACTIONS: usize, S: Sessions>(
         &mut self,
-        driver: &mut Driver<Tcp, TRANSACTIONS>,
+        driver: &mut Driver<Tcp, TRANSACTIONS, S>,
         until: Instant,
     ) -> Result<bool, Error> {
         if driver.transport().is_some() {
@@ -131,9 +132,9 @@ impl Listen {
     }
 
     /// A connection is being served.
-    fn serve<const TRANSACTIONS: usize>(
+    fn serve<const TRANSACTIONS: usize, S: Sessions>(
         &mut self,
-        driver: &mut Driver<Tcp, TRANSACTIONS>,
+        driver: &mut Driver<Tcp, TRANSACTIONS, S>,
         until: Instant,
     ) -> Result<bool, Error> {
         if self.quiet {
@@ -157,9 +158,9 @@ impl Listen {
     }
 
     /// The same where no octet has come for a while: the event loop waits for everything together.
-    fn serve_quiet<const TRANSACTIONS: usize>(
+    fn serve_quiet<const TRANSACTIONS: usize, S: Sessions>(
         &mut self,
-        driver: &mut Driver<Tcp, TRANSACTIONS>,
+        driver: &mut Driver<Tcp, TRANSACTIONS, S>,
         until: Instant,
     ) -> Result<bool, Error> {
         if driver.write_pending()? || driver.transport().is_none() {
@@ -186,7 +187,7 @@ impl Listen {
     }
 
     /// Makes sure of the listener. Where the port cannot be had the next attempt follows after T5.
-    fn listens<const TRANSACTIONS: usize>(&mut self, driver: &mut Driver<Tcp, TRANSACTIONS>) -> bool {
+    fn listens<const TRANSACTIONS: usize, S: Sessions>(&mut self, driver: &mut Driver<Tcp, TRANSACTIONS, S>) -> bool {
         if self.listener.is_some() {
             return true;
         }
@@ -204,7 +205,7 @@ impl Listen {
 
     /// Takes callers from the system's queue: the first becomes the connection, others are refused. Tells whether anything has
     /// happened that `poll` tells.
-    fn accept<const TRANSACTIONS: usize>(&mut self, driver: &mut Driver<Tcp, TRANSACTIONS>) -> bool {
+    fn accept<const TRANSACTIONS: usize, S: Sessions>(&mut self, driver: &mut Driver<Tcp, TRANSACTIONS, S>) -> bool {
         let mut told = false;
         let options = *driver.options();
         if !driver.wants_transport() && self.paused.is_some_and(|until| driver.now() < until) {
@@ -277,7 +278,11 @@ impl Listen {
     /// The system is short of what it takes to have one more caller, descriptors for example. Where a connection is wanted the
     /// next attempt follows after T5. One that is being served does not suffer; other callers are left waiting for a while, which
     /// is told once. Tells whether `poll` tells anything.
-    fn lacks<const TRANSACTIONS: usize>(&mut self, driver: &mut Driver<Tcp, TRANSACTIONS>, error: io::Error) -> bool {
+    fn lacks<const TRANSACTIONS: usize, S: Sessions>(
+        &mut self,
+        driver: &mut Driver<Tcp, TRANSACTIONS, S>,
+        error: io::Error,
+    ) -> bool {
         if driver.wants_transport() {
             driver.open_failed(error);
             return true;
@@ -291,9 +296,9 @@ impl Listen {
         true
     }
 
-    fn refuse<const TRANSACTIONS: usize>(
+    fn refuse<const TRANSACTIONS: usize, S: Sessions>(
         &mut self,
-        driver: &mut Driver<Tcp, TRANSACTIONS>,
+        driver: &mut Driver<Tcp, TRANSACTIONS, S>,
         caller: SocketAddr,
         expected: bool,
     ) {
@@ -321,9 +326,9 @@ impl Listen {
     }
 
     /// Waits for the listener, the connection and the callers together. Tells whether the connection can be read.
-    fn wait<const TRANSACTIONS: usize>(
+    fn wait<const TRANSACTIONS: usize, S: Sessions>(
         &mut self,
-        driver: &mut Driver<Tcp, TRANSACTIONS>,
+        driver: &mut Driver<Tcp, TRANSACTIONS, S>,
         until: Instant,
     ) -> Result<bool, Error> {
         let system = |source| Error::System { source };

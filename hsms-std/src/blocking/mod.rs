@@ -2,6 +2,7 @@
 
 mod dial;
 mod listen;
+mod sessions;
 
 use crate::driver::{Driver, Dropped, Serve};
 use crate::tcp::Tcp;
@@ -9,22 +10,23 @@ use crate::{Answer, Error, Incoming, Options};
 use dial::Dial;
 use hsms_core::Config;
 use hsms_core::config::{ConnectMode, DeviceId, DeviceIds, SelectMode};
-use hsms_core::connection::{ReplyToken, State, Stream9};
+use hsms_core::connection::{ReplyToken, Sessions, Single, State, Stream9};
 use hsms_core::counters::Counters;
 use hsms_core::time::Instant;
-use hsms_core::wire::{Header, Message, StreamFunction, SystemBytes};
+use hsms_core::wire::{Header, Message, SessionId, StreamFunction, SystemBytes};
 use listen::Listen;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::time::Duration;
 
-/// One end of an HSMS-SS connection over TCP, active or passive, driven by the calls of its owner: there is no other thread.
+/// One end of an HSMS connection over TCP, active or passive, driven by the calls of its owner: there is no other thread.
 ///
 /// A call that waits (`select`, `request`, `next`, `linktest`, `flush`) does all that has to be done meanwhile: it opens the
 /// transport, answers linktests, keeps the timers, connects again after a loss, and on the passive side tells callers
 /// beyond the first that the place is taken. Between calls nothing happens; an application that computes for long calls
 /// [`next`](Self::next) now and then, so that the peer's linktests are answered within its T6.
 ///
-/// `TRANSACTIONS` is how many primaries that expect a reply can be open at once.
+/// `TRANSACTIONS` is how many primaries that expect a reply can be open at once. `S` tells HSMS-SS, which nearly all equipment speaks,
+/// from HSMS-GS, whose connections [`general`](Connection::general) makes.
 ///
 /// ```no_run
 /// use hsms_std::{Config, Connection, DeviceId, StreamFunction};
@@ -60,8 +62,8 @@ use std::time::Duration;
 /// # Ok::<(), hsms_std::Error>(())
 /// ```
 #[derive(Debug)]
-pub struct Connection<const TRANSACTIONS: usize = 64> {
-    driver: Driver<Tcp, TRANSACTIONS>,
+pub struct Connection<const TRANSACTIONS: usize = 64, S: Sessions = Single> {
+    driver: Driver<Tcp, TRANSACTIONS, S>,
     port: Port,
 }
 
@@ -120,14 +122,60 @@ impl<const TRANSACTIONS: usize> Connection<TRANSACTIONS> {
         config: Config,
         options: Options,
     ) -> Result<Self, Error> {
-        let resolve = move || Ok(address.to_socket_addrs()?.collect());
-        let port = match config.mode() {
-            ConnectMode::Active => Port::Dial(Dial::new(Box::new(resolve))?),
-            ConnectMode::Passive => Port::Listen(Listen::new(&resolve().map_err(|source| Error::Address { source })?)?),
-        };
-        let mut driver = Driver::new(config, options);
+        let port = Port::new(address, config.mode())?;
+        Ok(Connection::over(Driver::new(config, options), port))
+    }
+
+    /// Waits until the connection is SELECTED, at most for `limit`. Attempts to dial are spaced by T5. What else happens
+    /// meanwhile comes out of [`next`](Self::next).
+    ///
+    /// # Errors
+    /// [`Error::NotSelected`] when the limit is over; [`Error::Disabled`]; [`Error::System`].
+    pub fn select(&mut self, limit: Duration) -> Result<(), Error> {
+        let on_command = self.config().select_mode() == SelectMode::OnCommand;
+        let until = self.driver.tick().saturating_add(up_to(limit));
+        self.driver.forget_failures();
+        loop {
+            self.driver.keep_all();
+            match self.state() {
+                State::Selected => {
+                    self.driver.write_answers();
+                    return Ok(());
+                }
+                State::NotSelected if on_command => {
+                    // Refused while one is open, and on the passive side.
+                    let _ = self.driver.select();
+                }
+                _ if self.is_over() => return Err(Error::Disabled),
+                _ => {}
+            }
+            // A peer that keeps us busy without being selected does not move the limit.
+            let happened = self.turn(until)?;
+            if !happened || (self.driver.now() >= until && self.state() != State::Selected) {
+                self.driver.keep_all();
+                let (closed, source) = self.driver.failures();
+                return Err(Error::NotSelected { limit, state: self.state(), closed, source });
+            }
+        }
+    }
+
+    /// Ends the session with Separate.req where there is one, closes the transport, and waits until the connection is
+    /// SELECTED again, at most for `limit`.
+    ///
+    /// # Errors
+    /// As [`select`](Self::select).
+    pub fn reconnect(&mut self, limit: Duration) -> Result<(), Error> {
+        if self.state() != State::NotConnected {
+            self.separate()?;
+        }
+        self.select(limit)
+    }
+}
+
+impl<const TRANSACTIONS: usize, S: Sessions> Connection<TRANSACTIONS, S> {
+    fn over(mut driver: Driver<Tcp, TRANSACTIONS, S>, port: Port) -> Self {
         driver.enable();
-        Ok(Connection { driver, port })
+        Connection { driver, port }
     }
 
     // Getters.
@@ -200,39 +248,6 @@ impl<const TRANSACTIONS: usize> Connection<TRANSACTIONS> {
 
     // Calls that wait.
 
-    /// Waits until the connection is SELECTED, at most for `limit`. Attempts to dial are spaced by T5. What else happens
-    /// meanwhile comes out of [`next`](Self::next).
-    ///
-    /// # Errors
-    /// [`Error::NotSelected`] when the limit is over; [`Error::Disabled`]; [`Error::System`].
-    pub fn select(&mut self, limit: Duration) -> Result<(), Error> {
-        let on_command = self.config().select_mode() == SelectMode::OnCommand;
-        let until = self.driver.tick().saturating_add(up_to(limit));
-        self.driver.forget_failures();
-        loop {
-            self.driver.keep_all();
-            match self.state() {
-                State::Selected => {
-                    self.driver.write_answers();
-                    return Ok(());
-                }
-                State::NotSelected if on_command => {
-                    // Refused while one is open, and on the passive side.
-                    let _ = self.driver.select();
-                }
-                _ if self.is_over() => return Err(Error::Disabled),
-                _ => {}
-            }
-            // A peer that keeps us busy without being selected does not move the limit.
-            let happened = self.turn(until)?;
-            if !happened || (self.driver.now() >= until && self.state() != State::Selected) {
-                self.driver.keep_all();
-                let (closed, source) = self.driver.failures();
-                return Err(Error::NotSelected { limit, state: self.state(), closed, source });
-            }
-        }
-    }
-
     /// Sends a primary and waits for its reply, for which T3 is the limit. Linktests are answered meanwhile; messages that
     /// come are kept for [`next`](Self::next) as far as the inbox has room.
     ///
@@ -243,8 +258,9 @@ impl<const TRANSACTIONS: usize> Connection<TRANSACTIONS> {
     /// [`Error::WhichDevice`]; [`Error::NoReply`] after T3, a Reject.req or a reply that is too long; [`Error::Aborted`];
     /// [`Error::Closed`]; [`Error::WriteStalled`]; [`Error::System`].
     pub fn request(&mut self, stream_function: StreamFunction, body: &[u8]) -> Result<Message<'_>, Error> {
-        let device = self.device()?;
-        self.request_from(device, stream_function, body)
+        let session = self.session()?;
+        self.exchange(session, stream_function, body, None)?;
+        Ok(self.current())
     }
 
     /// [`request`](Self::request) on behalf of one of several devices.
@@ -257,7 +273,7 @@ impl<const TRANSACTIONS: usize> Connection<TRANSACTIONS> {
         stream_function: StreamFunction,
         body: &[u8],
     ) -> Result<Message<'_>, Error> {
-        self.exchange(device, stream_function, body, None)?;
+        self.exchange(device.session(), stream_function, body, None)?;
         Ok(self.current())
     }
 
@@ -274,8 +290,8 @@ impl<const TRANSACTIONS: usize> Connection<TRANSACTIONS> {
         body: &[u8],
         mut serve: impl FnMut(Message<'_>, Option<&ReplyToken>, &mut Vec<u8>) -> Answer,
     ) -> Result<Message<'_>, Error> {
-        let device = self.device()?;
-        self.exchange(device, stream_function, body, Some(&mut serve))?;
+        let session = self.session()?;
+        self.exchange(session, stream_function, body, Some(&mut serve))?;
         Ok(self.current())
     }
 
@@ -341,18 +357,6 @@ impl<const TRANSACTIONS: usize> Connection<TRANSACTIONS> {
         self.driver.flush()
     }
 
-    /// Ends the session with Separate.req where there is one, closes the transport, and waits until the connection is
-    /// SELECTED again, at most for `limit`.
-    ///
-    /// # Errors
-    /// As [`select`](Self::select).
-    pub fn reconnect(&mut self, limit: Duration) -> Result<(), Error> {
-        if self.state() != State::NotConnected {
-            self.separate()?;
-        }
-        self.select(limit)
-    }
-
     // Calls that do not wait, except for the peer to take long texts.
 
     /// Sends a primary that expects a reply and does not wait for it: the reply, or the end of the transaction, comes out of
@@ -364,8 +368,8 @@ impl<const TRANSACTIONS: usize> Connection<TRANSACTIONS> {
     /// # Errors
     /// As [`request`](Self::request) before it waits; [`Error::InboxFull`].
     pub fn post(&mut self, stream_function: StreamFunction, body: &[u8]) -> Result<SystemBytes, Error> {
-        let device = self.device()?;
-        self.post_from(device, stream_function, body)
+        let session = self.session()?;
+        self.driver.post(session, stream_function, body)
     }
 
     /// [`post`](Self::post) on behalf of one of several devices.
@@ -378,7 +382,7 @@ impl<const TRANSACTIONS: usize> Connection<TRANSACTIONS> {
         stream_function: StreamFunction,
         body: &[u8],
     ) -> Result<SystemBytes, Error> {
-        self.driver.post(device, stream_function, body)
+        self.driver.post(device.session(), stream_function, body)
     }
 
     /// Sends a primary that expects no reply. Leaves as [`post`](Self::post) says.
@@ -387,8 +391,8 @@ impl<const TRANSACTIONS: usize> Connection<TRANSACTIONS> {
     /// [`Error::Refused`] where the connection is not SELECTED or the function is even; [`Error::WhichDevice`];
     /// [`Error::Closed`]; [`Error::WriteStalled`]; [`Error::System`].
     pub fn send(&mut self, stream_function: StreamFunction, body: &[u8]) -> Result<SystemBytes, Error> {
-        let device = self.device()?;
-        self.send_from(device, stream_function, body)
+        let session = self.session()?;
+        self.driver.send(session, stream_function, body)
     }
 
     /// [`send`](Self::send) on behalf of one of several devices.
@@ -401,7 +405,7 @@ impl<const TRANSACTIONS: usize> Connection<TRANSACTIONS> {
         stream_function: StreamFunction,
         body: &[u8],
     ) -> Result<SystemBytes, Error> {
-        self.driver.send(device, stream_function, body)
+        self.driver.send(device.session(), stream_function, body)
     }
 
     /// Replies to the primary that `token` came with. Leaves as [`post`](Self::post) says.
@@ -484,24 +488,21 @@ impl<const TRANSACTIONS: usize> Connection<TRANSACTIONS> {
 
     // What the calls have in common.
 
-    /// The device id, where there is exactly one.
+    /// The device id or the selected session, where there is exactly one.
     #[inline]
-    fn device(&self) -> Result<DeviceId, Error> {
-        match self.config().device_ids().as_slice() {
-            [device] => Ok(*device),
-            _ => Err(Error::WhichDevice),
-        }
+    fn session(&self) -> Result<SessionId, Error> {
+        self.driver.machine().sole_session().ok_or(Error::WhichDevice)
     }
 
     /// Sends a primary and waits for its reply, which is the current message then.
     fn exchange(
         &mut self,
-        device: DeviceId,
+        session: SessionId,
         stream_function: StreamFunction,
         body: &[u8],
         mut serve: Option<Serve<'_>>,
     ) -> Result<(), Error> {
-        self.driver.begin_request(device, stream_function, body)?;
+        self.driver.begin_request(session, stream_function, body)?;
         loop {
             let outcome = match &mut serve {
                 Some(serve) => {
@@ -550,6 +551,16 @@ impl<const TRANSACTIONS: usize> Connection<TRANSACTIONS> {
     }
 }
 
+impl Port {
+    fn new(address: impl ToSocketAddrs + Send + Sync + 'static, mode: ConnectMode) -> Result<Self, Error> {
+        let resolve = move || Ok(address.to_socket_addrs()?.collect());
+        Ok(match mode {
+            ConnectMode::Active => Port::Dial(Dial::new(Box::new(resolve))?),
+            ConnectMode::Passive => Port::Listen(Listen::new(&resolve().map_err(|source| Error::Address { source })?)?),
+        })
+    }
+}
+
 /// The machine's deadlines come first.
 const FOR_EVER: Instant = Instant::from_millis(u64::MAX);
 
@@ -560,7 +571,7 @@ fn up_to(limit: Duration) -> Duration {
 
 /// What was handed over is not lost in silence: it is written as far as the peer takes it soon, and the transport is closed.
 /// That is no orderly end of the session; [`Connection::close`] is.
-impl<const TRANSACTIONS: usize> Drop for Connection<TRANSACTIONS> {
+impl<const TRANSACTIONS: usize, S: Sessions> Drop for Connection<TRANSACTIONS, S> {
     fn drop(&mut self) {
         self.driver.abandon();
     }

@@ -6,9 +6,10 @@ use super::output::{LONG, MUCH};
 use super::{Driver, Step};
 use crate::transport::Transport;
 use crate::{Answer, Error, Incoming, trace};
-use hsms_core::config::DeviceId;
-use hsms_core::connection::{Notice, ReplyToken, State, Stream9, TransactionEnd};
-use hsms_core::wire::{Header, Message, PREFIX_LEN, StreamFunction, SystemBytes};
+use hsms_core::connection::{
+    General, Notice, ReplyToken, SessionEnd, SessionRefusal, Sessions, State, Stream9, TransactionEnd,
+};
+use hsms_core::wire::{Header, Message, PREFIX_LEN, SelectStatus, SessionId, StreamFunction, SystemBytes};
 
 /// A closure that serves primaries while a request waits: see
 /// [`Connection::request_serving`](crate::Connection::request_serving).
@@ -20,6 +21,8 @@ pub(super) struct Awaited {
     system: Option<SystemBytes>,
     /// Of the primary; of no meaning for a linktest.
     primary: Option<StreamFunction>,
+    /// The session that is selected or deselected.
+    session: Option<SessionId>,
     outcome: Option<Outcome>,
 }
 
@@ -30,6 +33,12 @@ enum Outcome {
     Ended(TransactionEnd),
     LinktestAnswered,
     LinktestMissed(u8),
+    /// Whether it is selected now.
+    Session(bool),
+    SessionRefused {
+        session: SessionId,
+        refusal: SessionRefusal,
+    },
 }
 
 impl Awaited {
@@ -40,7 +49,7 @@ impl Awaited {
             Notice::TransactionEnded { system, end } => (system, Outcome::Ended(*end)),
             Notice::LinktestAnswered { system } => (system, Outcome::LinktestAnswered),
             Notice::LinktestMissed { system, missed } => (system, Outcome::LinktestMissed(*missed)),
-            _ => return false,
+            _ => return self.takes_session(notice),
         };
         if self.system != Some(*system) {
             return false;
@@ -48,9 +57,26 @@ impl Awaited {
         self.outcome = Some(outcome);
         true
     }
+
+    /// What the call itself brought about is not told a second time.
+    fn takes_session(&mut self, notice: &Notice) -> bool {
+        let (session, outcome, own) = match *notice {
+            Notice::SessionSelected { session } => (session, Outcome::Session(true), true),
+            Notice::SessionEnded { session, end } => (session, Outcome::Session(false), end == SessionEnd::Deselected),
+            Notice::SessionRefused { session, refusal } => {
+                (session, Outcome::SessionRefused { session, refusal }, true)
+            }
+            _ => return false,
+        };
+        if self.session != Some(session) {
+            return false;
+        }
+        self.outcome = Some(outcome);
+        own
+    }
 }
 
-impl<T: Transport, const TRANSACTIONS: usize> Driver<T, TRANSACTIONS> {
+impl<T: Transport, const TRANSACTIONS: usize, S: Sessions> Driver<T, TRANSACTIONS, S> {
     // Commands of the machine.
 
     /// Connects, and connects again after every loss. May be repeated.
@@ -70,14 +96,6 @@ impl<T: Transport, const TRANSACTIONS: usize> Driver<T, TRANSACTIONS> {
     /// [`Error::Refused`] where nothing is connected.
     pub fn separate(&mut self) -> Result<(), Error> {
         self.command(|machine, now| machine.separate(now))
-    }
-
-    /// Sends Select.req where the settings leave that to the application. Gives its system bytes.
-    ///
-    /// # Errors
-    /// [`Error::Refused`], see [`hsms_core::Connection::select`].
-    pub fn select(&mut self) -> Result<SystemBytes, Error> {
-        self.command(|machine, now| machine.select(now))
     }
 
     /// Sends Linktest.req. [`poll`](Self::poll) tells what comes of it.
@@ -113,7 +131,7 @@ impl<T: Transport, const TRANSACTIONS: usize> Driver<T, TRANSACTIONS> {
     #[inline]
     pub fn post(
         &mut self,
-        device: DeviceId,
+        session: SessionId,
         stream_function: StreamFunction,
         body: &[u8],
     ) -> Result<SystemBytes, Error> {
@@ -121,7 +139,7 @@ impl<T: Transport, const TRANSACTIONS: usize> Driver<T, TRANSACTIONS> {
         if waiting > self.inbox.most_messages() {
             return Err(Error::InboxFull { waiting });
         }
-        let system = self.begin_request(device, stream_function, body)?;
+        let system = self.begin_request(session, stream_function, body)?;
         self.awaited.system = None;
         match self.awaited.outcome.take() {
             None => {}
@@ -137,11 +155,12 @@ impl<T: Transport, const TRANSACTIONS: usize> Driver<T, TRANSACTIONS> {
     #[inline]
     pub fn send(
         &mut self,
-        device: DeviceId,
+        session: SessionId,
         stream_function: StreamFunction,
         body: &[u8],
     ) -> Result<SystemBytes, Error> {
-        let (system, prefix) = self.machine.begin_primary(self.now, device, stream_function, false, body_len(body))?;
+        let (system, prefix) =
+            self.machine.begin_primary_in(self.now, session, stream_function, false, body_len(body))?;
         self.put(&prefix, body)?;
         Ok(system)
     }
@@ -172,13 +191,14 @@ impl<T: Transport, const TRANSACTIONS: usize> Driver<T, TRANSACTIONS> {
     #[inline]
     pub fn begin_request(
         &mut self,
-        device: DeviceId,
+        session: SessionId,
         stream_function: StreamFunction,
         body: &[u8],
     ) -> Result<SystemBytes, Error> {
-        let (system, prefix) = self.machine.begin_primary(self.now, device, stream_function, true, body_len(body))?;
+        let (system, prefix) =
+            self.machine.begin_primary_in(self.now, session, stream_function, true, body_len(body))?;
         self.closed = None;
-        self.awaited = Awaited { system: Some(system), primary: Some(stream_function), outcome: None };
+        self.awaited = Awaited { system: Some(system), primary: Some(stream_function), ..Awaited::default() };
         let put = self.put(&prefix, body);
         if put.is_err() {
             // The caller learns of the end by the error, and of nothing else.
@@ -252,7 +272,7 @@ impl<T: Transport, const TRANSACTIONS: usize> Driver<T, TRANSACTIONS> {
         Some(match outcome {
             Outcome::LinktestAnswered | Outcome::Reply(_) => Ok(()),
             Outcome::LinktestMissed(missed) => Err(Error::LinktestMissed { missed }),
-            Outcome::Ended(_) => Err(self.closed_error()),
+            Outcome::Ended(_) | Outcome::Session(_) | Outcome::SessionRefused { .. } => Err(self.closed_error()),
         })
     }
 
@@ -260,7 +280,7 @@ impl<T: Transport, const TRANSACTIONS: usize> Driver<T, TRANSACTIONS> {
     pub(crate) fn begin_linktest(&mut self) -> Result<(), Error> {
         self.closed = None;
         let system = self.linktest()?;
-        self.awaited = Awaited { system: Some(system), primary: None, outcome: None };
+        self.awaited = Awaited { system: Some(system), ..Awaited::default() };
         Ok(())
     }
 
@@ -298,7 +318,7 @@ impl<T: Transport, const TRANSACTIONS: usize> Driver<T, TRANSACTIONS> {
     fn command<R>(
         &mut self,
         command: impl FnOnce(
-            &mut hsms_core::Connection<TRANSACTIONS>,
+            &mut hsms_core::Connection<TRANSACTIONS, S>,
             hsms_core::time::Instant,
         ) -> Result<R, hsms_core::Error>,
     ) -> Result<R, Error> {
@@ -420,7 +440,8 @@ impl<T: Transport, const TRANSACTIONS: usize> Driver<T, TRANSACTIONS> {
 
     /// The call that waits gives up: what becomes of its transaction concerns nobody any more.
     pub(crate) fn give_up(&mut self) {
-        if let Awaited { system: Some(system), primary: Some(_), outcome: None } = std::mem::take(&mut self.awaited) {
+        if let Awaited { system: Some(system), primary: Some(_), outcome: None, .. } = std::mem::take(&mut self.awaited)
+        {
             // Unknown where the transaction has ended.
             let _ = self.machine.forget(system);
         }
@@ -432,7 +453,10 @@ impl<T: Transport, const TRANSACTIONS: usize> Driver<T, TRANSACTIONS> {
         match outcome {
             Outcome::Reply(kept) => self.inbox.keep(kept),
             Outcome::Ended(end) => self.inbox.outcome(Incoming::TransactionEnded { system, end }),
-            Outcome::LinktestAnswered | Outcome::LinktestMissed(_) => {}
+            Outcome::LinktestAnswered
+            | Outcome::LinktestMissed(_)
+            | Outcome::Session(_)
+            | Outcome::SessionRefused { .. } => {}
         }
     }
 
@@ -440,6 +464,68 @@ impl<T: Transport, const TRANSACTIONS: usize> Driver<T, TRANSACTIONS> {
     #[must_use]
     pub fn is_selected(&self) -> bool {
         self.machine.state() == State::Selected
+    }
+}
+
+impl<T: Transport, const TRANSACTIONS: usize> Driver<T, TRANSACTIONS> {
+    /// Sends Select.req where the settings leave that to the application. Gives its system bytes.
+    ///
+    /// # Errors
+    /// [`Error::Refused`], see [`hsms_core::Connection::select`].
+    pub fn select(&mut self) -> Result<SystemBytes, Error> {
+        self.command(|machine, now| machine.select(now))
+    }
+}
+
+impl<T: Transport, const TRANSACTIONS: usize, const N: usize> Driver<T, TRANSACTIONS, General<N>> {
+    /// Sends Select.req for this session. Gives its system bytes; [`poll`](Self::poll) tells what comes of it.
+    ///
+    /// # Errors
+    /// [`Error::Refused`], see [`hsms_core::Connection::select_session`].
+    pub fn select_session(&mut self, session: SessionId) -> Result<SystemBytes, Error> {
+        self.command(|machine, now| machine.select_session(now, session))
+    }
+
+    /// Sends Deselect.req for this session. Gives its system bytes; [`poll`](Self::poll) tells what comes of it.
+    ///
+    /// # Errors
+    /// [`Error::Refused`], see [`hsms_core::Connection::deselect_session`].
+    pub fn deselect_session(&mut self, session: SessionId) -> Result<SystemBytes, Error> {
+        self.command(|machine, now| machine.deselect_session(now, session))
+    }
+
+    /// Sends Separate.req for this session, which ends at once.
+    ///
+    /// # Errors
+    /// [`Error::Refused`], see [`hsms_core::Connection::separate_session`].
+    pub fn separate_session(&mut self, session: SessionId) -> Result<(), Error> {
+        self.command(|machine, now| machine.separate_session(now, session))
+    }
+
+    /// Answers the Select.req that [`Notice::SelectAsked`] told of.
+    ///
+    /// # Errors
+    /// [`Error::Refused`], see [`hsms_core::Connection::answer_select`].
+    pub fn answer_select(&mut self, session: SessionId, status: SelectStatus) -> Result<(), Error> {
+        self.command(|machine, now| machine.answer_select(now, session, status))
+    }
+
+    /// From here on what becomes of this session is for the call that waits, see [`poll_session`](Self::poll_session).
+    pub(crate) fn await_session(&mut self, session: SessionId) {
+        self.closed = None;
+        self.awaited = Awaited { session: Some(session), ..Awaited::default() };
+    }
+
+    /// Whether the session that is waited for has been selected (`Ok(true)`), has ended (`Ok(false)`), or was refused. What
+    /// else has been read is kept for [`poll`](Self::poll).
+    pub(crate) fn poll_session(&mut self) -> Option<Result<bool, Error>> {
+        self.keep_all();
+        match self.awaited.outcome.take()? {
+            Outcome::Session(selected) => Some(Ok(selected)),
+            Outcome::SessionRefused { session, refusal } => Some(Err(Error::SessionRefused { session, refusal })),
+            // The others are about messages.
+            _ => None,
+        }
     }
 }
 

@@ -25,7 +25,9 @@ use crate::transport::{Transport, is_late};
 use crate::{Error, Incoming, Options, trace};
 use call::Awaited;
 use hsms_core::config::Config;
-use hsms_core::connection::{Action, CloseReason, Connection as Machine, Event, Notice, TransactionEnd};
+use hsms_core::connection::{
+    Action, CloseReason, Connection as Machine, Event, General, Notice, Sessions, Single, TransactionEnd,
+};
 use hsms_core::counters::Counters;
 use hsms_core::time::Instant;
 use inbox::{Entry, Inbox};
@@ -49,8 +51,8 @@ const KEEP_STORAGE: Duration = Duration::from_secs(5);
 
 /// A connection over a byte stream that its owner opens. See the [module](self).
 #[derive(Debug)]
-pub struct Driver<T, const TRANSACTIONS: usize = 64> {
-    machine: Machine<TRANSACTIONS>,
+pub struct Driver<T, const TRANSACTIONS: usize = 64, S = Single> {
+    machine: Machine<TRANSACTIONS, S>,
     options: Options,
     clock: Clock,
     /// The clock's last reading.
@@ -107,8 +109,18 @@ impl<T: Transport, const TRANSACTIONS: usize> Driver<T, TRANSACTIONS> {
     pub fn new(config: Config, options: Options) -> Self {
         Driver::with_machine(Machine::new(config), options, READ_BUFFER)
     }
+}
 
-    fn with_machine(machine: Machine<TRANSACTIONS>, options: Options, buffer: usize) -> Self {
+impl<T: Transport, const TRANSACTIONS: usize, const N: usize> Driver<T, TRANSACTIONS, General<N>> {
+    /// A driver for a connection with these session entities (HSMS-GS, E37.2) that is not enabled yet.
+    #[must_use]
+    pub fn general(config: Config, sessions: General<N>, options: Options) -> Self {
+        Driver::with_machine(Machine::general(config, sessions), options, READ_BUFFER)
+    }
+}
+
+impl<T: Transport, const TRANSACTIONS: usize, S: Sessions> Driver<T, TRANSACTIONS, S> {
+    fn with_machine(machine: Machine<TRANSACTIONS, S>, options: Options, buffer: usize) -> Self {
         Driver {
             machine,
             options,
@@ -136,12 +148,12 @@ impl<T: Transport, const TRANSACTIONS: usize> Driver<T, TRANSACTIONS> {
 
     /// The machine.
     #[must_use]
-    pub const fn machine(&self) -> &Machine<TRANSACTIONS> {
+    pub const fn machine(&self) -> &Machine<TRANSACTIONS, S> {
         &self.machine
     }
 
     /// The machine, for settings that take effect at once: device ids and system bytes.
-    pub(crate) const fn machine_mut(&mut self) -> &mut Machine<TRANSACTIONS> {
+    pub(crate) const fn machine_mut(&mut self) -> &mut Machine<TRANSACTIONS, S> {
         &mut self.machine
     }
 
@@ -271,7 +283,7 @@ impl<T: Transport, const TRANSACTIONS: usize> Driver<T, TRANSACTIONS> {
     }
 }
 
-impl<T: Transport, const TRANSACTIONS: usize> Driver<T, TRANSACTIONS> {
+impl<T: Transport, const TRANSACTIONS: usize, S: Sessions> Driver<T, TRANSACTIONS, S> {
     /// Looks for the next message or notice in what has been read. Tells whether [`take`](Self::take) has something to give.
     #[inline]
     pub(crate) fn look(&mut self) -> bool {

@@ -3,6 +3,7 @@
 use super::{Driver, Read};
 use crate::Error;
 use crate::transport::{Transport, is_late};
+use hsms_core::connection::Sessions;
 use std::io::{self, IoSlice};
 use std::mem;
 use std::time::Duration;
@@ -117,7 +118,7 @@ impl Output {
     }
 }
 
-impl<T: Transport, const TRANSACTIONS: usize> Driver<T, TRANSACTIONS> {
+impl<T: Transport, const TRANSACTIONS: usize, S: Sessions> Driver<T, TRANSACTIONS, S> {
     /// Writes everything that was put together, and `text` behind it. Tells whether it had to read meanwhile, so that
     /// something may be in the inbox.
     #[inline]
@@ -314,7 +315,7 @@ impl<T: Transport, const TRANSACTIONS: usize> Driver<T, TRANSACTIONS> {
     }
 
     /// What calls say that were cut short by the end of the connection.
-    pub(super) fn closed_error(&mut self) -> Error {
+    pub(crate) fn closed_error(&mut self) -> Error {
         match self.closed.take() {
             Some((reason, source)) => Error::Closed { reason, source },
             None => Error::Refused(hsms_core::Error::NotConnected),

@@ -172,7 +172,7 @@ fn partial_writes_of_a_12_mib_message_arrive_whole() {
         // The smallest only at the beginning and the end, where a message is put together.
         let count = if most == 15 { 40 } else { 4_000 };
         script.0.borrow_mut().writes = (0..count).map(|_| Ok(1 + number(most))).collect();
-        driver.send(DEVICE, S6F11, &text).unwrap();
+        driver.send(DEVICE.session(), S6F11, &text).unwrap();
         let written = script.written();
         assert_eq!(written.len(), 1);
         assert!(written[0].1 == text);
@@ -198,7 +198,7 @@ fn a_write_that_would_block_in_the_middle_neither_repeats_nor_corrupts() {
             }
         };
         for size in sizes {
-            driver.send(DEVICE, S6F11, &text(size)).unwrap();
+            driver.send(DEVICE.session(), S6F11, &text(size)).unwrap();
         }
         driver.reply(&token, &text(40_000)).unwrap();
         driver.flush().unwrap();
@@ -220,7 +220,7 @@ fn frames_of_the_machine_do_not_get_into_a_text_that_is_being_written() {
     }
     script.peer_sends(primary(3, S1F1), b"kept");
     let text = text(100_000);
-    driver.send(DEVICE, S6F11, &text).unwrap();
+    driver.send(DEVICE.session(), S6F11, &text).unwrap();
     let _ = turn(&mut driver);
     let written = script.written();
     assert!(written[0].1 == text);
@@ -308,7 +308,7 @@ fn answers_of_the_machine_leave_before_the_last_message_is_handed_out() {
 fn an_exchange_takes_one_read_and_one_write() {
     let (mut driver, script) = selected(equipment_config(), Options::new());
     for round in 0..100 {
-        let system = driver.begin_request(DEVICE, S1F1, &[1; 64]).unwrap();
+        let system = driver.begin_request(DEVICE.session(), S1F1, &[1; 64]).unwrap();
         assert!(driver.poll_request(None).is_none());
         script.peer_sends(Header::data(system, S1F1.reply().unwrap(), false, DEVICE.session()), &[2; 64]);
         assert!(turn(&mut driver));
@@ -393,7 +393,7 @@ fn storage_of_a_long_text_serves_for_the_next() {
 fn a_write_that_fails_ends_the_connection_with_what_the_system_said() {
     let (mut driver, script) = selected(equipment_config(), Options::new());
     script.0.borrow_mut().writes_after = Some(ErrorKind::ConnectionReset);
-    let error = driver.send(DEVICE, S6F11, &text(100_000)).unwrap_err();
+    let error = driver.send(DEVICE.session(), S6F11, &text(100_000)).unwrap_err();
     match error {
         Error::Closed { reason: CloseReason::TransportClosed, source: Some(source) } => {
             assert_eq!(source.kind(), ErrorKind::ConnectionReset);
@@ -412,9 +412,9 @@ fn a_write_that_fails_ends_the_connection_with_what_the_system_said() {
 #[test]
 fn a_post_that_fails_is_told_by_its_error_alone() {
     let (mut driver, script) = selected(equipment_config(), Options::new());
-    let first = driver.post(DEVICE, S6F11, &[1]).unwrap();
+    let first = driver.post(DEVICE.session(), S6F11, &[1]).unwrap();
     script.0.borrow_mut().writes_after = Some(ErrorKind::BrokenPipe);
-    assert!(matches!(driver.post(DEVICE, S6F11, &text(100_000)), Err(Error::Closed { .. })));
+    assert!(matches!(driver.post(DEVICE.session(), S6F11, &text(100_000)), Err(Error::Closed { .. })));
     let mut ended = Vec::new();
     while let Some(incoming) = driver.poll() {
         match incoming {
@@ -439,7 +439,7 @@ fn what_is_read_while_the_peer_takes_nothing_is_bounded() {
         state.gives_in = true;
     }
     let text = text(100_000);
-    driver.send(DEVICE, S6F11, &text).unwrap();
+    driver.send(DEVICE.session(), S6F11, &text).unwrap();
     assert!(script.0.borrow().waits > 0, "it went on reading as long as the peer sent");
     let read: usize = script.0.borrow().places.iter().map(|read| read.len).sum();
     assert!(read < 3 * MIB, "{read} octets were read");
@@ -458,7 +458,7 @@ fn a_peer_that_takes_nothing_is_given_up_after_the_write_limit() {
     let limit = Duration::from_millis(30);
     let (mut driver, script) = selected(equipment_config(), Options::new().with_write_limit(limit));
     script.0.borrow_mut().writes_after = Some(ErrorKind::WouldBlock);
-    driver.send(DEVICE, S6F11, &[1, 2, 3]).unwrap();
+    driver.send(DEVICE.session(), S6F11, &[1, 2, 3]).unwrap();
     let started = Instant::now();
     let error = driver.flush().unwrap_err();
     // The limit may begin anywhere within its millisecond.
@@ -471,7 +471,7 @@ fn a_peer_that_takes_nothing_is_given_up_after_the_write_limit() {
 fn a_reply_that_has_arrived_counts_even_where_t3_is_over() {
     let t3 = Duration::from_millis(10);
     let (mut driver, script) = selected(equipment_config().with_t3(t3).unwrap(), Options::new());
-    let system = driver.post(DEVICE, S6F11, &[]).unwrap();
+    let system = driver.post(DEVICE.session(), S6F11, &[]).unwrap();
     driver.flush().unwrap();
     script.peer_sends(Header::data(system, S6F11.reply().unwrap(), false, DEVICE.session()), b"in time");
     let until = Instant::now() + 2 * t3;
@@ -489,7 +489,7 @@ fn a_reply_that_has_arrived_counts_even_where_t3_is_over() {
 fn a_peer_that_never_stops_sending_stops_no_timer() {
     let t3 = Duration::from_millis(10);
     let (mut driver, script) = selected(equipment_config().with_t3(t3).unwrap(), Options::new());
-    let open = driver.post(DEVICE, S6F11, &[]).unwrap();
+    let open = driver.post(DEVICE.session(), S6F11, &[]).unwrap();
     let mut octets = vec![0; 14];
     let stray = Header::data(SystemBytes(5), StreamFunction::new(1, 1), false, DEVICE.session());
     Message::new(stray, &[]).encode(&mut octets).unwrap();
