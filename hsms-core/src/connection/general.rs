@@ -96,11 +96,13 @@ pub(super) fn too_long(
 ) -> SessionStep {
     let step = transition::too_long(at, message, length, limits.0, limits.1);
     let unselected = matches!(message.kind, Ok(Kind::Data { .. })) && !session.selected;
-    if unselected && step.next == Next::Stay {
+    only(match step.next {
         // Whatever its length, it is for a session that there is not.
-        return only(Step::reject(RejectReason::ENTITY_NOT_SELECTED));
-    }
-    only(step)
+        Next::Stay if unselected => Step::reject(RejectReason::ENTITY_NOT_SELECTED),
+        // There is no session for an S9F11 either.
+        _ if unselected => Step { answer: Answer::None, ..step },
+        _ => step,
+    })
 }
 
 const fn only(step: Step) -> SessionStep {

@@ -18,7 +18,7 @@ pub struct Single;
 /// A list of up to `N` session entities, each selected by itself (HSMS-GS, E37.2).
 ///
 /// The list holds what this end offers ([`SessionEntity::offered`]) and what it selects at the peer
-/// ([`SessionEntity::wanted`]). Each entity takes 48 octets.
+/// ([`SessionEntity::wanted`]). Each entity takes 40 octets.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct General<const N: usize> {
     entries: Vec<Entry, N, u16>,

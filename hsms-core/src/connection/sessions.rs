@@ -95,21 +95,14 @@ impl<const TRANSACTIONS: usize, const N: usize> Connection<TRANSACTIONS, General
     ///
     /// # Errors
     /// [`Error::UnknownSession`]; [`Error::NotAsked`] where no Select.req waits for an answer, perhaps because the connection it
-    /// came over has ended; [`Error::BodyOpen`] where too many frames wait for the end of a text; [`Error::ActionsPending`].
+    /// came over has ended, or because the peer accepted a Select.req of ours meanwhile; [`Error::BodyOpen`] where too many frames wait for the end of a text; [`Error::ActionsPending`].
     pub fn answer_select(&mut self, now: Instant, session: SessionId, status: SelectStatus) -> Result<(), Error> {
         self.make_room()?;
         let entry = self.entry_mut(session).ok_or(Error::UnknownSession { session })?;
         let system = entry.asked.take().ok_or(Error::NotAsked { session })?;
-        let selected = entry.selected;
         self.advance(now);
         let about = Header::select_req(system).with_session(session);
-        // Our own Select.req may have been accepted meanwhile.
-        let status = if selected { SelectStatus::COMMUNICATION_ESTABLISHED } else { status };
-        let mut step = general::answer_select(status);
-        if selected {
-            step.change = Change::None;
-        }
-        self.take_session_step(&about, session, &step);
+        self.take_session_step(&about, session, &general::answer_select(status));
         Ok(())
     }
 
@@ -369,6 +362,11 @@ impl<const TRANSACTIONS: usize, S: Sessions> Connection<TRANSACTIONS, S> {
             entry.serial = serial;
         }
         self.make_request_moot(session);
+        if let Some(system) = self.entry_mut(session).and_then(|entry| entry.asked.take()) {
+            // The peer's Select.req that the application deliberates on crossed ours (E37 7.2.3).
+            let accepted = Header::select_rsp(system).with_session(session);
+            self.push(Action::Send(ControlFrame::Control(accepted)));
+        }
         if self.phase.state() == State::NotSelected {
             self.phase = Phase::Selected { quiet: self.now, missed: 0 };
         }

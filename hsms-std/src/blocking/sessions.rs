@@ -25,7 +25,7 @@ impl<const TRANSACTIONS: usize, const N: usize> Connection<TRANSACTIONS, General
     ///
     /// const ETCHER: SessionId = SessionId(7);
     /// let sessions = General::<2>::new(&[SessionEntity::wanted(ETCHER)])?;
-    /// let config = Config::host(DeviceId::default());
+    /// let config = Config::host(DeviceId::new(0).unwrap());
     /// let mut host = Connection::<16, _>::general("127.0.0.1:5000", config, sessions, Options::new())?;
     /// host.select_session(ETCHER, Duration::from_secs(20))?;
     /// println!("{:?}", host.request_in(ETCHER, StreamFunction::new(1, 1), &[])?);
