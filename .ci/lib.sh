@@ -103,7 +103,43 @@ stage_hygiene() {
     esac
   done
   (cd "$root" && cargo metadata --locked --format-version 1 >/dev/null) || fail "Cargo.lock is not up to date" || bad=1
+  # A workspace of its own, which no other stage builds.
+  (cd "$root" && cargo metadata --locked --manifest-path fuzz/Cargo.toml --format-version 1 >/dev/null) ||
+    fail "fuzz/Cargo.lock is not up to date" || bad=1
+  check_figures || bad=1
   return "$bad"
+}
+
+# Each of these blocks of the README stands there once, with a table in which every row has a number beside its name.
+figures="core loopback"
+check_figures() {
+  awk -v wanted="$figures" '
+    function wrong(what) { print "README.md: figures block " what; bad = 1 }
+    /^<!-- figures: .* -->$/ {
+      if (block != "") wrong(block " has no end")
+      block = $3
+      if (begun[block]++) wrong(block " stands there twice")
+      lines = 0
+      rows = 0
+      next
+    }
+    /^<!-- end -->$/ {
+      if (block != "" && !rows) wrong(block " is empty")
+      block = ""
+      next
+    }
+    block == "" || !/^\|/ || /^\|[-:| ]+$/ { next }
+    lines++ {
+      values = $0
+      sub(/^\|[^|]*\|/, "", values)
+      if (values ~ /[0-9]/) rows++; else wrong(block " has a row without a number: " $0)
+    }
+    END {
+      if (block != "") wrong(block " has no end")
+      count = split(wanted, names, " ")
+      for (i = 1; i <= count; i++) if (!(names[i] in begun)) wrong(names[i] " is missing")
+      exit bad
+    }' "$root/README.md" || fail "the figures of README.md are not all there"
 }
 
 stage_format() {

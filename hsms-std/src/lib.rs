@@ -1,4 +1,4 @@
-//! HSMS (SEMI E37, HSMS-SS by E37.1) on std sockets: an adapter around [`hsms_core`], which decides everything about the
+//! HSMS (SEMI E37; HSMS-SS by E37.1, HSMS-GS by E37.2) on std sockets: an adapter around [`hsms_core`], which decides everything about the
 //! protocol.
 //!
 //! [`Connection`] is one end of a connection, active or passive, host or equipment. It blocks: everything happens in the
@@ -13,9 +13,12 @@
 //! | [`Error`] | what a call can end with, and who is at fault |
 //! | [`driver`], [`transport`] | the same over any byte stream, such as TLS or a pipe in memory |
 //! | [`tcp`], [`clock`] | TCP as such a stream; milliseconds since the start |
+//! | [`statement`] | what the standards ask an implementation to document |
+//! | `conformance` (feature) | every duty of the standards as a row with a test, for ours and for other implementations |
+//! | `faults` (feature) | what a link can suffer, made at will, and a scripted peer |
 //!
 //! Features, none by default: `tracing` (every message as an event of the target `hsms::message`, every notice as one of `hsms::connection`), `serde` (settings that
-//! survive a restart).
+//! survive a restart), `conformance`, `faults`.
 
 mod blocking;
 pub mod clock;
@@ -27,6 +30,8 @@ mod error;
 pub mod faults;
 mod incoming;
 mod options;
+#[doc = include_str!("../docs/statement.md")]
+pub mod statement {}
 pub mod tcp;
 mod trace;
 pub mod transport;

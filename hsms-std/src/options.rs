@@ -14,7 +14,7 @@ use std::time::Duration;
 /// | write limit | 10 s without progress |
 /// | inbox | 1,024 entries, 64 MiB of text |
 /// | control messages | not told |
-/// | reads before a wait | 0 |
+/// | reads before a wait | 200, where that pays |
 ///
 /// ```
 /// use hsms_std::Options;

@@ -147,6 +147,28 @@ fn arguments_are_an_address_a_device_and_how_long() {
 }
 
 #[test]
+fn two_session_entities_are_asked_over_one_connection() {
+    let output = Command::new(env!("CARGO"))
+        .args(["run", "--quiet", "-p", "hsms-std", "--example", "sessions"])
+        .stdin(Stdio::null())
+        .output()
+        .expect("cargo runs");
+    let printed = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{printed}{}", String::from_utf8_lossy(&output.stderr));
+    // Both ends print, so only each end's own order is certain.
+    let host: Vec<_> = printed.lines().filter(|line| line.starts_with("host: ")).collect();
+    let expected = [
+        "host: the etcher says ETCHER",
+        "host: the loader: session 0x8002 is not selected",
+        "host: the loader says LOADER",
+        "host: selected are [0x8002]",
+        "host: the loader still says LOADER",
+    ];
+    assert_eq!(host, expected);
+    assert!(printed.ends_with("equipment: the transport was closed\n"), "{printed}");
+}
+
+#[test]
 fn equipment_whose_input_is_closed_says_why_it_ends() {
     let output = Command::new(env!("CARGO"))
         .args(["run", "--quiet", "-p", "hsms-std", "--example", "equipment", "--", "127.0.0.1:0", "7"])

@@ -2,7 +2,7 @@
 
 use crate::drain;
 use hsms_core::config::{Config, DeviceId};
-use hsms_core::connection::{Action, CloseReason, Connection, Event, Leniency, Notice, Stream9, TransactionEnd};
+use hsms_core::connection::{Action, Class, CloseReason, Connection, Event, Leniency, Notice, Stream9, TransactionEnd};
 use hsms_core::error::Error;
 use hsms_core::time::Instant;
 use hsms_core::wire::{Header, SessionId, StreamFunction, SystemBytes};
@@ -17,7 +17,11 @@ fn at(millis: u64) -> Instant {
 
 /// Passive equipment, SELECTED, with `open` primaries of its own written at moment 0, and linktests off.
 fn selected(open: usize) -> Connection<4> {
-    let config = Config::equipment(DEVICE).with_linktest_period(Duration::ZERO).unwrap();
+    begun(Config::equipment(DEVICE).with_linktest_period(Duration::ZERO).unwrap(), open)
+}
+
+/// The same with these settings.
+fn begun(config: Config, open: usize) -> Connection<4> {
     let mut machine = Connection::new(config);
     machine.enable(at(0)).unwrap();
     drain(&mut machine);
@@ -193,4 +197,128 @@ fn a_farewell_leaves_no_trace_in_the_machine() {
     // Whether the adapter tells of it or not.
     other.written(at(5), 14).unwrap();
     assert_eq!(machine, other);
+}
+
+/// Six frames are held, no more and no fewer; a seventh ends the link.
+#[test]
+fn the_seventh_frame_behind_a_text_ends_the_link() {
+    for open in [0, 1] {
+        let mut machine = jammed(open);
+        let octets = Header::linktest_req(SystemBytes(9)).encode_alone();
+        let (taken, inbound) = machine.receive(at(2), &octets).unwrap();
+        assert_eq!((taken, inbound), (octets.len(), None));
+        closes(&mut machine, CloseReason::OutputStalled);
+    }
+}
+
+/// Transactions that are open while SELECTED are no ends to tell: they keep nothing from happening.
+#[test]
+fn open_transactions_do_not_keep_a_jammed_connection_from_ending() {
+    let mut machine = jammed(3);
+    machine.handle(at(9), Event::TransportClosed).unwrap();
+    closes(&mut machine, CloseReason::TransportClosed);
+    assert_eq!(drain(&mut machine)[..3], ends(1..=3));
+
+    let mut machine = jammed(3);
+    machine.abort_body(at(9)).unwrap();
+    closes(&mut machine, CloseReason::BodyAborted);
+    assert_eq!(jammed(3).linktest(at(9)), Err(Error::BodyOpen));
+}
+
+/// What is told of transactions that ended with their session.
+fn ends(systems: impl IntoIterator<Item = u32>) -> Vec<Action> {
+    let end = TransactionEnd::SessionEnded;
+    systems
+        .into_iter()
+        .map(|system| Action::Notify(Notice::TransactionEnded { system: SystemBytes(system), end }))
+        .collect()
+}
+
+/// A text is open, `open` transactions are, and the peer has deselected: all is polled but the ends of the transactions.
+fn deselected(open: usize) -> Connection<4> {
+    let mut machine = selected(open);
+    machine.begin_primary(at(1), DEVICE, S1F1, false, 1_000).unwrap();
+    machine.receive(at(1), &Header::deselect_req(SystemBytes(2)).encode_alone()).unwrap();
+    assert_eq!(machine.poll_action(), Some(Action::Notify(Notice::Lenient(Leniency::Deselect))));
+    assert_eq!(machine.poll_action(), Some(Action::Notify(Notice::Deselected)));
+    machine
+}
+
+#[test]
+fn nothing_happens_before_the_ends_of_a_deselected_session_are_told_although_its_answer_is_held() {
+    let before = deselected(2);
+    let octets = Header::linktest_req(SystemBytes(9)).encode_alone();
+    let mut machine = before.clone();
+    assert_eq!(machine.receive(at(9), &octets), Err(Error::ActionsPending));
+    for event in [Event::TransportClosed, Event::TransportOpen] {
+        assert_eq!(machine.handle(at(9), event), Err(Error::ActionsPending));
+    }
+    // T7 is due, and waits too; the deadline says that there is something to poll.
+    assert_eq!(machine.next_deadline(), Some(at(1)));
+    assert_eq!(machine.handle(at(1_000_000), Event::Timeout), Err(Error::ActionsPending));
+    assert_eq!(machine.separate(at(9)), Err(Error::ActionsPending));
+    assert_eq!(machine.abort_body(at(9)), Err(Error::ActionsPending));
+    assert_eq!(machine, before);
+
+    assert_eq!(drain(&mut machine), ends(1..=2));
+    machine.receive(at(9), &octets).unwrap();
+    assert_eq!(drain(&mut machine), [Action::Notify(Notice::Lenient(Leniency::LinktestNotSelected))]);
+    machine.handle(at(9), Event::TransportClosed).unwrap();
+    closes(&mut machine, CloseReason::TransportClosed);
+    assert_eq!(drain(&mut machine), [Action::OpenTransport]);
+}
+
+#[test]
+fn a_deselected_connection_whose_room_is_taken_by_held_frames_ends_as_a_selected_one_does() {
+    let octets = Header::linktest_req(SystemBytes(9)).encode_alone();
+    let mut before = deselected(0);
+    for _ in 0..5 {
+        before.receive(at(1), &octets).unwrap();
+        assert_eq!(before.poll_action(), Some(Action::Notify(Notice::Lenient(Leniency::LinktestNotSelected))));
+        assert_eq!(before.poll_action(), None);
+    }
+    let mut machine = before.clone();
+    machine.receive(at(9), &octets).unwrap();
+    closes(&mut machine, CloseReason::OutputStalled);
+    let mut machine = before.clone();
+    machine.handle(at(9), Event::TransportClosed).unwrap();
+    closes(&mut machine, CloseReason::TransportClosed);
+    let mut machine = before;
+    machine.handle(at(1_000_000), Event::Timeout).unwrap();
+    closes(&mut machine, CloseReason::T7);
+}
+
+/// One octet of a text can make an action: that a linktest is kept beyond its T6. Where even that has no room, the octet is
+/// refused, and nothing is lost.
+#[test]
+fn a_text_waits_where_not_one_action_more_can_be_told() {
+    let config = Config::equipment(DEVICE).with_linktest_period(Duration::ZERO).unwrap();
+    let mut machine = begun(config.with_max_message(100).unwrap(), 1);
+    machine.linktest(at(10)).unwrap();
+    drain(&mut machine);
+    machine.written(at(10), 14).unwrap();
+    // Octets of a text shortly before T6 of the linktest (5 s) keep it open.
+    let reply = Header::data(SystemBytes(7), S1F1, false, SessionId(1)).encode_prefix(20).unwrap();
+    machine.receive(at(5_000), &reply).unwrap();
+    machine.receive(at(5_000), &[0; 20]).unwrap();
+    drain(&mut machine);
+    // Five answers that nobody polls, and a reply of three actions: S9F11, the end, the direction bit.
+    for system in 0..5 {
+        machine.receive(at(5_500), &Header::linktest_req(SystemBytes(system)).encode_alone()).unwrap();
+    }
+    let reply =
+        Header::data(SystemBytes(1), StreamFunction::new(1, 2), false, SessionId(0x8001)).encode_prefix(200).unwrap();
+    let (taken, inbound) = machine.receive(at(5_500), &reply).unwrap();
+    assert_eq!((taken, inbound.unwrap().class), (14, Class::TooLong));
+
+    let before = machine.clone();
+    assert_eq!(machine.receive(at(5_600), &[0; 50]), Err(Error::ActionsPending));
+    assert_eq!(machine, before);
+    let actions = drain(&mut machine);
+    assert_eq!(actions.len(), 8);
+    let end = TransactionEnd::ReplyTooLong { length: 210 };
+    assert!(actions.contains(&Action::Notify(Notice::TransactionEnded { system: SystemBytes(1), end })));
+    let (taken, _) = machine.receive(at(5_600), &[0; 50]).unwrap();
+    assert_eq!(taken, 50);
+    assert_eq!(drain(&mut machine), [Action::Notify(Notice::Lenient(Leniency::LinktestExtended))]);
 }

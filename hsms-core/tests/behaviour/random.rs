@@ -2,10 +2,12 @@
 
 use crate::support::{DEVICE, active, passive};
 use hsms_core::config::{Config, DeviceId, DeviceIds};
-use hsms_core::connection::{Action, Connection, Event, Input, Outcome, ReplyToken, State, Stream9, apply};
+use hsms_core::connection::{
+    Action, Class, CloseReason, Connection, Event, Input, Outcome, ReplyToken, State, Stream9, apply,
+};
 use hsms_core::time::Instant;
 use hsms_core::wire::{Header, RejectReason, SType, StreamFunction, SystemBytes};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// Steps of one life, and lives. Every life is told apart by its seed, which a failure names.
@@ -54,6 +56,65 @@ impl Way {
     }
 }
 
+/// Situations that lives come into rarely.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Rare {
+    /// As many frames as there is room for wait behind an open text.
+    SixHeld,
+    /// The same, with transactions whose T3 has to wait for the end of the text.
+    SixHeldAndTransactions,
+    /// Transactions have ended with their session, and nobody has been told.
+    EndsToTell,
+    /// The same, while the answer to Deselect.req waits behind an open text.
+    EndsToTellBehindText,
+    /// Input is read again after a pause that has moved a running timer.
+    TimerMovedByPause,
+    /// A transaction is given up while its reply arrives in pieces.
+    ForgottenInPieces,
+    /// The link ended because frames could not be held any longer.
+    Stalled,
+}
+
+const ALL_RARE: [Rare; 7] = [
+    Rare::SixHeld,
+    Rare::SixHeldAndTransactions,
+    Rare::EndsToTell,
+    Rare::EndsToTellBehindText,
+    Rare::TimerMovedByPause,
+    Rare::ForgottenInPieces,
+    Rare::Stalled,
+];
+
+/// How often each rare situation came up, over all lives of a run.
+#[derive(Default)]
+struct Met(BTreeMap<Rare, u64>);
+
+impl Met {
+    fn add(&mut self, rare: Rare, is: bool) {
+        *self.0.entry(rare).or_default() += u64::from(is);
+    }
+
+    fn actions(&mut self, actions: &[Action]) {
+        let closed = Action::CloseTransport(CloseReason::OutputStalled);
+        self.add(Rare::Stalled, actions.contains(&closed));
+    }
+
+    fn assert_all(&self) {
+        let never: Vec<Rare> =
+            ALL_RARE.into_iter().filter(|rare| self.0.get(rare).copied().unwrap_or_default() == 0).collect();
+        assert!(never.is_empty(), "never met: {never:?}; met: {:?}", self.0);
+    }
+}
+
+/// Frames that wait behind the open text.
+fn held(connection: &Connection<4>, now: Instant) -> usize {
+    let mut probe = connection.clone();
+    if probe.end_body(now).is_err() {
+        return 0;
+    }
+    crate::drain(&mut probe).iter().filter(|action| matches!(action, Action::Send(_))).count()
+}
+
 /// What surrounds the connection: the octets that its peer sent and it has not taken, tokens of primaries that it
 /// received, and the time.
 struct Life {
@@ -63,11 +124,19 @@ struct Life {
     jumps: bool,
     sent: Vec<u8>,
     tokens: Vec<ReplyToken>,
+    /// Whether the application is slow to end a text, and its peer tests the link all the while, on a busy link.
+    jams: bool,
+    /// The reply that has begun to arrive and has not ended.
+    arriving: Option<SystemBytes>,
+    /// The deadline that a pause of the input stopped.
+    stopped: Option<Instant>,
 }
 
 impl Life {
     fn new(seed: u64, jumps: bool) -> Self {
-        Life { dice: Dice::new(seed), now: 10_000, jumps, sent: Vec::new(), tokens: Vec::new() }
+        let dice = Dice::new(seed);
+        let (sent, tokens) = (Vec::new(), Vec::new());
+        Life { dice, now: 10_000, jumps, sent, tokens, jams: seed % 4 == 3, arriving: None, stopped: None }
     }
 
     fn config(&mut self) -> Config {
@@ -82,7 +151,10 @@ impl Life {
 
     /// Time goes on, stands still, or jumps back.
     fn pass(&mut self, deadline: Option<Instant>) -> Instant {
+        // A busy link: little time passes between one thing and the next.
+        let hurry = self.jams && !self.dice.one_in(6);
         match (self.dice.below(12), deadline) {
+            _ if hurry => self.now += self.dice.below(100),
             (0, _) if self.jumps => self.now = self.now.saturating_sub(self.dice.below(5_000)),
             (1..=3, Some(deadline)) => self.now = self.now.max(deadline.as_millis()),
             (4, _) if self.dice.one_in(3) => self.now += 200_000,
@@ -102,7 +174,11 @@ impl Life {
         let device = self.dice.pick(&[DEVICE.session(), DEVICE.session(), DEVICE.session(), DeviceId::MAX.session()]);
         let rare = self.dice.one_in(12);
         let selected = connection.state() == State::Selected;
+        let jammed = self.jams && connection.is_body_open();
         let header = match self.dice.below(14) {
+            0..=9 if jammed => Header::linktest_req(system),
+            3..=9 if connection.open_transactions() > 0 && self.dice.one_in(3) => data(1, 2, false, DEVICE.session()),
+            10 if jammed && self.dice.one_in(4) => Header::deselect_req(system),
             0..=4 if !selected => Header::select_req(system),
             5..=9 if !selected => Header::select_rsp(system).with_status(u8::from(rare)),
             0 if rare => Header::select_req(system),
@@ -141,9 +217,15 @@ impl Life {
                 octets.append(&mut self.sent.clone());
                 return Input::Receive(octets);
             }
-            _ if connection.is_body_open() && self.dice.one_in(3) => return Input::EndBody,
+            _ if connection.is_body_open() && self.dice.one_in(if self.jams { 40 } else { 3 }) => {
+                return Input::EndBody;
+            }
+            State::Selected if self.dice.one_in(3) && self.arriving.is_some() => {
+                return Input::Forget { system: self.arriving.unwrap() };
+            }
             _ => {}
         }
+        let jammed = self.jams && connection.is_body_open();
         match self.dice.below(30) {
             0..=8 => {
                 if self.sent.is_empty() && connected {
@@ -181,6 +263,7 @@ impl Life {
             }
             22 | 23 => Input::SetNextSystemBytes(SystemBytes(self.dice.pick(&[1, 7, u32::MAX - 1]))),
             24..=25 if self.dice.one_in(12) => Input::AbortBody,
+            24..=25 if jammed => Input::Linktest,
             24..=25 => Input::EndBody,
             26 => Input::Written { octets: self.dice.pick(&[0, 14, 14, 1, 24, 100]) },
             27 => {
@@ -209,6 +292,10 @@ impl Life {
 
     /// What came of it for the surroundings.
     fn note(&mut self, outcome: &Outcome<'_>) {
+        if let Outcome::Received { inbound: Some(inbound), .. } = outcome {
+            let goes_on = inbound.class == Class::Reply && !inbound.last();
+            self.arriving = goes_on.then_some(inbound.header().system);
+        }
         if let Outcome::Received { taken, inbound } = outcome {
             self.sent.drain(..*taken);
             if let Some(token) = inbound.as_ref().and_then(hsms_core::connection::Inbound::reply_token) {
@@ -217,6 +304,45 @@ impl Life {
                     self.tokens.remove(0);
                 }
             }
+        }
+    }
+}
+
+impl Life {
+    /// Looks for rare situations behind an input, before anything is polled. `deadline` was the next one before it.
+    fn look(
+        &mut self,
+        met: &mut Met,
+        deadline: Option<Instant>,
+        input: &Input<'_>,
+        outcome: &Outcome<'_>,
+        connection: &Connection<4>,
+    ) {
+        let now = Instant::from_millis(self.now);
+        let six = held(connection, now) == 6;
+        met.add(Rare::SixHeld, six);
+        met.add(Rare::SixHeldAndTransactions, six && connection.open_transactions() > 0);
+        let ends = connection.state() != State::Selected && connection.open_transactions() > 0;
+        met.add(Rare::EndsToTell, ends);
+        met.add(Rare::EndsToTellBehindText, ends && connection.is_body_open());
+
+        let done = matches!(outcome, Outcome::Done);
+        match input {
+            Input::PauseInput if done => {
+                // Once it is paused already, nothing more is stopped.
+                let stopped =
+                    deadline.filter(|deadline| *deadline > now && connection.next_deadline() != Some(*deadline));
+                self.stopped = self.stopped.or(stopped);
+            }
+            Input::ResumeInput if done => {
+                let moved = self.stopped.take().zip(connection.next_deadline()).is_some_and(|(was, is)| is > was);
+                met.add(Rare::TimerMovedByPause, moved);
+            }
+            Input::Forget { system } if done => met.add(Rare::ForgottenInPieces, self.arriving.take() == Some(*system)),
+            _ => {}
+        }
+        if connection.state() == State::NotConnected {
+            (self.stopped, self.arriving) = (None, None);
         }
     }
 }
@@ -287,7 +413,7 @@ fn variant(value: &impl std::fmt::Debug) -> String {
 
 #[test]
 fn the_pure_form_does_what_the_methods_do() {
-    let mut seen = BTreeSet::new();
+    let (mut seen, mut met) = (BTreeSet::new(), Met::default());
     for seed in 0..LIVES {
         let mut life = Life::new(seed, true);
         let config = life.config();
@@ -296,18 +422,19 @@ fn the_pure_form_does_what_the_methods_do() {
             let now = life.pass(pure.next_deadline());
             let mut octets = Vec::new();
             let input = life.input(&pure, &mut octets);
+            let deadline = pure.next_deadline();
             let outcome = apply(&mut pure, now, input.clone());
             assert_eq!(outcome, by_method(&mut typed, now, input.clone()), "seed {seed} step {step}: {input:?}");
             assert_eq!(pure, typed, "seed {seed} step {step}: {input:?}");
             seen.insert(format!("{} {}", variant(&input), variant(&outcome)));
             life.note(&outcome);
+            life.look(&mut met, deadline, &input, &outcome, &pure);
             // Now and then the adapter forgets to poll.
             while !life.dice.one_in(6) {
                 let action = pure.poll_action();
                 assert_eq!(action, typed.poll_action(), "seed {seed} step {step}");
-                if action.is_none() {
-                    break;
-                }
+                let Some(action) = action else { break };
+                met.actions(&[action]);
             }
         }
     }
@@ -351,6 +478,7 @@ fn the_pure_form_does_what_the_methods_do() {
         "Written Refused",
     ];
     assert!(seen.iter().eq(expected), "{seen:#?}");
+    met.assert_all();
 }
 
 /// Polls until nothing comes, telling what was sent as written.
@@ -369,22 +497,24 @@ fn drain(connection: &mut Connection<4>, now: Instant) -> Vec<Action> {
 
 #[test]
 fn deadlines_never_lie() {
-    let (mut fired, mut most) = (0, 0);
+    let (mut fired, mut most, mut met) = (0, 0, Met::default());
     for seed in 0..LIVES {
         let mut life = Life::new(seed ^ 0x5555_0000, false);
         let mut connection = Connection::<4>::new(life.config());
         for step in 0..STEPS {
             let context = format!("seed {seed} step {step}");
-            if connection.open_transactions() > 1 && life.dice.one_in(4) {
+            if connection.open_transactions() > 1 && !life.jams && life.dice.one_in(4) {
                 // An adapter that slept.
                 life.now += 200_000;
             }
             let now = life.pass(connection.next_deadline());
             let mut octets = Vec::new();
             let input = life.input(&connection, &mut octets);
-            let outcome = apply(&mut connection, now, input);
+            let deadline = connection.next_deadline();
+            let outcome = apply(&mut connection, now, input.clone());
             life.note(&outcome);
-            drain(&mut connection, now);
+            life.look(&mut met, deadline, &input, &outcome, &connection);
+            met.actions(&drain(&mut connection, now));
             // The transport takes all there is, so that T3 and T6 start.
             let writes = |connection: &mut Connection<4>| {
                 connection.state() != State::NotConnected && connection.written(now, 1).is_ok()
@@ -424,4 +554,5 @@ fn deadlines_never_lie() {
     }
     // The lives were worth living.
     assert!(fired > 10_000 && most >= 3, "{fired} deadlines, {most} due at once");
+    met.assert_all();
 }

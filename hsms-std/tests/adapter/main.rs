@@ -10,6 +10,7 @@ mod inbox;
 mod large;
 mod lifecycle;
 mod scripted;
+mod sessions;
 mod settings;
 mod support;
 #[cfg(feature = "tracing")]
