@@ -19,6 +19,10 @@ pub struct Single;
 ///
 /// The list holds what this end offers ([`SessionEntity::offered`]) and what it selects at the peer
 /// ([`SessionEntity::wanted`]). Each entity takes 40 octets.
+///
+/// While a text of ours is open, six answers can wait for its end; a seventh ends the connection. A peer of HSMS-SS never asks
+/// for so many; one of HSMS-GS may, by selecting many sessions at once. So end each text before reading on, or
+/// [pause](Connection::pause_input) input where that takes long.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct General<const N: usize> {
     entries: Vec<Entry, N, u16>,
