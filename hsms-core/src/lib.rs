@@ -52,6 +52,8 @@ pub mod connection;
 pub mod counters;
 pub mod error;
 pub mod frame;
+#[cfg(feature = "secs2")]
+pub mod secs2;
 pub mod time;
 pub mod wire;
 
