@@ -1,14 +1,15 @@
 //! The state table as data: every state times every cause, refusals included, as text that reviewers read, and the
 //! diagrams made of the same rows.
 //!
-//! `ss` asks the functions of `transition`, over everything that they can be asked; this file merges the cells that do not
-//! differ into rows, and prints them; `diagram` draws. Another state machine needs a [`Sheet`] of its own, and one call of
-//! [`Sheet::print`] and `diagram::draw` each: nothing here knows HSMS-SS.
+//! `ss` asks the functions of `transition`, and its neighbour `general` those of the machine's `general`, over everything
+//! that they can be asked; this file merges the cells that do not differ into rows, and prints them; `diagram` draws. Nothing here knows which of the two
+//! standards a [`Sheet`] is about.
 //!
 //! `SNAPSHOTS=overwrite cargo test -p hsms-core --lib table` writes `docs/states/*.txt` and the diagrams in
 //! `docs/states.md` anew.
 
 mod diagram;
+mod general;
 mod ss;
 
 use std::format;
@@ -59,6 +60,8 @@ struct Outcome {
     next: String,
     /// Why the connection is closed.
     close: String,
+    /// The number of the transition, for standards that number them; stands behind the next state.
+    row: &'static str,
 }
 
 /// What the table has to say about one point.
@@ -125,7 +128,12 @@ impl Cause {
                 [other] if condition.values.len() > 1 => axis.others.get(**other).copied().flatten(),
                 _ => None,
             };
-            let values = || condition.values.iter().map(|value| axis.values[*value]).collect::<Vec<_>>().join(" or ");
+            let values = || match others.as_slice() {
+                [one, two] if condition.values.len() > 3 => {
+                    format!("neither {} nor {}", axis.values[**one], axis.values[**two])
+                }
+                _ => condition.values.iter().map(|value| axis.values[*value]).collect::<Vec<_>>().join(" or "),
+            };
             words.push(without.map_or_else(values, String::from));
         }
         words.join(", ")
@@ -299,7 +307,8 @@ fn print_cause(cause: &Cause) -> Vec<Result<[String; 8], String>> {
         return Vec::from([Err(format!("{}: cannot be: {reason}", cause.name))]);
     }
     let print = |row: &Row| {
-        let Outcome { class, answer, report, leniency, next, close } = row.outcome.clone();
+        let Outcome { class, answer, report, leniency, next, close, row: number } = row.outcome.clone();
+        let next = if number.is_empty() { next } else { format!("{next} ({number})") };
         let or = |text: String, empty: &str| if text.is_empty() { empty.to_string() } else { text };
         let rest = [cause.when(row), class, answer, report, leniency].map(|text| or(text, "-"));
         let [when, class, answer, report, leniency] = rest;
@@ -326,7 +335,7 @@ fn never(part: &Part) -> Vec<(&'static str, usize)> {
 
 #[test]
 fn every_cell_has_exactly_one_row_and_the_row_says_what_the_cell_says() {
-    for sheet in ss::sheets() {
+    for sheet in ss::sheets().into_iter().chain([general::sheet()]) {
         let (mut cells, mut rows) = (0, 0);
         for (part, state, cause) in sheet.causes() {
             let merged = cause.rows();
@@ -350,7 +359,7 @@ fn every_cell_has_exactly_one_row_and_the_row_says_what_the_cell_says() {
 
 #[test]
 fn no_two_rows_of_a_state_read_alike() {
-    for sheet in ss::sheets() {
+    for sheet in ss::sheets().into_iter().chain([general::sheet()]) {
         for part in &sheet.parts {
             for block in &part.blocks {
                 let mut seen: Vec<(&str, String)> = Vec::new();
@@ -372,6 +381,7 @@ fn the_tables_are_those_in_the_docs() {
     snapbox::assert_data_eq!(active.print(), snapbox::file!["../../docs/states/active.txt"]);
     snapbox::assert_data_eq!(passive.print(), snapbox::file!["../../docs/states/passive.txt"]);
     snapbox::assert_data_eq!(second.print(), snapbox::file!["../../docs/states/second-caller.txt"]);
+    snapbox::assert_data_eq!(general::sheet().print(), snapbox::file!["../../docs/states/general.txt"]);
 }
 
 /// The page is written by hand, except for what stands between the lines that name a diagram.
@@ -381,6 +391,7 @@ fn the_diagrams_are_those_in_the_docs() {
     let page = include_str!("../../docs/states.md");
     let page = replace(page, "active", &diagram::draw(&active));
     let page = replace(&page, "passive", &diagram::draw(&passive));
+    let page = replace(&page, "general", &diagram::draw(&general::sheet()));
     snapbox::assert_data_eq!(page, snapbox::file!["../../docs/states.md"]);
 }
 

@@ -1,8 +1,9 @@
 //! The diagram of a sheet: its rows that lead to a state, as arrows.
 //!
 //! The states stand below each other in the order of a connection's life. An arrow to the next one or the one before is
-//! straight, one that goes back further runs along the side, and one that comes back to its own state is a loop. Everything
-//! is drawn in the colour of the text around, so that it suits light and dark pages.
+//! straight, one that goes back further runs along the side, and one that comes back to its own state is a loop: one for
+//! each number, where the transitions are numbered. Everything is drawn in the colour of the text around, so that it suits
+//! light and dark pages.
 
 use super::Sheet;
 use std::format;
@@ -27,17 +28,21 @@ const LINE: i32 = 15;
 const LETTER: i32 = 7;
 const NODE: (i32, i32) = (150, 40);
 /// The middle of the states, the frames around them, and the lanes at both sides.
-const MIDDLE: i32 = 345;
+const MIDDLE: i32 = 335;
 const FRAME: (i32, i32) = (150, 545);
 const LANES: (i32, i32) = (135, 562);
 /// Room above the first state of a frame, for its name, and below the last.
 const FRAME_ABOVE: i32 = 30;
 const FRAME_BELOW: i32 = 14;
+/// Room between two loops.
+const LOOP_BELOW: i32 = 14;
 
-/// All rows that lead from one state to another.
+/// All rows that lead from one state to another; back to the same one, all of one number.
 struct Arrow {
     from: usize,
     to: usize,
+    /// The number of the transition, where it has one.
+    row: &'static str,
     /// What makes it happen, and whether in the lenient profile and in the strict one.
     causes: Vec<(String, bool, bool)>,
 }
@@ -68,8 +73,9 @@ impl Arrow {
     /// The causes, in lines of as many letters as there is room for.
     fn lines(&self, room: i32) -> Vec<String> {
         let mut lines = Vec::new();
+        let number = if self.row.is_empty() { String::new() } else { format!("{}:", self.row) };
         for (heading, profiles) in
-            [("", (true, true)), ("lenient only:", (true, false)), ("strict only:", (false, true))]
+            [(number.as_str(), (true, true)), ("lenient only:", (true, false)), ("strict only:", (false, true))]
         {
             let causes = self.causes.iter().filter(|(_, lenient, strict)| (*lenient, *strict) == profiles);
             let causes: Vec<_> = causes.map(|(cause, ..)| cause.as_str()).collect();
@@ -144,11 +150,15 @@ fn arrows(sheet: &Sheet) -> Vec<Arrow> {
                     answer => text += &format!(" / [{answer}]"),
                 }
             }
-            let known = arrows.iter().position(|arrow| (arrow.from, arrow.to) == (from, to));
+            let number = row.outcome.row;
+            let known = arrows
+                .iter()
+                .position(|arrow| (arrow.from, arrow.to) == (from, to) && (from != to || arrow.row == number));
             let known = known.unwrap_or_else(|| {
-                arrows.push(Arrow { from, to, causes: Vec::new() });
+                arrows.push(Arrow { from, to, row: number, causes: Vec::new() });
                 arrows.len() - 1
             });
+            assert_eq!(arrows[known].row, number, "one number from {state} to {}", row.outcome.next);
             let causes = &mut arrows[known].causes;
             let (lenient, strict) = (part.profiles.0 && cause.profiles.0, part.profiles.1 && cause.profiles.1);
             match causes.iter_mut().find(|(own, ..)| *own == text) {
@@ -159,6 +169,7 @@ fn arrows(sheet: &Sheet) -> Vec<Arrow> {
             }
         }
     }
+    arrows.sort_by_key(|arrow| arrow.row);
     arrows
 }
 
@@ -199,10 +210,14 @@ pub(super) fn draw(sheet: &Sheet) -> String {
     document.to_string() + "\n"
 }
 
-/// A state is as high as the causes of its loop, which stand beside it.
+/// A state is as high as the causes of its loops, which stand beside it.
 fn node_height(arrows: &[Arrow], state: usize) -> i32 {
-    let own = arrows.iter().find(|arrow| arrow.from == state && arrow.way() == Way::Loop);
-    own.map_or(NODE.1, |arrow| NODE.1.max(arrow.height() + 26))
+    let loops = loops(arrows, state).map(|arrow| arrow.height() + LOOP_BELOW).sum::<i32>();
+    NODE.1.max(loops - LOOP_BELOW + 26)
+}
+
+fn loops(arrows: &[Arrow], state: usize) -> impl Iterator<Item = &Arrow> {
+    arrows.iter().filter(move |arrow| arrow.from == state && arrow.way() == Way::Loop)
 }
 
 /// Where the states begin: what is written beside and between them needs its room.
@@ -268,6 +283,8 @@ fn draw_arrow(arrow: &Arrow, arrows: &[Arrow], tops: &[i32]) -> (Path, Vec<Text>
             "start",
         ),
         Way::Loop => {
+            let before = loops(arrows, arrow.from).take_while(|other| other.row != arrow.row);
+            let top = top + before.map(|other| other.height() + LOOP_BELOW).sum::<i32>();
             let end = top + arrow.height().max(LINE) + 2;
             (format!("M{right},{} h20 V{end} H{right}", top + 6), right + 27, top + 15, "start")
         }

@@ -16,19 +16,19 @@ use std::format;
 use std::string::{String, ToString};
 use std::vec::Vec;
 
-static ENTITY: Axis = Axis::new(&["equipment", "host"]);
-static STREAM: Axis = Axis::new(&["not stream 9", "stream 9"]);
-static ABOUT: Axis = Axis::new(&["neither stream 9 nor F0", "stream 9 or F0"]);
+pub(super) static ENTITY: Axis = Axis::new(&["equipment", "host"]);
+pub(super) static STREAM: Axis = Axis::new(&["not stream 9", "stream 9"]);
+pub(super) static ABOUT: Axis = Axis::new(&["neither stream 9 nor F0", "stream 9 or F0"]);
 static DEVICE: Axis = Axis::new(&["our device id", "foreign device id"]);
 static BIT_15: Axis = Axis::new(&["bit 15 clear", "bit 15 set"]);
 static SESSION: Axis = Axis::new(&["session id FFFF", "other session id"]);
-static STATUS: Axis =
+pub(super) static STATUS: Axis =
     Axis { values: &["status 0", "status 1", "status 2 to 255"], others: &[Some("status 1 to 255"), None, None] };
-static TEXT: Axis = Axis {
+pub(super) static TEXT: Axis = Axis {
     values: &["without text", "with 1 to 64 octets of text", "with 65 or more octets of text"],
     others: &[Some("with text"), None, Some("with up to 64 octets of text")],
 };
-static LENGTH: Axis = Axis::new(&["up to skip_limit", "beyond skip_limit"]);
+pub(super) static LENGTH: Axis = Axis::new(&["up to skip_limit", "beyond skip_limit"]);
 static MATCH: Axis = Axis {
     values: &[
         "for nothing of ours",
@@ -47,9 +47,9 @@ static MATCH: Axis = Axis {
         Some("not for our primary"),
     ],
 };
-static SELECTS: Axis = Axis::new(&["set to select on connect", "set to select on command"]);
+pub(super) static SELECTS: Axis = Axis::new(&["set to select on connect", "set to select on command"]);
 static CONTROL: Axis = Axis::new(&["no request open", "our Select.req open", "our Linktest.req open"]);
-static MISSED: Axis = Axis::new(&["below linktest_threshold", "linktest_threshold reached"]);
+pub(super) static MISSED: Axis = Axis::new(&["below linktest_threshold", "linktest_threshold reached"]);
 
 const MATCHES: [Matched; 6] = [
     Matched::Nothing,
@@ -60,8 +60,8 @@ const MATCHES: [Matched; 6] = [
     Matched::Primary,
 ];
 
-const MAX_MESSAGE: u32 = 500;
-const SKIP_LIMIT: u32 = 2_000;
+pub(super) const MAX_MESSAGE: u32 = 500;
+pub(super) const SKIP_LIMIT: u32 = 2_000;
 
 /// One end of a connection, as far as it is set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -228,7 +228,13 @@ fn example(cause: &str, point: Point<'_>) -> Received {
     message(&header, body_len, MATCHES[point.get(&MATCH)], point.get(&DEVICE) == 0, direction_bit)
 }
 
-fn message(header: &Header, body_len: u32, matched: Matched, known_device: bool, direction_bit: bool) -> Received {
+pub(super) fn message(
+    header: &Header,
+    body_len: u32,
+    matched: Matched,
+    known_device: bool,
+    direction_bit: bool,
+) -> Received {
     Received {
         kind: header.kind(),
         session: header.session,
@@ -255,7 +261,7 @@ fn ask(at: Situation, message: &Received, length: Option<u32>) -> Outcome {
 }
 
 /// `step` in words. A value that is the message's own is left out, since it says no more than its name.
-fn describe(at: Situation, message: &Received, length: Option<u32>, step: &Step) -> Outcome {
+pub(super) fn describe(at: Situation, message: &Received, length: Option<u32>, step: &Step) -> Outcome {
     let text = |stype, body_len| stype == message.stype && body_len == message.body_len;
     let is_reason = |given| matches!(message.kind, Ok(Kind::RejectReq { reason, .. }) if reason == given);
     let class = match step.class {
@@ -312,10 +318,10 @@ fn describe(at: Situation, message: &Received, length: Option<u32>, step: &Step)
             (outcome.next, bare(&reason, own))
         }
     };
-    Outcome { class, answer: answer(step.answer), report, leniency, next, close }
+    Outcome { class, answer: answer(step.answer), report, leniency, next, close, row: "" }
 }
 
-fn answer(answer: Answer) -> String {
+pub(super) fn answer(answer: Answer) -> String {
     match answer {
         Answer::None => String::new(),
         Answer::Select(status) => format!("Select.rsp {}", status.0),
@@ -327,20 +333,20 @@ fn answer(answer: Answer) -> String {
 }
 
 /// The name of a value without what is in it.
-fn head(value: &impl Debug) -> String {
+pub(super) fn head(value: &impl Debug) -> String {
     let text = format!("{value:?}");
     text.split(['(', ' ']).next().unwrap_or_default().to_string()
 }
 
 /// The name of a value; what is in it only where that is not `own`, the message's.
-fn bare(value: &impl Debug, own: bool) -> String {
+pub(super) fn bare(value: &impl Debug, own: bool) -> String {
     if own { head(value) } else { format!("{value:?}") }
 }
 
 // What happens outside.
 
 /// What comes of a course; a refusal has the name of the error that the call gives.
-fn course(course: Course, refusal: Option<String>) -> Outcome {
+pub(super) fn course(course: Course, refusal: Option<String>) -> Outcome {
     let mut outcome = Outcome::default();
     let next = match course {
         Course::Stay => return outcome,
@@ -373,10 +379,11 @@ fn course(course: Course, refusal: Option<String>) -> Outcome {
     outcome
 }
 
-const PLACES: [Place; 5] = [Place::Disabled, Place::Waiting, Place::Opening, Place::NotSelected, Place::Selected];
+pub(super) const PLACES: [Place; 5] =
+    [Place::Disabled, Place::Waiting, Place::Opening, Place::NotSelected, Place::Selected];
 
 /// What a call or event of the machine amounts to in the table.
-const CALLS: [(&str, Input<'static>, transition::Cause); 7] = [
+pub(super) const CALLS: [(&str, Input<'static>, transition::Cause); 7] = [
     ("enable", Input::Enable, transition::Cause::Enable),
     ("disable", Input::Disable, transition::Cause::Disable),
     ("separate", Input::Separate, transition::Cause::Separate),
