@@ -85,7 +85,7 @@ pub(super) fn received(at: Situation, message: &Received, session: Session) -> S
     }
 }
 
-/// A message longer than accepted was announced.
+/// A message longer than accepted was announced. While NOT SELECTED that closes, as in HSMS-SS, whatever session it is for.
 #[cold]
 pub(super) fn too_long(
     at: Situation,

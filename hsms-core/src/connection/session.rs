@@ -54,7 +54,7 @@ pub enum Admission {
     /// By the application, which [`Notice::SelectAsked`](super::Notice::SelectAsked) tells of it: it knows whether another
     /// connection has an entity that cannot be shared.
     Ask,
-    /// With this status, 2 (not ready) or 5 (in use) mostly.
+    /// With this status, 2 (not ready) or 5 (in use) mostly. Status 0 is no refusal: it is [`Always`](Self::Always).
     Refuse(SelectStatus),
 }
 

@@ -43,7 +43,8 @@ impl<const TRANSACTIONS: usize, const N: usize> Connection<TRANSACTIONS, General
         self.phase.connected() && self.sessions.mode() == Mode::Single
     }
 
-    /// Sends Select.req for this session (E37.2 7.2). Gives its system bytes. It ends in
+    /// Sends Select.req for this session (E37.2 7.2). Gives its system bytes. Where the peer selects it meanwhile, the answer says
+    /// nothing any more, but T6 still waits for it. It ends in
     /// [`Notice::SessionSelected`], in [`Notice::SessionRefused`], or with the connection.
     ///
     /// # Errors
