@@ -28,11 +28,14 @@
 //! | [`Proxy`] | a TCP proxy, for programs that know nothing of it |
 //! | [`Peer`], [`Transcript`] | a peer that says what it is told to, and keeps what was said |
 //! | [`Rules`], [`Rule`] | what such a peer does by itself: no I/O |
+//! | `broken` (feature `conformance`) | peers with faults that have been met in the field, and the rules that catch them |
 //!
 //! A plan and the same octets give the same octets and pieces: chance goes by the plan's seed. Positions count what the writer
 //! writes, so that they do not depend on how the system divides it. A fault whose place is never reached is told by
 //! [`Report`]: look there, or a test may pass because nothing happened.
 
+#[cfg(feature = "conformance")]
+pub mod broken;
 mod faulty;
 mod line;
 mod peer;
