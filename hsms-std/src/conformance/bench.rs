@@ -1,10 +1,13 @@
 //! The tester's place: at the other end of the wire of one implementation, and beside its application.
 
+use super::sessions::Entities;
 use super::verdict::{Outcome, Stop, Transcript};
 use super::{Role, Setup};
 use hsms_core::Config;
-use hsms_core::connection::{Class, CloseReason, Leniency, Stream9, TransactionEnd};
-use hsms_core::wire::{Header, Message, ParseError, StreamFunction, SystemBytes};
+use hsms_core::connection::{
+    Admission, Class, CloseReason, Leniency, SessionEnd, SessionRefusal, Stream9, TransactionEnd,
+};
+use hsms_core::wire::{Header, Message, ParseError, SelectStatus, SessionId, StreamFunction, SystemBytes};
 use std::time::Duration;
 
 /// A tester and one implementation under test, the subject.
@@ -23,6 +26,15 @@ pub trait Bench {
     /// # Errors
     /// [`Stop::Undecided`] where the subject cannot be given these settings.
     fn start(&mut self, config: Config) -> Outcome;
+
+    /// The same for a subject of HSMS-GS with these session entities; [`start`](Self::start) gives it [`Entities::of`] its role.
+    ///
+    /// # Errors
+    /// [`Stop::Undecided`] where the subject cannot be given them.
+    fn start_with(&mut self, config: Config, entities: &Entities) -> Outcome {
+        let _ = (config, entities);
+        Err(Stop::undecided("the subject's session entities are out of reach"))
+    }
 
     /// Brings a transport up: dials a passive subject, waits for an active one to dial. Tells whether that came about within
     /// `within`.
@@ -148,6 +160,22 @@ pub enum Command {
     ReportError(Stream9, Header),
     /// Give up the transaction with these system bytes.
     Forget(SystemBytes),
+    /// HSMS-GS: send Select.req for this session.
+    SelectSession(SessionId),
+    /// HSMS-GS: send Deselect.req for this session.
+    DeselectSession(SessionId),
+    /// HSMS-GS: send Separate.req for this session; the connection stays.
+    SeparateSession(SessionId),
+    /// HSMS-GS: answer the Select.req for this session that [`Report::SelectAsked`] told of.
+    AnswerSelect(SessionId, SelectStatus),
+    /// HSMS-GS: what a Select.req for this session is answered with from now on.
+    Admission(SessionId, Admission),
+    /// HSMS-GS: whether this session is in use, so that it cannot be deselected.
+    Busy(SessionId, bool),
+    /// HSMS-GS: send a primary of this session that expects a reply.
+    RequestIn(SessionId, StreamFunction, Vec<u8>),
+    /// HSMS-GS: send a primary of this session that expects none.
+    SendIn(SessionId, StreamFunction, Vec<u8>),
 }
 
 /// What the subject's application was told.
@@ -160,6 +188,14 @@ pub enum Report {
     Deselected,
     /// The transport is closed.
     Closed(CloseReason),
+    /// HSMS-GS: the session is selected.
+    SessionSelected(SessionId),
+    /// HSMS-GS: the session ended, and the connection goes on.
+    SessionEnded(SessionId, SessionEnd),
+    /// HSMS-GS: the peer refused what was asked of the session.
+    SessionRefused(SessionId, SessionRefusal),
+    /// HSMS-GS: the peer wants to select the session, and the application has to answer.
+    SelectAsked(SessionId),
     /// A primary.
     Primary(Frame),
     /// The reply to a primary.
@@ -199,7 +235,13 @@ impl About {
     /// The subject dials.
     #[must_use]
     pub const fn is_active(&self) -> bool {
-        matches!(self.setup.role, Role::SsActive | Role::GsActive)
+        self.setup.role.is_active()
+    }
+
+    /// The subject speaks HSMS-GS.
+    #[must_use]
+    pub const fn is_general(&self) -> bool {
+        matches!(self.setup.role, Role::GsActive | Role::GsPassive)
     }
 
     /// How long to wait for what has to come at once.

@@ -1,13 +1,16 @@
 //! A subject in memory, under a virtual clock.
 
-use super::bench::{About, Bench, Command, Deframer, Frame, Line, Report, Wire};
+mod machine;
+
+pub(super) use machine::report;
+pub use machine::{Machine, ours};
+
+use super::Setup;
+use super::bench::{About, Bench, Command, Deframer, Line, Report, Wire};
+use super::sessions::Entities;
 use super::verdict::{Outcome, Stop, Transcript};
-use super::{Setup, steps};
 use hsms_core::Config;
-use hsms_core::collect::Collector;
-use hsms_core::connection::{Action, Class, Connection, Event, Inbound, Notice, ReplyToken};
 use hsms_core::time::Instant;
-use hsms_core::wire::SystemBytes;
 use std::collections::VecDeque;
 use std::fmt;
 use std::time::Duration;
@@ -63,206 +66,10 @@ pub enum Output {
     Report(Report),
 }
 
-/// Where subjects count their system bytes from; far from those of the tester.
-const FIRST_SYSTEM: SystemBytes = SystemBytes(0x0051_0001);
-
-/// Primaries of the subject that can be open at once, as with the blocking connection.
-const TRANSACTIONS: usize = 64;
-
-/// Our machine.
-pub struct Machine {
-    connection: Connection<TRANSACTIONS>,
-    collector: Collector<Vec<u8>>,
-    tokens: VecDeque<ReplyToken>,
-    output: VecDeque<Output>,
-    now: Instant,
-}
-
-impl Machine {
-    /// Our machine with these settings.
-    #[must_use]
-    pub fn new(config: Config) -> Self {
-        let mut machine = Machine::over(Connection::new(config));
-        machine.connection.set_next_system_bytes(FIRST_SYSTEM);
-        machine
-    }
-
-    /// Our machine as it serves a caller beyond the first.
-    #[must_use]
-    pub fn refusing(config: Config) -> Self {
-        Machine::over(Connection::refusing(config))
-    }
-
-    fn over(connection: Connection<TRANSACTIONS>) -> Self {
-        let limit = usize::try_from(connection.config().max_message()).unwrap_or(usize::MAX);
-        Machine {
-            connection,
-            collector: Collector::new(Vec::new(), limit),
-            tokens: VecDeque::new(),
-            output: VecDeque::new(),
-            now: Instant::EPOCH,
-        }
-    }
-
-    /// Carries out the machine's actions; the transport takes everything at once.
-    fn drain(&mut self) {
-        while let Some(action) = self.connection.poll_action() {
-            let output = match action {
-                Action::OpenTransport => Output::Open,
-                Action::Send(frame) => {
-                    let octets = frame.encode().to_vec();
-                    self.written(octets.len());
-                    Output::Octets(octets)
-                }
-                Action::CloseTransport(reason) => {
-                    self.output.push_back(Output::Close);
-                    Output::Report(Report::Closed(reason))
-                }
-                Action::Notify(notice) => match report(&notice) {
-                    Some(report) => Output::Report(report),
-                    None => continue,
-                },
-            };
-            self.output.push_back(output);
-        }
-    }
-
-    fn written(&mut self, octets: usize) {
-        let octets = u64::try_from(octets).unwrap_or(u64::MAX);
-        // Only as much as was appended is told.
-        let _ = self.connection.written(self.now, octets);
-    }
-
-    fn receive(&mut self, mut octets: &[u8]) {
-        while let Ok((taken, inbound)) = self.connection.receive(self.now, octets)
-            && taken > 0
-        {
-            if let Some(inbound) = inbound {
-                self.take(&inbound);
-            }
-            self.drain();
-            octets = octets.get(taken..).unwrap_or(&[]);
-        }
-    }
-
-    fn take(&mut self, inbound: &Inbound<'_>) {
-        if let Ok(Some(collected)) = self.collector.push(inbound) {
-            let frame = Frame::new(collected.message.header, collected.message.body);
-            self.tokens.extend(collected.reply_token);
-            let reply = collected.class == Class::Reply;
-            self.output.push_back(Output::Report(if reply { Report::Reply(frame) } else { Report::Primary(frame) }));
-        }
-        if inbound.first() && !inbound.is_for_application() && inbound.class != Class::Control {
-            self.output.push_back(Output::Report(Report::Other(*inbound.header(), inbound.class)));
-        }
-    }
-
-    /// Appends a message of data.
-    fn append(&mut self, prefix: [u8; 14], text: &[u8]) -> Result<(), hsms_core::Error> {
-        let octets = [&prefix[..], text].concat();
-        self.connection.end_body(self.now)?;
-        self.written(octets.len());
-        self.output.push_back(Output::Octets(octets));
-        Ok(())
-    }
-
-    fn carry_out(&mut self, command: &Command) -> Result<(), hsms_core::Error> {
-        let now = self.now;
-        let len = |text: &[u8]| u32::try_from(text.len()).unwrap_or(u32::MAX);
-        match command {
-            Command::Select => self.connection.select(now).map(drop),
-            Command::Linktest => self.connection.linktest(now).map(drop),
-            Command::Separate => self.connection.separate(now),
-            Command::Disable => self.connection.disable(now),
-            Command::Enable => self.connection.enable(now),
-            Command::Request(stream_function, text) | Command::Send(stream_function, text) => {
-                let w = matches!(command, Command::Request(..));
-                let device = self.connection.config().device_ids().as_slice().first().copied();
-                let device = device.unwrap_or(steps::DEVICE);
-                let (_, prefix) = self.connection.begin_primary(now, device, *stream_function, w, len(text))?;
-                self.append(prefix, text)
-            }
-            Command::Reply(text) => {
-                let token = self.tokens.pop_front().ok_or(hsms_core::Error::StaleToken)?;
-                let prefix = self.connection.begin_reply(now, &token, len(text))?;
-                self.append(prefix, text)
-            }
-            Command::Abort => {
-                let token = self.tokens.pop_front().ok_or(hsms_core::Error::StaleToken)?;
-                let prefix = self.connection.begin_abort(now, &token)?;
-                self.append(prefix, &[])
-            }
-            Command::ReportError(error, about) => self.connection.report_error(now, *error, about),
-            Command::Forget(system) => self.connection.forget(*system),
-        }
-    }
-}
-
-/// What the application is told by a notice.
-pub(super) fn report(notice: &Notice) -> Option<Report> {
-    Some(match *notice {
-        Notice::Selected => Report::Selected,
-        Notice::Deselected => Report::Deselected,
-        Notice::TransactionEnded { system, end } => Report::Ended(system, end),
-        Notice::LinktestAnswered { .. } => Report::LinktestAnswered,
-        Notice::LinktestMissed { missed, .. } => Report::LinktestMissed(missed),
-        Notice::RejectReceived { header } => Report::StrayReject(header),
-        Notice::Lenient(leniency) => Report::Lenient(leniency),
-        _ => return None,
-    })
-}
-
-impl Subject for Machine {
-    fn input(&mut self, now: Instant, input: Input<'_>) {
-        self.now = now;
-        // What cannot be is refused by the machine, and nothing comes of it.
-        let _ = match input {
-            Input::Enable => self.connection.enable(now),
-            Input::Opened => self.connection.handle(now, Event::TransportOpen),
-            Input::OpenFailed => self.connection.handle(now, Event::TransportFailed),
-            Input::Closed => self.connection.handle(now, Event::TransportClosed),
-            Input::Time => self.connection.handle(now, Event::Timeout),
-            Input::Octets(octets) => {
-                self.receive(octets);
-                Ok(())
-            }
-        };
-        self.drain();
-    }
-
-    fn command(&mut self, now: Instant, command: &Command) -> Result<(), String> {
-        self.now = now;
-        let result = self.carry_out(command).map_err(|error| error.to_string());
-        self.drain();
-        result
-    }
-
-    fn next_deadline(&self) -> Option<Instant> {
-        self.connection.next_deadline()
-    }
-
-    fn poll(&mut self) -> Option<Output> {
-        self.output.pop_front()
-    }
-
-    fn second(&self) -> Option<Box<dyn Subject>> {
-        let config = *self.connection.config();
-        (!self.connection.config().mode().eq(&hsms_core::config::ConnectMode::Active))
-            .then(|| Box::new(Machine::refusing(config)) as Box<dyn Subject>)
-    }
-}
-
-/// Where it stands.
-impl fmt::Debug for Machine {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Machine").field("connection", &self.connection).finish_non_exhaustive()
-    }
-}
-
 /// A bench with a subject in memory. No time passes but what a test lets pass, so everything is exact.
 pub struct Memory {
     about: About,
-    make: Box<dyn Fn(Config) -> Box<dyn Subject>>,
+    make: Make,
     /// Milliseconds.
     now: u64,
     /// How many milliseconds too late the subject is told that a deadline has come.
@@ -272,6 +79,9 @@ pub struct Memory {
     reports: VecDeque<Report>,
     transcript: Transcript,
 }
+
+/// Makes a subject with settings and session entities.
+type Make = Box<dyn Fn(Config, &Entities) -> Box<dyn Subject>>;
 
 /// A subject and its end of one transport.
 struct Side {
@@ -290,11 +100,16 @@ impl Memory {
     /// A bench with our machine.
     #[must_use]
     pub fn ours(setup: Setup) -> Self {
-        Memory::new(setup, |config| Box::new(Machine::new(config)))
+        Memory::with_entities(setup, move |config, entities| ours(setup.role, config, entities))
     }
 
     /// A bench with a subject that `make` makes of its settings, anew for each case of a test.
     pub fn new(setup: Setup, make: impl Fn(Config) -> Box<dyn Subject> + 'static) -> Self {
+        Memory::with_entities(setup, move |config, _| make(config))
+    }
+
+    /// The same where the subject's session entities count.
+    pub fn with_entities(setup: Setup, make: impl Fn(Config, &Entities) -> Box<dyn Subject> + 'static) -> Self {
         let config = setup.config();
         let about = About {
             setup,
@@ -309,7 +124,7 @@ impl Memory {
         };
         let mut memory = Memory {
             about,
-            first: Side::new(make(config)),
+            first: Side::new(make(config, &Entities::of(setup.role))),
             make: Box::new(make),
             now: 0,
             lag: 0,
@@ -447,8 +262,13 @@ impl Bench for Memory {
     }
 
     fn start(&mut self, config: Config) -> Outcome {
+        self.start_with(config, &Entities::of(self.about.setup.role))
+    }
+
+    fn start_with(&mut self, config: Config, entities: &Entities) -> Outcome {
+        entities.sessions().map_err(|error| Stop::undecided(format!("no such subject: {error}")))?;
         self.about.config = config;
-        self.first = Side::new((self.make)(config));
+        self.first = Side::new((self.make)(config, entities));
         self.second = None;
         self.reports.clear();
         let at = self.now();

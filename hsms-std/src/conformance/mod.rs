@@ -1,4 +1,4 @@
-//! The duties of E37 and E37.1 as data, each with a test of an implementation.
+//! The duties of E37, E37.1 and E37.2 as data, each with a test of an implementation.
 //!
 //! A [`Rule`] names one duty: the clause it comes from, what must happen, to whom it applies, where this crate fulfils it, and a
 //! function that finds out whether a subject does. The function works on a [`Bench`], a tester at the other end of the
@@ -46,6 +46,7 @@ pub mod blocking;
 pub mod memory;
 mod page;
 mod rules;
+mod sessions;
 pub mod socket;
 mod steps;
 mod verdict;
@@ -53,6 +54,7 @@ mod verdict;
 pub use bench::{About, Bench, Command, Frame, Line, Report, Timer, Wire, encode};
 pub use page::{OMITTED, Omitted, page};
 pub use rules::rules;
+pub use sessions::{ASKED, EXCLUSIVE, Entities, HIGH, LONGEST_LIST, NOBODY, SHARED, THEIRS, TOP};
 pub use steps::{DATA, DEVICE, S1F1, TESTER, linktest, primary, require, set};
 pub use verdict::{Entry, Outcome, Stop, Transcript, Verdict, What};
 
@@ -177,20 +179,33 @@ impl Applies {
         entity: None,
     };
 
-    /// HSMS-GS, either role.
-    pub const GS: Applies =
-        Applies { roles: &[Role::GsActive, Role::GsPassive], profiles: &[Profile::Lenient], entity: None };
+    /// HSMS-GS, either role and profile.
+    pub const GS: Applies = Applies { roles: &[Role::GsActive, Role::GsPassive], ..Applies::SS };
 
-    /// The side that dials, of HSMS-SS.
+    /// HSMS-SS and HSMS-GS, either role and profile.
+    pub const ALL: Applies =
+        Applies { roles: &[Role::SsActive, Role::SsPassive, Role::GsActive, Role::GsPassive], ..Applies::SS };
+
+    /// The side that dials.
     #[must_use]
     pub const fn active(self) -> Self {
-        Applies { roles: &[Role::SsActive], ..self }
+        let roles: &[Role] = match self.roles {
+            [Role::SsActive | Role::SsPassive, .., Role::GsPassive] => &[Role::SsActive, Role::GsActive],
+            [Role::GsActive | Role::GsPassive, ..] => &[Role::GsActive],
+            _ => &[Role::SsActive],
+        };
+        Applies { roles, ..self }
     }
 
-    /// The side that listens, of HSMS-SS.
+    /// The side that listens.
     #[must_use]
     pub const fn passive(self) -> Self {
-        Applies { roles: &[Role::SsPassive], ..self }
+        let roles: &[Role] = match self.roles {
+            [Role::SsActive | Role::SsPassive, .., Role::GsPassive] => &[Role::SsPassive, Role::GsPassive],
+            [Role::GsActive | Role::GsPassive, ..] => &[Role::GsPassive],
+            _ => &[Role::SsPassive],
+        };
+        Applies { roles, ..self }
     }
 
     /// The default profile.

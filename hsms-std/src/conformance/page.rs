@@ -45,6 +45,11 @@ pub const OMITTED: &[Omitted] = &[
         why: "The reason is for control responses. The reply is told to the application and dropped.",
     },
     Omitted {
+        clause: "E37.2 8.1",
+        what: "PTypes other than 0 in HSMS-GS.",
+        why: "E37.2 leaves room for them and defines none.",
+    },
+    Omitted {
         clause: "E37 8.1.4.5",
         what: "STypes and PTypes of one's own (128 to 255).",
         why: "E37.1 does not permit them, and between vendors they are not compliant.",
@@ -65,7 +70,7 @@ fn write(page: &mut String) -> std::fmt::Result {
         page,
         "Each rule is one duty. Codes, offsets of timers and the like are cases of one rule, not rules. Ids name the"
     )?;
-    writeln!(page, "clause of E37-0303, E37.1-0702 or E5-0301 (`T1-4.3`: Table 1, row 4, trigger 3).\n")?;
+    writeln!(page, "clause of E37-0303, E37.1-0702, E37.2-95 or E5-0301 (`T1-4.3`: Table 1, row 4, trigger 3).\n")?;
     counts(page)?;
     for (title, rules) in AREAS {
         writeln!(page, "\n## {title}\n")?;
@@ -103,6 +108,8 @@ fn applies(rule: &Rule) -> String {
         [Role::GsActive, Role::GsPassive] => "GS",
         [Role::GsActive] => "GS active",
         [Role::GsPassive] => "GS passive",
+        [Role::SsActive, Role::GsActive] => "SS and GS active",
+        [Role::SsPassive, Role::GsPassive] => "SS and GS passive",
         _ => "SS, GS",
     };
     let entity = match rule.applies.entity {

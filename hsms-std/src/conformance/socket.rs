@@ -1,6 +1,7 @@
 //! A subject at the other end of a TCP connection, in real time.
 
 use super::bench::{About, Bench, Command, Deframer, Line, Report, Wire};
+use super::sessions::Entities;
 use super::verdict::{Outcome, Stop, Transcript};
 use super::{Setup, set};
 use crate::conformance::Timer;
@@ -30,6 +31,20 @@ pub trait Application {
     /// # Errors
     /// [`Stop::Undecided`].
     fn start(&mut self, config: Config, tester: Option<SocketAddr>) -> Outcome<Option<SocketAddr>>;
+
+    /// The same for a subject of HSMS-GS with these session entities.
+    ///
+    /// # Errors
+    /// [`Stop::Undecided`].
+    fn start_with(
+        &mut self,
+        config: Config,
+        entities: &Entities,
+        tester: Option<SocketAddr>,
+    ) -> Outcome<Option<SocketAddr>> {
+        let _ = (config, entities, tester);
+        Err(Stop::undecided("the application offers no HSMS-GS"))
+    }
 
     /// As [`Bench::command`].
     ///
@@ -140,6 +155,41 @@ impl Socket {
         self.transcript.note(at, note);
     }
 
+    /// A fresh subject.
+    fn start_subject(&mut self, config: Config, entities: Option<&Entities>) -> Outcome {
+        if self.application.is_none() {
+            // It must have seen the end of the former connection before it is given another one.
+            for line in [Line::First, Line::Second] {
+                self.shut(line);
+            }
+        }
+        self.lines = [None, None];
+        let Some(application) = &mut self.application else {
+            if config == self.about.own {
+                return Ok(());
+            }
+            return Err(Stop::undecided("the subject's settings are out of reach"));
+        };
+        let tester = match &mut self.end {
+            End::Dial(_) => None,
+            End::Listen(listener) => {
+                // Callers that the former subject has left behind must not be taken for the new one's.
+                *listener = Listener::new(ANY_PORT).map_err(|error| system(&error))?;
+                Some(listener.listener.local_addr().map_err(|error| system(&error))?)
+            }
+        };
+        let address = match entities {
+            None => application.start(config, tester)?,
+            Some(entities) => application.start_with(config, entities, tester)?,
+        };
+        if let End::Dial(at) = &mut self.end {
+            *at = address;
+        }
+        self.about.config = config;
+        self.note("a fresh subject");
+        Ok(())
+    }
+
     fn line(&mut self, line: Line) -> &mut Option<Connected> {
         let [first, second] = &mut self.lines;
         match line {
@@ -149,7 +199,7 @@ impl Socket {
     }
 }
 
-const ANY_PORT: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 0);
+pub(super) const ANY_PORT: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 0);
 
 impl Listener {
     fn new(address: SocketAddr) -> io::Result<Self> {
@@ -238,39 +288,24 @@ impl Bench for Socket {
     }
 
     fn start(&mut self, config: Config) -> Outcome {
+        let entities = self.about.is_general().then(|| Entities::of(self.about.setup.role));
+        self.start_subject(config, entities.as_ref())
+    }
+
+    fn start_with(&mut self, config: Config, entities: &Entities) -> Outcome {
         if self.application.is_none() {
-            // It must have seen the end of the former connection before it is given another one.
-            for line in [Line::First, Line::Second] {
-                self.shut(line);
-            }
+            return Err(Stop::undecided("the subject's session entities are out of reach"));
         }
-        self.lines = [None, None];
-        let Some(application) = &mut self.application else {
-            if config == self.about.own {
-                return Ok(());
-            }
-            return Err(Stop::undecided("the subject's settings are out of reach"));
-        };
-        let tester = match &mut self.end {
-            End::Dial(_) => None,
-            End::Listen(listener) => {
-                // Callers that the former subject has left behind must not be taken for the new one's.
-                *listener = Listener::new(ANY_PORT).map_err(|error| system(&error))?;
-                Some(listener.listener.local_addr().map_err(|error| system(&error))?)
-            }
-        };
-        let address = application.start(config, tester)?;
-        if let End::Dial(at) = &mut self.end {
-            *at = address;
-        }
-        self.about.config = config;
-        self.note("a fresh subject");
-        Ok(())
+        self.start_subject(config, Some(entities))
     }
 
     fn open(&mut self, line: Line, within: Duration) -> Outcome<bool> {
         let within = within.max(Duration::from_millis(1));
         let stream = match &mut self.end {
+            // Several connections that share their entities take an application that knows them all.
+            End::Dial(_) if line == Line::Second && self.about.is_general() && self.application.is_some() => {
+                return Err(Stop::undecided("the application has one connection"));
+            }
             End::Dial(None) => return Err(Stop::undecided("no subject was begun")),
             End::Dial(Some(address)) => TcpStream::connect_timeout(address, within.max(LATE)).ok(),
             End::Listen(_) if line == Line::Second => {

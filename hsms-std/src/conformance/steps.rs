@@ -122,8 +122,14 @@ impl dyn Bench + '_ {
             return Ok(SystemBytes(0));
         }
         let frame = self.frame()?;
-        self.is(&frame, &Frame::new(Header::select_req(frame.header.system), &[]))?;
+        let select = Header::select_req(frame.header.system).with_session(self.session());
+        self.is(&frame, &Frame::new(select, &[]))?;
         Ok(frame.header.system)
+    }
+
+    /// What the Select.req of these steps names: no session where there is but one, else [`DATA`].
+    fn session(&self) -> SessionId {
+        if self.about().is_general() { DATA } else { SessionId::CONTROL }
     }
 
     /// To SELECTED, in the regular way: connects the subject that was begun, and selects. What the application was told so
@@ -141,20 +147,16 @@ impl dyn Bench + '_ {
     /// # Errors
     /// [`Stop::Fail`] where the subject cannot be selected.
     pub fn become_selected(&mut self, select: SystemBytes) -> Outcome {
+        let session = self.session();
         if self.about().is_active() {
-            self.send(Header::select_rsp(select))?;
+            self.send(Header::select_rsp(select).with_session(session))?;
             self.stays_selected()?;
         } else {
-            self.send(Header::select_req(TESTER))?;
-            self.expect(Header::select_rsp(TESTER))?;
+            self.send(Header::select_req(TESTER).with_session(session))?;
+            self.expect(Header::select_rsp(TESTER).with_session(session))?;
         }
-        if self.about().application {
-            let patience = self.about().patience();
-            while self.next_report(patience)?.ok_or_else(|| Stop::fail("the application was not told of SELECTED"))?
-                != Report::Selected
-            {}
-        }
-        Ok(())
+        let selected = if self.about().is_general() { Report::SessionSelected(session) } else { Report::Selected };
+        self.told_some(&selected)
     }
 
     /// `begin` and `selected`.
@@ -415,11 +417,18 @@ impl dyn Bench + '_ {
     /// # Errors
     /// [`Stop::Fail`].
     pub fn stays_selected(&mut self) -> Outcome {
+        self.stays_selected_in(DATA)
+    }
+
+    /// The same for any session of HSMS-GS.
+    ///
+    /// # Errors
+    /// [`Stop::Fail`].
+    pub fn stays_selected_in(&mut self, session: SessionId) -> Outcome {
         // A subject that is NOT SELECTED may answer linktests too, but rejects data.
-        self.send(Header::data(FENCE, S1F1, false, DATA))?;
+        self.send(Header::data(FENCE, S1F1, false, session))?;
         self.send(Header::linktest_req(FENCE))?;
-        self.expect(Header::linktest_rsp(FENCE))?;
-        Ok(())
+        self.expect(Header::linktest_rsp(FENCE))
     }
 
     /// Nothing came since the last step, and the subject is NOT SELECTED and can be selected still. `select` is what
