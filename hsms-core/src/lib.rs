@@ -1,5 +1,5 @@
 //! HSMS (SEMI E37) for everything from a microcontroller to a server: the messages, and the connection state machine of
-//! HSMS-SS (E37.1), without an operating system.
+//! HSMS-SS (E37.1) and HSMS-GS (E37.2), without an operating system.
 //!
 //! The crate is `no_std`, allocates nothing, contains no `unsafe` and no clock, opens no socket and writes no log. Octets and
 //! events go in, [actions](connection::Action) come out, and one [deadline](Connection::next_deadline) says when to come
@@ -14,13 +14,14 @@
 //! | [`config`] | settings, always valid |
 //! | [`connection`] | the state machine |
 //! | [`counters`] | counts, kept outside the machine |
+//! | `secs2` (feature) | SECS-II items: read, written, printed |
 //! | [`time`] | points in time that the caller supplies |
 //! | [`error`] | what a call can be refused with, and who is at fault |
 //!
-//! Features, none by default: `alloc` (whole messages in a `Vec`), `defmt` (`defmt::Format` on every value), `serde`
+//! Features, none by default: `alloc` (whole messages in a `Vec`), `secs2` (SECS-II items), `defmt` (`defmt::Format` on every value), `serde`
 //! (settings that survive a restart).
 //!
-//! Clause numbers in the documentation are those of E37-0303 and E37.1-0702.
+//! Clause numbers in the documentation are those of E37-0303, E37.1-0702 and E37.2-95.
 #![doc = include_str!("../docs/run-loop.md")]
 #![doc = ""]
 #![doc = include_str!("../docs/states.md")]

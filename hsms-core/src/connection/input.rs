@@ -11,7 +11,7 @@ use crate::connection::transaction::{Clock, Reading, Slot};
 use crate::error::Error;
 use crate::frame::{LengthTooShort, Piece};
 use crate::time::Instant;
-use crate::wire::{Header, Kind, RejectReason, SType, SessionId, SystemBytes};
+use crate::wire::{Header, PType, RejectReason, SType, SessionId, SystemBytes};
 
 /// Bit 15 of a session id: the direction bit of SECS-I, which some equipment leaves set.
 const DIRECTION_BIT: u16 = 0x8000;
@@ -290,7 +290,7 @@ impl<const TRANSACTIONS: usize, S: Sessions> Connection<TRANSACTIONS, S> {
             direction_bit: false,
         };
         let mut slot = None;
-        if let Ok(Kind::Data { .. }) = received.kind {
+        if original.stype == SType::DATA && original.ptype == PType::SECS_II {
             let mut session = original.session;
             // 0xFFFF is no device id with a bit set but the session id of control messages.
             if session.0 & DIRECTION_BIT != 0 && session != SessionId::CONTROL && !at.strict {

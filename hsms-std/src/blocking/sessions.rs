@@ -70,7 +70,7 @@ impl<const TRANSACTIONS: usize, const N: usize> Connection<TRANSACTIONS, General
     pub fn select_session(&mut self, session: SessionId, limit: Duration) -> Result<(), Error> {
         let until = self.driver.tick().saturating_add(up_to(limit));
         self.driver.forget_failures();
-        self.driver.await_session(session);
+        self.driver.await_session(session, true);
         let result = loop {
             if let Some(Err(refused)) = self.driver.poll_session() {
                 break Err(refused);
@@ -108,16 +108,16 @@ impl<const TRANSACTIONS: usize, const N: usize> Connection<TRANSACTIONS, General
     /// [`Error::SessionRefused`], the session goes on; [`Error::Refused`] where it is not selected; [`Error::Closed`];
     /// [`Error::System`].
     pub fn deselect_session(&mut self, session: SessionId) -> Result<(), Error> {
-        self.driver.deselect_session(session)?;
-        self.driver.await_session(session);
+        self.driver.await_session(session, false);
+        if let Err(error) = self.driver.deselect_session(session) {
+            self.driver.give_up();
+            return Err(error);
+        }
         loop {
-            match self.driver.poll_session() {
-                Some(Ok(true)) | None => {}
-                Some(outcome) => {
-                    self.driver.give_up();
-                    self.driver.write_answers();
-                    return outcome.map(|_| ());
-                }
+            if let Some(outcome) = self.driver.poll_session() {
+                self.driver.give_up();
+                self.driver.write_answers();
+                return outcome;
             }
             if self.state() == State::NotConnected {
                 self.driver.give_up();

@@ -21,8 +21,8 @@ pub(super) struct Awaited {
     system: Option<SystemBytes>,
     /// Of the primary; of no meaning for a linktest.
     primary: Option<StreamFunction>,
-    /// The session that is selected or deselected.
-    session: Option<SessionId>,
+    /// The session that is selected (true) or deselected.
+    session: Option<(SessionId, bool)>,
     outcome: Option<Outcome>,
 }
 
@@ -33,8 +33,8 @@ enum Outcome {
     Ended(TransactionEnd),
     LinktestAnswered,
     LinktestMissed(u8),
-    /// Whether it is selected now.
-    Session(bool),
+    /// The session that was to be deselected has ended.
+    SessionEnded,
     SessionRefused {
         session: SessionId,
         refusal: SessionRefusal,
@@ -58,20 +58,23 @@ impl Awaited {
         true
     }
 
-    /// What the call itself brought about is not told a second time.
+    /// What the call itself brought about is not told a second time. The first outcome counts: behind it the peer may have begun
+    /// the session anew.
     fn takes_session(&mut self, notice: &Notice) -> bool {
-        let (session, outcome, own) = match *notice {
-            Notice::SessionSelected { session } => (session, Outcome::Session(true), true),
-            Notice::SessionEnded { session, end } => (session, Outcome::Session(false), end == SessionEnd::Deselected),
-            Notice::SessionRefused { session, refusal } => {
-                (session, Outcome::SessionRefused { session, refusal }, true)
+        let Some((awaited, selects)) = self.session else { return false };
+        let (outcome, own) = match *notice {
+            Notice::SessionSelected { session } if session == awaited => return selects,
+            Notice::SessionEnded { session, end } if session == awaited && !selects => {
+                (Outcome::SessionEnded, end == SessionEnd::Deselected)
+            }
+            Notice::SessionRefused { session, refusal } if session == awaited => {
+                (Outcome::SessionRefused { session, refusal }, true)
             }
             _ => return false,
         };
-        if self.session != Some(session) {
-            return false;
+        if self.outcome.is_none() {
+            self.outcome = Some(outcome);
         }
-        self.outcome = Some(outcome);
         own
     }
 }
@@ -272,7 +275,7 @@ impl<T: Transport, const TRANSACTIONS: usize, S: Sessions> Driver<T, TRANSACTION
         Some(match outcome {
             Outcome::LinktestAnswered | Outcome::Reply(_) => Ok(()),
             Outcome::LinktestMissed(missed) => Err(Error::LinktestMissed { missed }),
-            Outcome::Ended(_) | Outcome::Session(_) | Outcome::SessionRefused { .. } => Err(self.closed_error()),
+            Outcome::Ended(_) | Outcome::SessionEnded | Outcome::SessionRefused { .. } => Err(self.closed_error()),
         })
     }
 
@@ -455,7 +458,7 @@ impl<T: Transport, const TRANSACTIONS: usize, S: Sessions> Driver<T, TRANSACTION
             Outcome::Ended(end) => self.inbox.outcome(Incoming::TransactionEnded { system, end }),
             Outcome::LinktestAnswered
             | Outcome::LinktestMissed(_)
-            | Outcome::Session(_)
+            | Outcome::SessionEnded
             | Outcome::SessionRefused { .. } => {}
         }
     }
@@ -510,18 +513,19 @@ impl<T: Transport, const TRANSACTIONS: usize, const N: usize> Driver<T, TRANSACT
         self.command(|machine, now| machine.answer_select(now, session, status))
     }
 
-    /// From here on what becomes of this session is for the call that waits, see [`poll_session`](Self::poll_session).
-    pub(crate) fn await_session(&mut self, session: SessionId) {
+    /// From here on what becomes of this session is for the call that waits, see [`poll_session`](Self::poll_session): until it is
+    /// selected, or has ended.
+    pub(crate) fn await_session(&mut self, session: SessionId, selects: bool) {
         self.closed = None;
-        self.awaited = Awaited { session: Some(session), ..Awaited::default() };
+        self.awaited = Awaited { session: Some((session, selects)), ..Awaited::default() };
     }
 
-    /// Whether the session that is waited for has been selected (`Ok(true)`), has ended (`Ok(false)`), or was refused. What
-    /// else has been read is kept for [`poll`](Self::poll).
-    pub(crate) fn poll_session(&mut self) -> Option<Result<bool, Error>> {
+    /// Whether the session that was to be deselected has ended, or what was asked was refused. What else has been read is kept
+    /// for [`poll`](Self::poll).
+    pub(crate) fn poll_session(&mut self) -> Option<Result<(), Error>> {
         self.keep_all();
         match self.awaited.outcome.take()? {
-            Outcome::Session(selected) => Some(Ok(selected)),
+            Outcome::SessionEnded => Some(Ok(())),
             Outcome::SessionRefused { session, refusal } => Some(Err(Error::SessionRefused { session, refusal })),
             // The others are about messages.
             _ => None,

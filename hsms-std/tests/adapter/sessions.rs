@@ -246,6 +246,39 @@ fn a_call_that_waits_for_a_session_ends_with_the_connection_or_its_limit() {
 }
 
 #[test]
+fn a_session_that_the_peer_ends_and_begins_anew_meanwhile_is_deselected_all_the_same() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let offered = SessionEntity { wanted: true, ..SessionEntity::offered(ETCHER) };
+    let mut host = general(listener.local_addr().unwrap(), host_config(), list(&[offered]));
+    let peer = thread::spawn(move || {
+        let mut peer = Raw::over(listener.accept().unwrap().0);
+        let select = peer.receive().0;
+        peer.send(Header::select_rsp(select.system).with_session(ETCHER), &[]);
+        let deselect = peer.receive().0;
+        // It had separated and selected again before our Deselect.req came, which it answers with status 1.
+        let late = Header::deselect_rsp(deselect.system).with_session(ETCHER).with_status(1);
+        let separate = Header::separate_req(SystemBytes(8)).with_session(ETCHER);
+        let anew = Header::select_req(SystemBytes(9)).with_session(ETCHER);
+        let octets = [separate.encode_alone(), anew.encode_alone(), late.encode_alone()].concat();
+        std::io::Write::write_all(&mut peer.0, &octets).unwrap();
+        assert_eq!(peer.receive().0, Header::select_rsp(SystemBytes(9)).with_session(ETCHER));
+        peer
+    });
+    host.select_session(ETCHER, LONG).unwrap();
+    host.deselect_session(ETCHER).unwrap();
+    let _peer = peer.join().unwrap();
+    assert!(host.is_selected(ETCHER), "the peer's new session stands");
+    let mut told = Vec::new();
+    while let Some(incoming) = host.next(std::time::Duration::ZERO).unwrap() {
+        if let Incoming::Notice(notice @ (Notice::SessionSelected { .. } | Notice::SessionEnded { .. })) = incoming {
+            told.push(notice);
+        }
+    }
+    let ended = Notice::SessionEnded { session: ETCHER, end: SessionEnd::SeparateReceived };
+    assert_eq!(told, [ended, Notice::SessionSelected { session: ETCHER }]);
+}
+
+#[test]
 fn a_list_that_cannot_be_is_refused() {
     let repeated = [SessionEntity::offered(ETCHER), SessionEntity::wanted(ETCHER)];
     assert_eq!(General::<4>::new(&repeated), Err(SessionsError::Repeated { session: ETCHER }));
