@@ -51,7 +51,8 @@ pub enum Incoming<'a> {
     },
     /// The transport is open; the session is not yet.
     Connected,
-    /// The connection is SELECTED: data may flow.
+    /// The connection is SELECTED: data may flow. HSMS-GS tells of each session instead, in
+    /// [`Notice::SessionSelected`](hsms_core::connection::Notice::SessionSelected).
     Selected,
     /// The peer deselected.
     Deselected,

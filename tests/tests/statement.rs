@@ -549,19 +549,16 @@ without Separate.req; so it is in the middle of a text, where a Separate.req wou
 
 ## Session entities (HSMS-GS)
 
-The number and the ids of the session entities behind an address and port are the *application's* to say: see the General
-Session.
+The number and the ids of the session entities behind an address and port are the *application's* to say.
 
-<!-- general session: begin -->
-
-E37.2 10.1 asks for the session entity list: how many entities there are, and their ids. It is the application's: `General::new` takes
+E37.2 10.1 asks for the session entity list: how many entities there are, and their ids. `General::new` takes
 up to `N` entities, `N` being a constant of the type, each with an id of 0 to 65,534; 65,535 is refused, because control messages that
 concern no entity carry it. All sixteen bits are the entity's. Each takes 40 octets of the connection's memory.
 
 | what | how |
 |---|---|
 | select status 2, 3, 5, or a local one | what `Admission::Refuse` says, or the application in answer to `Notice::SelectAsked` |
-| select status 1 | never of itself; of the second caller of a listener that serves one connection |
+| select status 1 | to the second caller of a listener that serves one connection, which is refused as HSMS-SS has it; else never |
 | select status 4, 6 | no such entity; selected on this connection |
 | deselect status 2 | while the application says the session is busy |
 | exclusive entities | `Admission::Ask`, and `Holders` for which connection has which |
@@ -569,7 +566,9 @@ concern no entity carry it. All sixteen bits are the entity's. Each takes 40 oct
 | T7 | armed on every entry to NOT SELECTED, on either side |
 | Separate.req when the connection ends by our decision | one for each selected session |
 
-<!-- general session: end -->
+Defaults: entities are shareable (`Admission::Always`), because one that is not needs somebody who knows all connections; none is busy;
+HSMS-SS is not spoken beside (`or_single`), because its peer would have all entities at once, whatever their admission; entities that
+are wanted are selected once for each connection, because a peer that ends a session has its reasons.
 
 ## Editions
 

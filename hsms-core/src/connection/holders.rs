@@ -9,7 +9,8 @@ use heapless::Vec;
 /// [`Admission::Ask`](super::Admission::Ask), keeps one of these for all connections, behind a lock where they run on
 /// threads of their own, and
 ///
-/// * answers [`Notice::SelectAsked`](super::Notice::SelectAsked) with what [`take`](Self::take) gives,
+/// * answers [`Notice::SelectAsked`](super::Notice::SelectAsked) with what [`take`](Self::take) gives, and takes the entity before
+///   selecting it itself,
 /// * calls [`release`](Self::release) on [`Notice::SessionEnded`](super::Notice::SessionEnded), and where `answer_select` fails,
 /// * calls [`release_all`](Self::release_all) when the connection ends.
 ///

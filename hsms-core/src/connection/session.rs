@@ -39,7 +39,8 @@ pub struct SessionEntity {
     /// Whether the peer can select it here.
     pub offered: bool,
     /// Whether we select it as soon as there is a connection, unless that is left to the application
-    /// ([`SelectMode::OnCommand`](crate::config::SelectMode::OnCommand)).
+    /// ([`SelectMode::OnCommand`](crate::config::SelectMode::OnCommand)). Where the peer ends the session it is not selected again
+    /// until the next connection.
     pub wanted: bool,
     /// What a Select.req for it is answered with, where it is offered.
     pub admission: Admission,
@@ -52,7 +53,8 @@ pub enum Admission {
     /// With status 0: it can be shared between connections.
     Always,
     /// By the application, which [`Notice::SelectAsked`](super::Notice::SelectAsked) tells of it: it knows whether another
-    /// connection has an entity that cannot be shared.
+    /// connection has an entity that cannot be shared. The peer waits for its T6; an application that may be busy for longer sets
+    /// another admission ahead of time. Where we select the entity ourselves at the same moment nobody is asked.
     Ask,
     /// With this status, 2 (not ready) or 5 (in use) mostly. Status 0 is no refusal: it is [`Always`](Self::Always).
     Refuse(SelectStatus),
@@ -61,6 +63,7 @@ pub enum Admission {
 /// A list of session entities that cannot be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
 pub enum SessionsError {
     /// The list is longer than there is room for.
     TooMany {
@@ -120,7 +123,7 @@ impl<const N: usize> General<N> {
     }
 
     /// The same list for a peer that may also speak HSMS-SS: where its first Select.req carries 0xFFFF, the connection is run
-    /// as HSMS-SS, and data carries the device ids of the settings; otherwise as HSMS-GS (E37.2, application notes). Where we send a
+    /// as HSMS-SS, all entities count as selected whatever their admission, and data carries the device ids of the settings; otherwise as HSMS-GS (E37.2, application notes). Where we send a
     /// Select.req first, for an entity that is [wanted](SessionEntity::wanted) for example, that decides for HSMS-GS.
     #[must_use]
     pub fn or_single(self) -> Self {

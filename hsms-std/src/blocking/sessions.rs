@@ -61,27 +61,44 @@ impl<const TRANSACTIONS: usize, const N: usize> Connection<TRANSACTIONS, General
         self.driver.machine().is_single()
     }
 
-    /// Waits until there is a connection, and the session is selected, by either end: at most for `limit`. Sends Select.req where none
-    /// is open. What else happens meanwhile comes out of [`next`](Self::next).
+    /// Waits until there is a connection, sends Select.req for the session, and waits until it is selected, by either end: at most for
+    /// `limit`. What else happens meanwhile comes out of [`next`](Self::next). With [`General::or_single`] this decides for HSMS-GS.
     ///
     /// # Errors
     /// [`Error::SessionRefused`]; [`Error::NotSelected`] when the limit is over; [`Error::Refused`] where there is no such session
     /// entity, or the peer chose HSMS-SS; [`Error::Disabled`]; [`Error::System`].
     pub fn select_session(&mut self, session: SessionId, limit: Duration) -> Result<(), Error> {
+        self.until_selected(session, limit, true)
+    }
+
+    /// Waits until the session is selected, by the peer or because it is [wanted](hsms_core::connection::SessionEntity::wanted), at
+    /// most for `limit`; asks for nothing. A [`Notice::SelectAsked`](hsms_core::connection::Notice::SelectAsked) that comes
+    /// meanwhile waits to be taken from [`next`](Self::next): wait with that where entities ask.
+    ///
+    /// # Errors
+    /// As [`select_session`](Self::select_session).
+    pub fn wait_for_session(&mut self, session: SessionId, limit: Duration) -> Result<(), Error> {
+        self.until_selected(session, limit, false)
+    }
+
+    fn until_selected(&mut self, session: SessionId, limit: Duration, ask: bool) -> Result<(), Error> {
         let until = self.driver.tick().saturating_add(up_to(limit));
         self.driver.forget_failures();
         self.driver.await_session(session, true);
         let result = loop {
-            if let Some(Err(refused)) = self.driver.poll_session() {
-                break Err(refused);
-            }
+            let outcome = self.driver.poll_session();
+            // The peer may refuse and then select it itself.
             if self.is_selected(session) {
                 break Ok(());
+            }
+            if let Some(Err(refused)) = outcome {
+                break Err(refused);
             }
             if self.is_over() {
                 break Err(Error::Disabled);
             }
-            if self.state() != State::NotConnected
+            if ask
+                && self.state() != State::NotConnected
                 && let Err(error) = self.driver.select_session(session)
                 && !matches!(error, Error::Refused(hsms_core::Error::ControlOpen { .. }))
             {
@@ -89,8 +106,15 @@ impl<const TRANSACTIONS: usize, const N: usize> Connection<TRANSACTIONS, General
             }
             match self.turn(until) {
                 Ok(happened) if happened && self.driver.now() < until => {}
-                Ok(_) if self.is_selected(session) => break Ok(()),
                 Ok(_) => {
+                    // What came last has been read and not looked at.
+                    let outcome = self.driver.poll_session();
+                    if self.is_selected(session) {
+                        break Ok(());
+                    }
+                    if let Some(Err(refused)) = outcome {
+                        break Err(refused);
+                    }
                     let (closed, source) = self.driver.failures();
                     break Err(Error::NotSelected { limit, state: self.state(), closed, source });
                 }
@@ -118,10 +142,6 @@ impl<const TRANSACTIONS: usize, const N: usize> Connection<TRANSACTIONS, General
                 self.driver.give_up();
                 self.driver.write_answers();
                 return outcome;
-            }
-            if self.state() == State::NotConnected {
-                self.driver.give_up();
-                return Err(self.driver.closed_error());
             }
             self.turn_for_call()?;
         }

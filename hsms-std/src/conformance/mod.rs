@@ -52,7 +52,7 @@ mod steps;
 mod verdict;
 
 pub use bench::{About, Bench, Command, Frame, Line, Report, Timer, Wire, encode};
-pub use page::{OMITTED, Omitted, page};
+pub use page::{CHOICES, Choice, OMITTED, Omitted, page};
 pub use rules::rules;
 pub use sessions::{ASKED, EXCLUSIVE, Entities, HIGH, LONGEST_LIST, NOBODY, SHARED, THEIRS, TOP};
 pub use steps::{DATA, DEVICE, S1F1, TESTER, linktest, primary, require, set};

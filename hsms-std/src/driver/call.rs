@@ -524,6 +524,10 @@ impl<T: Transport, const TRANSACTIONS: usize, const N: usize> Driver<T, TRANSACT
     /// for [`poll`](Self::poll).
     pub(crate) fn poll_session(&mut self) -> Option<Result<(), Error>> {
         self.keep_all();
+        if self.awaited.outcome.is_none() && self.closed.is_some() && matches!(self.awaited.session, Some((_, false))) {
+            // It ended with its connection, which may have been followed by another.
+            return Some(Err(self.closed_error()));
+        }
         match self.awaited.outcome.take()? {
             Outcome::SessionEnded => Some(Ok(())),
             Outcome::SessionRefused { session, refusal } => Some(Err(Error::SessionRefused { session, refusal })),

@@ -153,7 +153,7 @@ fn an_entity_that_cannot_be_shared_is_given_to_one_connection_at_a_time() {
 fn a_session_that_is_busy_is_not_deselected_but_separated_in_the_end() {
     let (mut tool, address) = tool(&[SessionEntity::offered(ETCHER)]);
     let serving = thread::spawn(move || {
-        next_of_many(&mut tool, |incoming| matches!(incoming, Incoming::Notice(Notice::SessionSelected { .. })));
+        tool.wait_for_session(ETCHER, LONG).unwrap();
         tool.set_busy(ETCHER, true).unwrap();
         let (_, ended, _) = echo(&mut tool);
         ended
@@ -276,6 +276,25 @@ fn a_session_that_the_peer_ends_and_begins_anew_meanwhile_is_deselected_all_the_
     }
     let ended = Notice::SessionEnded { session: ETCHER, end: SessionEnd::SeparateReceived };
     assert_eq!(told, [ended, Notice::SessionSelected { session: ETCHER }]);
+}
+
+#[test]
+fn a_session_that_the_peer_refuses_and_selects_itself_at_once_is_selected() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let offered = SessionEntity::offered(ETCHER);
+    let mut host = general(listener.local_addr().unwrap(), host_config(), list(&[offered]));
+    let peer = thread::spawn(move || {
+        let mut peer = Raw::over(listener.accept().unwrap().0);
+        let select = peer.receive().0;
+        let refused = Header::select_rsp(select.system).with_session(ETCHER).with_status(5);
+        let own = Header::select_req(SystemBytes(9)).with_session(ETCHER);
+        std::io::Write::write_all(&mut peer.0, &[refused.encode_alone(), own.encode_alone()].concat()).unwrap();
+        assert_eq!(peer.receive().0, Header::select_rsp(SystemBytes(9)).with_session(ETCHER));
+        peer
+    });
+    host.select_session(ETCHER, LONG).unwrap();
+    assert!(host.is_selected(ETCHER));
+    peer.join().unwrap();
 }
 
 #[test]

@@ -41,7 +41,7 @@ pub(in super::super) const RULES: &[Rule] = &[
         id: "E37.2-7.3/own-list",
         duty: "It sends no data of a session that is not selected, or no longer.",
         applies: Applies::GS,
-        place: "hsms-core/src/connection/command.rs: begin_primary_in",
+        place: "hsms-core/src/connection/input.rs: knows",
         test: does_not_send,
     },
     Rule {
