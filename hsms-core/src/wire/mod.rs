@@ -11,7 +11,7 @@ mod header;
 mod hex;
 mod kind;
 mod message;
-mod parse;
+pub(crate) mod parse;
 mod status;
 
 pub use header::{Header, SessionId, SystemBytes};

@@ -1,0 +1,197 @@
+//! One item of any format.
+
+use super::{Error, ErrorKind, Format, ItemHeader, Values};
+use core::fmt;
+
+/// An item, its values where they lie. Of a list only the number of elements: they come next in the text.
+///
+/// ```
+/// use hsms_core::secs2::{Item, Reader};
+///
+/// let text = b"\x01\x02\x41\x03ABC\xb1\x04\x00\x00\x00\x07";
+/// let mut reader = Reader::new(text);
+/// assert_eq!(reader.item()?, Item::List(2));
+/// let Item::Ascii(name) = reader.item()? else { panic!() };
+/// assert_eq!(name, b"ABC");
+/// let Item::U4(values) = reader.item()? else { panic!() };
+/// assert_eq!(values.get(0), Some(7));
+/// # Ok::<(), hsms_core::secs2::Error>(())
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Item<'a> {
+    /// A list of so many elements. Where this came from a [`Reader`](super::Reader) or a [`Walk`](super::Walk), the text
+    /// has octets enough for them.
+    List(usize),
+    /// Octets.
+    Binary(&'a [u8]),
+    /// False and true.
+    Boolean(Values<'a, bool>),
+    /// ASCII text, not looked at: equipment is known to put other codes in. [`ascii`] looks.
+    Ascii(&'a [u8]),
+    /// JIS-8 text.
+    Jis8(&'a [u8]),
+    /// Text in an encoding that it names.
+    Localized(Localized<'a>),
+    /// Signed integers of 8 octets.
+    I8(Values<'a, i64>),
+    /// Signed integers of 1 octet.
+    I1(Values<'a, i8>),
+    /// Signed integers of 2 octets.
+    I2(Values<'a, i16>),
+    /// Signed integers of 4 octets.
+    I4(Values<'a, i32>),
+    /// Floating-point numbers of 8 octets.
+    F8(Values<'a, f64>),
+    /// Floating-point numbers of 4 octets.
+    F4(Values<'a, f32>),
+    /// Unsigned integers of 8 octets.
+    U8(Values<'a, u64>),
+    /// Unsigned integers of 1 octet.
+    U1(Values<'a, u8>),
+    /// Unsigned integers of 2 octets.
+    U2(Values<'a, u16>),
+    /// Unsigned integers of 4 octets.
+    U4(Values<'a, u32>),
+}
+
+impl<'a> Item<'a> {
+    /// The item with this header and these octets, as many as the header says; `None` where they are no whole values.
+    #[inline]
+    pub(super) fn new(header: ItemHeader, octets: &'a [u8]) -> Option<Self> {
+        Some(match header.format() {
+            Format::List => Item::List(usize::try_from(header.length()).ok()?),
+            Format::Binary => Item::Binary(octets),
+            Format::Boolean => Item::Boolean(Values::new(octets)?),
+            Format::Ascii => Item::Ascii(octets),
+            Format::Jis8 => Item::Jis8(octets),
+            Format::Localized => Item::Localized(Localized::new(octets)?),
+            Format::I8 => Item::I8(Values::new(octets)?),
+            Format::I1 => Item::I1(Values::new(octets)?),
+            Format::I2 => Item::I2(Values::new(octets)?),
+            Format::I4 => Item::I4(Values::new(octets)?),
+            Format::F8 => Item::F8(Values::new(octets)?),
+            Format::F4 => Item::F4(Values::new(octets)?),
+            Format::U8 => Item::U8(Values::new(octets)?),
+            Format::U1 => Item::U1(Values::new(octets)?),
+            Format::U2 => Item::U2(Values::new(octets)?),
+            Format::U4 => Item::U4(Values::new(octets)?),
+        })
+    }
+
+    /// What the item is.
+    #[must_use]
+    pub const fn format(&self) -> Format {
+        match self {
+            Item::List(_) => Format::List,
+            Item::Binary(_) => Format::Binary,
+            Item::Boolean(_) => Format::Boolean,
+            Item::Ascii(_) => Format::Ascii,
+            Item::Jis8(_) => Format::Jis8,
+            Item::Localized(_) => Format::Localized,
+            Item::I8(_) => Format::I8,
+            Item::I1(_) => Format::I1,
+            Item::I2(_) => Format::I2,
+            Item::I4(_) => Format::I4,
+            Item::F8(_) => Format::F8,
+            Item::F4(_) => Format::F4,
+            Item::U8(_) => Format::U8,
+            Item::U1(_) => Format::U1,
+            Item::U2(_) => Format::U2,
+            Item::U4(_) => Format::U4,
+        }
+    }
+}
+
+#[cfg(feature = "defmt")]
+impl defmt::Format for Item<'_> {
+    fn format(&self, f: defmt::Formatter<'_>) {
+        defmt::write!(f, "{}", defmt::Debug2Format(self));
+    }
+}
+
+/// Text behind the number of its encoding (E5 6.4). The text is not looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Localized<'a> {
+    /// The encoding.
+    pub encoding: Encoding,
+    /// The text in that encoding.
+    pub octets: &'a [u8],
+}
+
+impl<'a> Localized<'a> {
+    #[inline]
+    pub(super) fn new(octets: &'a [u8]) -> Option<Self> {
+        let (encoding, octets) = octets.split_first_chunk()?;
+        Some(Localized { encoding: Encoding(u16::from_be_bytes(*encoding)), octets })
+    }
+}
+
+/// The encoding of a localized text, as E5 6.4 numbers them. 15 to 32,767 are reserved; from 32,768 on users define them.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Encoding(pub u16);
+
+impl Encoding {
+    /// None.
+    pub const NONE: Encoding = Encoding(0);
+    /// ISO 10646 UCS-2.
+    pub const UCS_2: Encoding = Encoding(1);
+    /// UTF-8.
+    pub const UTF_8: Encoding = Encoding(2);
+    /// ISO 646: ASCII of 7 bits.
+    pub const ISO_646: Encoding = Encoding(3);
+    /// ISO 8859-1: Western European.
+    pub const ISO_8859_1: Encoding = Encoding(4);
+    /// ISO 8859-11: Thai.
+    pub const ISO_8859_11: Encoding = Encoding(5);
+    /// TIS 620: Thai.
+    pub const TIS_620: Encoding = Encoding(6);
+    /// IS 13194: ISCII, Indian scripts.
+    pub const IS_13194: Encoding = Encoding(7);
+    /// Shift JIS.
+    pub const SHIFT_JIS: Encoding = Encoding(8);
+    /// EUC, Japanese.
+    pub const EUC_JP: Encoding = Encoding(9);
+    /// EUC, Korean.
+    pub const EUC_KR: Encoding = Encoding(10);
+    /// GB, simplified Chinese.
+    pub const GB: Encoding = Encoding(11);
+    /// EUC, simplified Chinese.
+    pub const EUC_CN: Encoding = Encoding(12);
+    /// Big5, traditional Chinese.
+    pub const BIG5: Encoding = Encoding(13);
+    /// EUC, traditional Chinese.
+    pub const EUC_TW: Encoding = Encoding(14);
+}
+
+/// The number.
+impl fmt::Display for Encoding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
+    }
+}
+
+impl fmt::Debug for Encoding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Encoding({})", self.0)
+    }
+}
+
+/// `octets` as text, where all of them are ASCII.
+///
+/// # Errors
+/// [`ErrorKind::NotAscii`] at the offset, in `octets`, of the first that is none.
+#[inline]
+pub fn ascii(octets: &[u8]) -> Result<&str, Error> {
+    match core::str::from_utf8(octets) {
+        Ok(text) if text.is_ascii() => Ok(text),
+        _ => Err(not_ascii(octets)),
+    }
+}
+
+#[cold]
+fn not_ascii(octets: &[u8]) -> Error {
+    let (offset, octet) = octets.iter().enumerate().find(|(_, octet)| !octet.is_ascii()).unwrap_or((0, &0));
+    Error { offset, kind: ErrorKind::NotAscii { octet: *octet } }
+}

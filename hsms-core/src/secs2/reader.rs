@@ -1,0 +1,446 @@
+//! A cursor over a text.
+
+use super::item::ascii;
+use super::{Error, ErrorKind, Format, Item, ItemHeader, Localized, Value, Values, parse};
+
+/// Reads a text item by item, where it lies.
+///
+/// Each method takes the item in front and stands behind it afterwards; one that fails leaves the reader where it was. The
+/// elements of a list are read after the list, one by one, and need no closing. Lists nest without limit here: there is no
+/// stack. Each call takes constant time, but for those that say otherwise.
+///
+/// ```
+/// use hsms_core::secs2::{ErrorKind, Format, Reader};
+///
+/// // <L [2] <A "ABC"> <L [2] <U4 1> <U4 2>>>
+/// let text = b"\x01\x02\x41\x03ABC\x01\x02\xb1\x04\0\0\0\x01\xb1\x04\0\0\0\x02";
+/// let mut reader = Reader::new(text);
+/// reader.list_of(2)?;
+/// assert_eq!(reader.ascii()?, "ABC");
+/// let mut sum = 0;
+/// for _ in 0..reader.list()? {
+///     sum += reader.u4()?;
+/// }
+/// reader.finish()?;
+/// assert_eq!(sum, 3);
+///
+/// let error = Reader::new(text).u4().unwrap_err();
+/// assert_eq!(error.to_string(), "at offset 0: U4 was expected and L is there");
+/// # Ok::<(), hsms_core::secs2::Error>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct Reader<'a> {
+    rest: &'a [u8],
+    /// Offset of the octet behind `rest`.
+    end: usize,
+}
+
+/// What an item takes at least: a format octet and a length octet.
+pub(super) const LEAST: usize = 2;
+
+impl<'a> Reader<'a> {
+    /// A reader at the front of `text`.
+    #[must_use]
+    #[inline]
+    pub const fn new(text: &'a [u8]) -> Self {
+        Reader { rest: text, end: text.len() }
+    }
+
+    /// Whether no octet is left: right after [`new`](Self::new), whether the message is header-only. A text that is an
+    /// empty list is not empty.
+    #[must_use]
+    #[inline]
+    pub const fn is_empty(&self) -> bool {
+        self.rest.is_empty()
+    }
+
+    /// Offset in the text of the item in front.
+    #[must_use]
+    #[inline]
+    pub const fn position(&self) -> usize {
+        self.end.saturating_sub(self.rest.len())
+    }
+
+    /// The octets that are left.
+    #[must_use]
+    #[inline]
+    pub const fn rest(&self) -> &'a [u8] {
+        self.rest
+    }
+
+    /// Ends reading.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Trailing`] where octets are left.
+    #[inline]
+    pub const fn finish(self) -> Result<(), Error> {
+        match self.rest.len() {
+            0 => Ok(()),
+            octets => Err(Error { offset: self.position(), kind: ErrorKind::Trailing { octets } }),
+        }
+    }
+
+    /// Format and length of the item in front, which stays there.
+    ///
+    /// # Errors
+    /// Those of [`ItemHeader::parse`], at the item's offset.
+    #[inline]
+    pub fn peek(&self) -> Result<ItemHeader, Error> {
+        match parse::header(self.rest) {
+            Ok((header, _)) => Ok(header),
+            Err(kind) => Err(self.here(kind)),
+        }
+    }
+
+    /// Takes the header of a list; gives the number of its elements, which come next.
+    ///
+    /// The number is never above half of the octets that are left, so memory can be reserved for it.
+    ///
+    /// # Errors
+    /// Those of [`peek`](Self::peek), [`ErrorKind::OtherFormat`], and [`ErrorKind::Truncated`] where so many elements cannot
+    /// be in what is left.
+    #[inline]
+    pub fn list(&mut self) -> Result<usize, Error> {
+        if let [LIST, count, rest @ ..] = self.rest {
+            let count = usize::from(*count);
+            // No number of one octet overflows.
+            if rest.len() >= count.wrapping_mul(LEAST) {
+                self.rest = rest;
+                return Ok(count);
+            }
+        }
+        self.any_list()
+    }
+
+    /// Takes the header of a list of `count` elements.
+    ///
+    /// # Errors
+    /// Those of [`list`](Self::list), and [`ErrorKind::OtherCount`].
+    #[inline]
+    pub fn list_of(&mut self, count: usize) -> Result<(), Error> {
+        let before = self.rest;
+        let found = self.list()?;
+        if found != count {
+            self.rest = before;
+            return Err(self.here(ErrorKind::OtherCount { format: Format::List, expected: count, found }));
+        }
+        Ok(())
+    }
+
+    /// Takes an item of exactly one value. [`u4`](Self::u4) and its like are the same by the standard's names.
+    ///
+    /// # Errors
+    /// Those of [`values`](Self::values), and [`ErrorKind::OtherCount`].
+    #[inline]
+    pub fn value<T: Value>(&mut self) -> Result<T, Error> {
+        if let Some((value, rest)) = T::alone(self.rest) {
+            self.rest = rest;
+            return Ok(value);
+        }
+        self.any_value()
+    }
+
+    /// Takes an item of any number of values.
+    ///
+    /// # Errors
+    /// Those of [`peek`](Self::peek), [`ErrorKind::OtherFormat`], [`ErrorKind::Truncated`], [`ErrorKind::PartOfValue`].
+    #[inline]
+    pub fn values<T: Value>(&mut self) -> Result<Values<'a, T>, Error> {
+        let before = self.rest;
+        let octets = self.octets(T::FORMAT)?;
+        if let Some(values) = Values::new(octets) {
+            return Ok(values);
+        }
+        self.rest = before;
+        Err(self.here(part_of_value(T::FORMAT, octets)))
+    }
+
+    /// Takes an ASCII item. Linear in its length.
+    ///
+    /// # Errors
+    /// Those of [`ascii_octets`](Self::ascii_octets), and [`ErrorKind::NotAscii`] at the octet that is none.
+    #[inline]
+    pub fn ascii(&mut self) -> Result<&'a str, Error> {
+        let before = self.rest;
+        let octets = self.octets(Format::Ascii)?;
+        ascii(octets).map_err(|Error { offset, kind }| {
+            let first = self.position().saturating_sub(octets.len());
+            self.rest = before;
+            Error { offset: first.saturating_add(offset), kind }
+        })
+    }
+
+    /// Takes an ASCII item without a look at what its octets are.
+    ///
+    /// # Errors
+    /// Those of [`peek`](Self::peek), [`ErrorKind::OtherFormat`], [`ErrorKind::Truncated`].
+    #[inline]
+    pub fn ascii_octets(&mut self) -> Result<&'a [u8], Error> {
+        self.octets(Format::Ascii)
+    }
+
+    /// Takes a binary item.
+    ///
+    /// # Errors
+    /// Those of [`ascii_octets`](Self::ascii_octets).
+    #[inline]
+    pub fn binary(&mut self) -> Result<&'a [u8], Error> {
+        self.octets(Format::Binary)
+    }
+
+    /// Takes a JIS-8 item.
+    ///
+    /// # Errors
+    /// Those of [`ascii_octets`](Self::ascii_octets).
+    #[inline]
+    pub fn jis8(&mut self) -> Result<&'a [u8], Error> {
+        self.octets(Format::Jis8)
+    }
+
+    /// Takes a localized text.
+    ///
+    /// # Errors
+    /// Those of [`ascii_octets`](Self::ascii_octets), and [`ErrorKind::NoEncoding`].
+    #[inline]
+    pub fn localized(&mut self) -> Result<Localized<'a>, Error> {
+        let before = self.rest;
+        let octets = self.octets(Format::Localized)?;
+        if let Some(localized) = Localized::new(octets) {
+            return Ok(localized);
+        }
+        self.rest = before;
+        Err(self.here(part_of_value(Format::Localized, octets)))
+    }
+
+    /// Takes an item of any format. Of a list this is its header, as with [`list`](Self::list): the elements come next.
+    ///
+    /// # Errors
+    /// Those of [`peek`](Self::peek), [`ErrorKind::Truncated`], [`ErrorKind::PartOfValue`], [`ErrorKind::NoEncoding`].
+    #[inline]
+    pub fn item(&mut self) -> Result<Item<'a>, Error> {
+        let before = self.rest;
+        let item = self.unchecked_item()?;
+        if let Item::List(count) = item
+            && let Some(kind) = self.too_many(count)
+        {
+            self.rest = before;
+            return Err(self.here(kind));
+        }
+        Ok(item)
+    }
+
+    /// Takes a whole item with all its elements, and looks at none of its values. Linear in the number of items; no stack.
+    ///
+    /// # Errors
+    /// Of the first item that is wrong, at its offset: those of [`peek`](Self::peek), [`ErrorKind::Truncated`],
+    /// [`ErrorKind::PartOfValue`], [`ErrorKind::NoEncoding`].
+    pub fn skip(&mut self) -> Result<(), Error> {
+        let before = self.rest;
+        // Never above half of the octets that are left, thanks to the check in `item`, and one more for each list.
+        let mut due = 1_usize;
+        while let Some(left) = due.checked_sub(1) {
+            match self.item() {
+                Ok(Item::List(count)) => due = left.saturating_add(count),
+                Ok(_) => due = left,
+                Err(error) => {
+                    self.rest = before;
+                    return Err(error);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes a whole item with all its elements, as octets. Linear in the number of items.
+    ///
+    /// # Errors
+    /// Those of [`skip`](Self::skip).
+    pub fn raw(&mut self) -> Result<&'a [u8], Error> {
+        let before = self.rest;
+        self.skip()?;
+        let taken = before.len().saturating_sub(self.rest.len());
+        Ok(before.get(..taken).unwrap_or_default())
+    }
+
+    /// Takes a whole list; gives its elements, each to be read by a reader of its own. Linear in the number of items, and
+    /// the iteration over the elements once more.
+    ///
+    /// Elements that are lists can be taken apart the same way, and each level costs as much again: where a text is to be
+    /// read to its depth, [`list`](Self::list) and [`Walk`](super::Walk) pass over it once.
+    ///
+    /// # Errors
+    /// Those of [`list`](Self::list) and of [`skip`](Self::skip).
+    ///
+    /// ```
+    /// use hsms_core::secs2::Reader;
+    ///
+    /// let text = b"\x01\x02\x41\x03ABC\x01\x01\xa5\x01\x07";
+    /// let mut elements = Reader::new(text).elements()?;
+    /// assert_eq!(elements.next().unwrap().ascii()?, "ABC");
+    /// let mut inner = elements.next().unwrap();
+    /// assert_eq!((inner.position(), inner.list()?, inner.u1()?), (7, 1, 7));
+    /// assert!(elements.next().is_none());
+    /// # Ok::<(), hsms_core::secs2::Error>(())
+    /// ```
+    pub fn elements(&mut self) -> Result<Elements<'a>, Error> {
+        let mut inside = self.clone();
+        let left = inside.list()?;
+        self.skip()?;
+        let whole = inside.rest.len().saturating_sub(self.rest.len());
+        Ok(Elements { reader: inside.cut(whole), left })
+    }
+
+    /// The first `len` octets of what is left, as a reader of its own.
+    fn cut(&self, len: usize) -> Reader<'a> {
+        let front = self.rest.get(..len).unwrap_or(self.rest);
+        Reader { rest: front, end: self.position().saturating_add(front.len()) }
+    }
+
+    /// As [`item`](Self::item), but whether the elements of a list can be there is not looked at.
+    #[inline]
+    pub(super) fn unchecked_item(&mut self) -> Result<Item<'a>, Error> {
+        match parse::item(self.rest) {
+            Ok((header, octets, rest)) => match Item::new(header, octets) {
+                Some(item) => {
+                    self.rest = rest;
+                    Ok(item)
+                }
+                None => Err(self.here(part_of_value(header.format(), octets))),
+            },
+            Err(kind) => Err(self.here(kind)),
+        }
+    }
+
+    /// What is wrong with a list of `count` elements at this place, if anything.
+    #[inline]
+    pub(super) fn too_many(&self, count: usize) -> Option<ErrorKind> {
+        let missing = count.saturating_mul(LEAST).saturating_sub(self.rest.len());
+        if missing > 0 { Some(ErrorKind::Truncated { missing }) } else { None }
+    }
+
+    /// Takes an item of `format`, which is no list; gives the octets of its values.
+    #[inline]
+    fn octets(&mut self, format: Format) -> Result<&'a [u8], Error> {
+        match parse::item(self.rest) {
+            Ok((header, octets, rest)) if header.format() == format => {
+                self.rest = rest;
+                Ok(octets)
+            }
+            other => Err(self.not_this(other.map(|_| ()), format)),
+        }
+    }
+
+    #[cold]
+    fn not_this(&self, found: Result<(), ErrorKind>, expected: Format) -> Error {
+        // That another format is there tells more than that it is truncated.
+        match (self.peek(), found) {
+            (Err(error), _) => error,
+            (Ok(header), _) if header.format() != expected => {
+                self.here(ErrorKind::OtherFormat { expected, found: header.format() })
+            }
+            (Ok(_), Err(kind)) => self.here(kind),
+            (Ok(header), Ok(())) => self.here(ErrorKind::OtherFormat { expected, found: header.format() }),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn any_value<T: Value>(&mut self) -> Result<T, Error> {
+        let before = self.rest;
+        let values = self.values::<T>()?;
+        match (values.get(0), values.len()) {
+            (Some(value), 1) => Ok(value),
+            (_, found) => {
+                self.rest = before;
+                Err(self.here(ErrorKind::OtherCount { format: T::FORMAT, expected: 1, found }))
+            }
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn any_list(&mut self) -> Result<usize, Error> {
+        let header = self.peek()?;
+        if header.format() != Format::List {
+            return Err(self.here(ErrorKind::OtherFormat { expected: Format::List, found: header.format() }));
+        }
+        match self.item()? {
+            Item::List(count) => Ok(count),
+            other => Err(self.here(ErrorKind::OtherFormat { expected: Format::List, found: other.format() })),
+        }
+    }
+
+    #[cold]
+    pub(super) const fn here(&self, kind: ErrorKind) -> Error {
+        Error { offset: self.position(), kind }
+    }
+}
+
+/// Format octet of a list with one length octet.
+const LIST: u8 = 0x01;
+
+#[cold]
+fn part_of_value(format: Format, octets: &[u8]) -> ErrorKind {
+    let length = u32::try_from(octets.len()).unwrap_or(u32::MAX);
+    match format {
+        Format::Localized => ErrorKind::NoEncoding { length },
+        _ => ErrorKind::PartOfValue { format, length },
+    }
+}
+
+/// One value, by the names of the standard.
+macro_rules! one_value {
+    ($($name:ident $type:ty, $what:literal;)+) => {
+        impl Reader<'_> {$(
+            #[doc = concat!("Takes an item of exactly one ", $what, ": [`value`](Self::value) as `", stringify!($type), "`.")]
+            ///
+            /// # Errors
+            /// Those of [`value`](Self::value).
+            #[inline]
+            pub fn $name(&mut self) -> Result<$type, Error> {
+                self.value()
+            }
+        )+}
+    };
+}
+
+one_value! {
+    u1 u8, "U1";
+    u2 u16, "U2";
+    u4 u32, "U4";
+    u8 u64, "U8";
+    i1 i8, "I1";
+    i2 i16, "I2";
+    i4 i32, "I4";
+    i8 i64, "I8";
+    f4 f32, "F4";
+    f8 f64, "F8";
+    boolean bool, "BOOLEAN";
+}
+
+/// The elements of one list, each as a [`Reader`] over its octets alone. From [`Reader::elements`].
+#[derive(Debug, Clone)]
+pub struct Elements<'a> {
+    reader: Reader<'a>,
+    left: usize,
+}
+
+impl<'a> Iterator for Elements<'a> {
+    type Item = Reader<'a>;
+
+    fn next(&mut self) -> Option<Reader<'a>> {
+        self.left = self.left.checked_sub(1)?;
+        let start = self.reader.clone();
+        // All of them were looked at when the list was taken.
+        let octets = self.reader.raw().ok()?;
+        Some(start.cut(octets.len()))
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        (self.left, Some(self.left))
+    }
+}
+
+impl ExactSizeIterator for Elements<'_> {}
+
+impl core::iter::FusedIterator for Elements<'_> {}

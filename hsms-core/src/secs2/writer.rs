@@ -1,0 +1,390 @@
+//! Texts, item by item.
+
+use super::{Encoding, Format, Item, ItemHeader, Localized, Patch, Reader, Sink, Value, Values, WriteError};
+
+/// Writes a text into a [`Sink`]: one item, whose elements follow it if it is a list.
+///
+/// Every method but [`begin_list`](Self::begin_list) writes as few length octets as the length needs. A call that fails has
+/// written nothing, and the text can go on. Only where a sink refuses in the middle of an item, as [`Pieces`](super::Pieces)
+/// may, it is broken off: every call is [`WriteError::Refused`] then.
+///
+/// `OPEN` lists of unknown count can be open at a time. Lists of known count nest without limit.
+///
+/// ```
+/// use hsms_core::secs2::{Slice, WriteError, Writer};
+///
+/// let mut octets = [0; 64];
+/// let mut text = Writer::new(Slice::new(&mut octets));
+/// text.list(2)?;
+/// text.ascii("ABC")?;
+/// text.values(&[1_u16, 2])?;
+/// assert_eq!(text.finish()?.written(), b"\x01\x02\x41\x03ABC\xa9\x04\0\x01\0\x02");
+///
+/// let mut text = Writer::new(Slice::new(&mut octets));
+/// text.list(2)?;
+/// text.u4(7)?;
+/// assert_eq!(text.finish().unwrap_err(), WriteError::ElementsMissing { missing: 1 });
+/// # Ok::<(), WriteError>(())
+/// ```
+#[derive(Debug)]
+pub struct Writer<S, const OPEN: usize = 8> {
+    sink: S,
+    /// Items that lists of known count wait for, inside the innermost list of unknown count.
+    due: u64,
+    /// Whether the sink refused in the middle of an item.
+    broken: bool,
+    /// Lists of unknown count, the outermost first.
+    lists: heapless::Vec<Open, OPEN>,
+}
+
+/// A list of unknown count.
+#[derive(Debug, Clone, Copy)]
+struct Open {
+    /// Where its header is.
+    at: usize,
+    /// Elements so far.
+    count: u32,
+    /// What was due when it began.
+    due_around: u64,
+}
+
+impl<S: Sink> Writer<S> {
+    /// Writes into `sink`, behind what it holds. At most 8 lists of unknown count can be open at a time.
+    #[must_use]
+    #[inline]
+    pub const fn new(sink: S) -> Self {
+        Writer::with_open(sink)
+    }
+}
+
+impl<S: Sink, const OPEN: usize> Writer<S, OPEN> {
+    /// As [`new`](Writer::new), for another number of open lists.
+    #[must_use]
+    #[inline]
+    pub const fn with_open(sink: S) -> Self {
+        Writer { sink, due: 1, broken: false, lists: heapless::Vec::new() }
+    }
+
+    /// Ends the text; gives the sink.
+    ///
+    /// # Errors
+    /// [`WriteError::ListsOpen`], and [`WriteError::ElementsMissing`] where a list of known count lacks elements or no item
+    /// was written; [`WriteError::Refused`] where the sink refused in the middle of an item. A header-only message needs no
+    /// writer.
+    pub fn finish(self) -> Result<S, WriteError> {
+        if self.broken {
+            return Err(WriteError::Refused);
+        }
+        match (self.lists.len(), self.due) {
+            (0, 0) => Ok(self.sink),
+            (0, missing) => Err(WriteError::ElementsMissing { missing }),
+            (open, _) => Err(WriteError::ListsOpen { open }),
+        }
+    }
+
+    /// The sink, with what has been written so far.
+    #[must_use]
+    pub const fn sink(&self) -> &S {
+        &self.sink
+    }
+
+    /// The header of a list; its `count` elements come next.
+    ///
+    /// # Errors
+    /// [`WriteError::TooLong`], [`WriteError::TextComplete`], and those of the sink.
+    #[inline]
+    pub fn list(&mut self, count: usize) -> Result<(), WriteError> {
+        let header = header(Format::List, count)?;
+        let octets = header.encode();
+        let place = self.place(octets.len())?;
+        self.put(&octets)?;
+        self.take(place);
+        self.due = self.due.saturating_add(u64::from(header.length()));
+        Ok(())
+    }
+
+    /// An item of one value. [`u4`](Self::u4) and its like are the same by the standard's names.
+    ///
+    /// # Errors
+    /// [`WriteError::TextComplete`], and those of the sink.
+    #[inline]
+    pub fn value<T: Value>(&mut self, value: T) -> Result<(), WriteError> {
+        let item = value.to_alone();
+        let octets = item.as_ref();
+        let place = self.place(octets.len())?;
+        self.put(octets)?;
+        self.take(place);
+        Ok(())
+    }
+
+    /// An item of any number of values.
+    ///
+    /// # Errors
+    /// [`WriteError::TooLong`], [`WriteError::TextComplete`], and those of the sink.
+    pub fn values<T: Value>(&mut self, values: &[T]) -> Result<(), WriteError> {
+        let place = self.array::<T>(values.len())?;
+        // Put in portions: their octets are turned round in a buffer.
+        const PORTION: usize = 256;
+        let mut buffer = [0; PORTION];
+        for portion in values.chunks(PORTION.checked_div(size_of::<T>()).unwrap_or(1).max(1)) {
+            let mut len = 0_usize;
+            for (place, value) in T::split_mut(&mut buffer).iter_mut().zip(portion) {
+                *place = value.to_octets();
+                len = len.saturating_add(size_of::<T>());
+            }
+            self.put(buffer.get(..len).unwrap_or_default())?;
+        }
+        self.take(place);
+        Ok(())
+    }
+
+    /// An ASCII item.
+    ///
+    /// # Errors
+    /// [`WriteError::NotAscii`], [`WriteError::TooLong`], [`WriteError::TextComplete`], and those of the sink.
+    #[inline]
+    pub fn ascii(&mut self, text: &str) -> Result<(), WriteError> {
+        if !text.is_ascii() {
+            let at = text.bytes().take_while(u8::is_ascii).count();
+            return Err(WriteError::NotAscii { at });
+        }
+        self.octets(Format::Ascii, &[], text.as_bytes())
+    }
+
+    /// An ASCII item of octets that are not looked at: beyond 127 their meaning is the receiver's affair.
+    ///
+    /// # Errors
+    /// Those of [`binary`](Self::binary).
+    #[inline]
+    pub fn ascii_octets(&mut self, octets: &[u8]) -> Result<(), WriteError> {
+        self.octets(Format::Ascii, &[], octets)
+    }
+
+    /// A binary item.
+    ///
+    /// # Errors
+    /// [`WriteError::TooLong`], [`WriteError::TextComplete`], and those of the sink.
+    #[inline]
+    pub fn binary(&mut self, octets: &[u8]) -> Result<(), WriteError> {
+        self.octets(Format::Binary, &[], octets)
+    }
+
+    /// A JIS-8 item.
+    ///
+    /// # Errors
+    /// Those of [`binary`](Self::binary).
+    #[inline]
+    pub fn jis8(&mut self, octets: &[u8]) -> Result<(), WriteError> {
+        self.octets(Format::Jis8, &[], octets)
+    }
+
+    /// A localized text. Whether the octets are in that encoding is not looked at.
+    ///
+    /// # Errors
+    /// Those of [`binary`](Self::binary).
+    pub fn localized(&mut self, encoding: Encoding, octets: &[u8]) -> Result<(), WriteError> {
+        self.octets(Format::Localized, &encoding.0.to_be_bytes(), octets)
+    }
+
+    /// An item that was read; of a list its header, as with [`list`](Self::list).
+    ///
+    /// # Errors
+    /// Those of [`binary`](Self::binary).
+    pub fn item(&mut self, item: Item<'_>) -> Result<(), WriteError> {
+        match item {
+            Item::List(count) => self.list(count),
+            Item::Binary(octets) => self.octets(Format::Binary, &[], octets),
+            Item::Ascii(octets) => self.octets(Format::Ascii, &[], octets),
+            Item::Jis8(octets) => self.octets(Format::Jis8, &[], octets),
+            Item::Localized(Localized { encoding, octets }) => self.localized(encoding, octets),
+            Item::Boolean(values) => self.read_values(values),
+            Item::I8(values) => self.read_values(values),
+            Item::I1(values) => self.read_values(values),
+            Item::I2(values) => self.read_values(values),
+            Item::I4(values) => self.read_values(values),
+            Item::F8(values) => self.read_values(values),
+            Item::F4(values) => self.read_values(values),
+            Item::U8(values) => self.read_values(values),
+            Item::U1(values) => self.read_values(values),
+            Item::U2(values) => self.read_values(values),
+            Item::U4(values) => self.read_values(values),
+        }
+    }
+
+    /// A whole item with all its elements, encoded already, as [`Reader::raw`] gives it. Linear in its items.
+    ///
+    /// # Errors
+    /// [`WriteError::NoItem`] where `octets` are not one item, [`WriteError::TextComplete`], and those of the sink.
+    pub fn raw(&mut self, octets: &[u8]) -> Result<(), WriteError> {
+        let mut reader = Reader::new(octets);
+        reader.skip().and_then(|()| reader.finish()).map_err(WriteError::NoItem)?;
+        let place = self.place(octets.len())?;
+        self.put(octets)?;
+        self.take(place);
+        Ok(())
+    }
+
+    /// An item that is no list: `front` and `octets` behind its header.
+    #[inline]
+    pub(super) fn octets(&mut self, format: Format, front: &[u8], octets: &[u8]) -> Result<(), WriteError> {
+        let length = front.len().saturating_add(octets.len());
+        let header = header(format, length)?.encode();
+        let place = self.place(length.saturating_add(header.len()))?;
+        self.put(&header)?;
+        if !front.is_empty() {
+            self.put(front)?;
+        }
+        self.put(octets)?;
+        self.take(place);
+        Ok(())
+    }
+
+    fn read_values<T: Value>(&mut self, values: Values<'_, T>) -> Result<(), WriteError> {
+        let place = self.array::<T>(values.len())?;
+        self.put(values.octets())?;
+        self.take(place);
+        Ok(())
+    }
+
+    /// Room and the header for `count` values.
+    fn array<T: Value>(&mut self, count: usize) -> Result<Place, WriteError> {
+        let length = count.saturating_mul(size_of::<T>());
+        let header = header(T::FORMAT, length)?.encode();
+        let place = self.place(length.saturating_add(header.len()))?;
+        self.put(&header)?;
+        Ok(place)
+    }
+
+    #[inline]
+    fn put(&mut self, octets: &[u8]) -> Result<(), WriteError> {
+        let put = self.sink.put(octets);
+        self.broken |= put.is_err();
+        put
+    }
+
+    /// Where the next item of `octets` octets belongs, with room made sure of.
+    #[inline]
+    fn place(&mut self, octets: usize) -> Result<Place, WriteError> {
+        if self.broken {
+            return Err(WriteError::Refused);
+        }
+        let place = match (self.due.checked_sub(1), self.lists.last()) {
+            (Some(due), _) => Place::Due(due),
+            (None, Some(list)) if list.count < super::MAX_LENGTH => Place::Counted(list.count.saturating_add(1)),
+            (None, Some(_)) => return Err(WriteError::TooLong { length: TOO_MANY }),
+            (None, None) => return Err(WriteError::TextComplete),
+        };
+        self.sink.reserve(octets)?;
+        Ok(place)
+    }
+
+    /// An item has been written there.
+    #[inline]
+    fn take(&mut self, place: Place) {
+        match (place, self.lists.last_mut()) {
+            (Place::Due(due), _) => self.due = due,
+            (Place::Counted(count), Some(list)) => list.count = count,
+            (Place::Counted(_), None) => {}
+        }
+    }
+}
+
+/// Where an item belongs, and what that leaves.
+#[derive(Debug, Clone, Copy)]
+enum Place {
+    /// In a list of known count, or alone in the text: items due afterwards.
+    Due(u64),
+    /// In a list of unknown count: its elements afterwards.
+    Counted(u32),
+}
+
+/// Lists whose count is not known when they begin, in a sink that can be patched.
+impl<S: Patch, const OPEN: usize> Writer<S, OPEN> {
+    /// Begins a list whose elements are counted as they are written, up to [`end_list`](Self::end_list).
+    ///
+    /// Its header always has three length octets, which is legal for any count: nothing has to be moved when the count is
+    /// known.
+    ///
+    /// # Errors
+    /// [`WriteError::TooDeep`] where `OPEN` such lists are open, [`WriteError::TextComplete`], and those of the sink.
+    ///
+    /// ```
+    /// use hsms_core::secs2::{Slice, WriteError, Writer};
+    ///
+    /// let mut octets = [0; 16];
+    /// let mut text = Writer::new(Slice::new(&mut octets));
+    /// text.begin_list()?;
+    /// for value in [1, 2] {
+    ///     text.u1(value)?;
+    /// }
+    /// text.end_list()?;
+    /// assert_eq!(text.finish()?.written(), [3, 0, 0, 2, 0xa5, 1, 1, 0xa5, 1, 2]);
+    /// # Ok::<(), WriteError>(())
+    /// ```
+    pub fn begin_list(&mut self) -> Result<(), WriteError> {
+        if self.lists.is_full() {
+            return Err(WriteError::TooDeep { limit: OPEN });
+        }
+        let at = self.sink.position();
+        let header = header(Format::List, 0)?.encode_longest();
+        let place = self.place(header.len())?;
+        self.put(&header)?;
+        self.take(place);
+        let list = Open { at, count: 0, due_around: self.due };
+        self.due = 0;
+        self.lists.push(list).map_err(|_| WriteError::TooDeep { limit: OPEN })
+    }
+
+    /// Ends the list that was begun last.
+    ///
+    /// # Errors
+    /// [`WriteError::NoListOpen`], and [`WriteError::ElementsMissing`] where a list of known count in it lacks elements.
+    pub fn end_list(&mut self) -> Result<(), WriteError> {
+        let Open { at, count, due_around } = *self.lists.last().ok_or(WriteError::NoListOpen)?;
+        if self.due > 0 {
+            return Err(WriteError::ElementsMissing { missing: self.due });
+        }
+        self.sink.patch(at, &ItemHeader::parsed(Format::List, count).encode_longest());
+        self.due = due_around;
+        self.lists.pop();
+        Ok(())
+    }
+}
+
+/// An element more than the longest list has.
+const TOO_MANY: usize = 0x0100_0000;
+
+#[inline]
+fn header(format: Format, length: usize) -> Result<ItemHeader, WriteError> {
+    u32::try_from(length).ok().and_then(|length| ItemHeader::new(format, length)).ok_or(WriteError::TooLong { length })
+}
+
+/// One value, by the names of the standard.
+macro_rules! one_value {
+    ($($name:ident $type:ty, $what:literal;)+) => {
+        impl<S: Sink, const OPEN: usize> Writer<S, OPEN> {$(
+            #[doc = concat!("An item of one ", $what, ".")]
+            ///
+            /// # Errors
+            /// Those of [`value`](Self::value).
+            #[inline]
+            pub fn $name(&mut self, value: $type) -> Result<(), WriteError> {
+                self.value(value)
+            }
+        )+}
+    };
+}
+
+one_value! {
+    u1 u8, "U1";
+    u2 u16, "U2";
+    u4 u32, "U4";
+    u8 u64, "U8";
+    i1 i8, "I1";
+    i2 i16, "I2";
+    i4 i32, "I4";
+    i8 i64, "I8";
+    f4 f32, "F4";
+    f8 f64, "F8";
+    boolean bool, "BOOLEAN";
+}

@@ -1,0 +1,249 @@
+//! Rust types as items: the mapping, row by row, both ways, and errors by path.
+
+use hsms_core::secs2::serde::{Cause, SerdeError, array, binary, from_text, to_text};
+use hsms_core::secs2::{Error, ErrorKind, Format, Reader, Sml, SmlMessage, Tree, WriteError, Writer};
+use serde::de::{DeserializeOwned, IgnoredAny};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::fmt::Debug;
+
+fn text(sml: &str) -> Vec<u8> {
+    sml.parse::<Tree>().unwrap_or_else(|error| panic!("{error} in {sml}")).to_text().unwrap()
+}
+
+fn both_ways<T: Serialize + DeserializeOwned + PartialEq + Debug>(value: T, sml: &str) {
+    let written = to_text(&value).unwrap();
+    assert_eq!(Sml::new(&written).to_string(), sml);
+    assert_eq!(from_text::<T>(&written), Ok(value));
+}
+
+fn read<T: DeserializeOwned>(sml: &str) -> Result<T, SerdeError> {
+    from_text(&text(sml))
+}
+
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+struct Unit;
+
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+struct Id(u32);
+
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+struct Report {
+    id: Id,
+    values: Vec<Value>,
+}
+
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+enum Value {
+    Absent,
+    Text(String),
+    Pair(u8, bool),
+    Trace {
+        from: i16,
+        #[serde(with = "array")]
+        samples: Vec<f32>,
+    },
+}
+
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+struct Arrays {
+    #[serde(with = "array")]
+    truth: Vec<bool>,
+    #[serde(with = "array")]
+    numbers: [i64; 2],
+    #[serde(with = "array")]
+    none: Vec<u16>,
+    #[serde(with = "binary")]
+    octets: Vec<u8>,
+    listed: Vec<u16>,
+}
+
+#[test]
+fn each_row_of_the_mapping_goes_both_ways() {
+    both_ways(true, "<BOOLEAN TRUE>");
+    both_ways((1_u8, 2_u16, 3_u32, 4_u64), "<L [4] <U1 1> <U2 2> <U4 3> <U8 4>>");
+    both_ways((-1_i8, -2_i16, -3_i32, -4_i64), "<L [4] <I1 -1> <I2 -2> <I4 -3> <I8 -4>>");
+    both_ways((0.5_f32, 1e300_f64), "<L [2] <F4 0.5> <F8 1e300>>");
+    both_ways(("ABC".to_owned(), 'x'), r#"<L [2] <A "ABC"> <A "x">>"#);
+    both_ways(vec![1_u8, 2], "<L [2] <U1 1> <U1 2>>");
+    both_ways(Vec::<u8>::new(), "<L [0]>");
+    both_ways(BTreeMap::from([("a".to_owned(), 1_u8)]), r#"<L [1] <L [2] <A "a"> <U1 1>>>"#);
+    both_ways((None::<u8>, Some(1_u8)), "<L [2] <L [0]> <U1 1>>");
+    both_ways(((), Unit), "<L [2] <L [0]> <L [0]>>");
+    both_ways(Id(7), "<U4 7>");
+    both_ways(Value::Absent, r#"<A "Absent">"#);
+    both_ways(Value::Text("x".into()), r#"<L [2] <A "Text"> <A "x">>"#);
+    both_ways(Value::Pair(1, false), r#"<L [2] <A "Pair"> <L [2] <U1 1> <BOOLEAN FALSE>>>"#);
+    both_ways(
+        Value::Trace { from: -1, samples: vec![0.5, 1.0] },
+        r#"<L [2] <A "Trace"> <L [2] <I2 -1> <F4 0.5 1.0>>>"#,
+    );
+    both_ways(
+        Report { id: Id(1), values: vec![Value::Absent, Value::Text(String::new())] },
+        r#"<L [2] <U4 1> <L [2] <A "Absent"> <L [2] <A "Text"> <A "">>>>"#,
+    );
+    both_ways(
+        Arrays { truth: vec![true, false], numbers: [-1, 2], none: vec![], octets: vec![0xaa], listed: vec![9] },
+        "<L [5] <BOOLEAN TRUE FALSE> <I8 -1 2> <U2> <B 0xAA> <L [1] <U2 9>>>",
+    );
+}
+
+#[test]
+fn other_formats_are_read_where_the_value_fits() {
+    assert_eq!(read("<U1 7>"), Ok(7_u32));
+    assert_eq!(read("<I8 7>"), Ok(7_u8));
+    assert_eq!(read("<B 0x07>"), Ok(7_u8));
+    assert_eq!(read("<U4 7>"), Ok(7.0_f64));
+    assert_eq!(read("<F4 0.5>"), Ok(0.5_f64));
+    assert_eq!(read("<C2 2 \"µm\">"), Ok("µm".to_owned()));
+    assert_eq!(read("<U2 1 2 3>"), Ok(vec![1_u16, 2, 3]));
+    assert_eq!(read("<U2 1>"), Ok(vec![1_u16]));
+    assert_eq!(read("<U2 1 2>"), Ok((1_u16, 2_u16)));
+    assert_eq!(read("<B 1 2>"), Ok(vec![1_u8, 2]));
+    assert_eq!(read("<A \"\">"), Ok(None::<String>));
+    assert_eq!(read("<U4>"), Ok(None::<u32>));
+    assert_eq!(read("<U1 0>"), Ok(Value::Absent));
+    assert_eq!(read("<L [2] <U1 1> <A \"x\">>"), Ok(Value::Text("x".into())));
+    assert!(read::<(u8, IgnoredAny)>("<L <U1 1> <L <L <A>>>>").is_ok());
+    // Borrowed from the text.
+    assert_eq!(from_text::<&str>(b"\x41\x03ABC"), Ok("ABC"));
+    assert_eq!(from_text::<&[u8]>(b"\x21\x02\x01\x02"), Ok(&[1, 2][..]));
+    assert_eq!(from_text::<&[u8]>(b"\x41\x01\xff"), Ok(&[0xff][..]));
+}
+
+#[test]
+fn errors_tell_the_path_the_offset_and_what_was_expected() {
+    let said = |sml: &str| read::<Report>(sml).unwrap_err().to_string();
+    assert_eq!(
+        said("<L <U4 1> <L <A 'Absent'> <L <A 'Trace'> <L <I2 1> <F4 1 2> >> <L <A 'Trace'> <L <A 'x'> <F4>>>>>"),
+        "values[2].from: at offset 54: invalid type: string \"x\", expected i16"
+    );
+    assert_eq!(said("<L <A 'x'> <L>>"), "id: at offset 2: invalid type: string \"x\", expected u32");
+    assert_eq!(said("<L <U4 1>>"), "at offset 0: invalid length 1, expected struct Report with 2 elements");
+    assert_eq!(said("<L <U4 1> <L> <L>>"), "at offset 0: L was expected to hold 2, and holds 3");
+    assert_eq!(
+        said("<L <U4 1> <L <A 'Nothing'>>>"),
+        "values[0]: at offset 10: unknown variant `Nothing`, expected one of `Absent`, `Text`, `Pair`, `Trace`"
+    );
+    assert_eq!(
+        said("<L <U4 1> <L <A 'Text'>>>"),
+        "values[0]: at offset 10: a variant with content is a list of its name and the content"
+    );
+    assert_eq!(
+        said("<L <U4 1> <L <L <A 'Absent'> <L>>>>"),
+        "values[0]: at offset 10: a variant without content is its name alone"
+    );
+    assert_eq!(
+        read::<u8>("<U2 256>").unwrap_err().to_string(),
+        "at offset 0: invalid value: integer `256`, expected u8"
+    );
+
+    let cut = from_text::<Report>(b"\x01\x02\xb1\x04\0\0\0\x01\x01\x01\x41\x05Abs").unwrap_err();
+    assert_eq!(cut.path(), "values[0]");
+    assert_eq!(cut.cause(), &Cause::Read(Error { offset: 10, kind: ErrorKind::Truncated { missing: 2 } }));
+    let behind = from_text::<u8>(b"\xa5\x01\x07\x00").unwrap_err();
+    assert_eq!(behind.cause(), &Cause::Read(Error { offset: 3, kind: ErrorKind::Trailing { octets: 1 } }));
+    let none = from_text::<u8>(b"").unwrap_err();
+    assert_eq!(none.cause(), &Cause::Read(Error { offset: 0, kind: ErrorKind::NoItem }));
+}
+
+#[test]
+fn what_has_no_item_is_refused_by_path() {
+    let error = to_text(&vec![Value::Text("µ".into())]).unwrap_err();
+    assert_eq!((error.path().as_str(), error.cause()), ("[0].Text", &Cause::Write(WriteError::NotAscii { at: 0 })));
+    assert_eq!(to_text(&1_u128).unwrap_err().to_string(), "there is no item for integers of 128 bits");
+    let mut small = Writer::new(heapless::Vec::<u8, 4>::new());
+    let error = hsms_core::secs2::serde::write(&mut small, &(1_u8, 2_u8)).unwrap_err();
+    assert_eq!((error.path().as_str(), error.cause()), ("[0]", &Cause::Write(WriteError::NoRoom { missing: 1 })));
+
+    struct Mixed;
+    impl Serialize for Mixed {
+        fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            serializer.collect_seq([1].iter().filter(|_| true))
+        }
+    }
+    assert_eq!(to_text(&Mixed).unwrap_err().to_string(), "there is no item for a sequence of unknown length");
+}
+
+#[test]
+fn a_recursive_type_stops_at_a_depth() {
+    #[derive(Debug, Deserialize)]
+    struct Nest(#[expect(dead_code, reason = "only read")] Vec<Nest>);
+
+    let nested = |depth: usize| [[1, 1].repeat(depth), vec![1, 0]].concat();
+    assert!(from_text::<Nest>(&nested(32)).is_ok());
+    let error = from_text::<Nest>(&nested(200_000)).unwrap_err();
+    assert_eq!(error.cause(), &Cause::Read(Error { offset: 64, kind: ErrorKind::TooDeep { limit: 32 } }));
+}
+
+#[test]
+fn entries_of_a_map_that_a_type_leaves_are_not_taken_for_what_follows() {
+    #[derive(Debug)]
+    struct First;
+    impl<'de> Deserialize<'de> for First {
+        fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            deserializer.deserialize_map(First)
+        }
+    }
+    impl<'de> serde::de::Visitor<'de> for First {
+        type Value = First;
+        fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("a map")
+        }
+        fn visit_map<A: serde::de::MapAccess<'de>>(self, mut map: A) -> Result<First, A::Error> {
+            map.next_entry::<u8, u8>()?;
+            Ok(First)
+        }
+    }
+    assert!(read::<First>("<L <L <U1 1> <U1 2>>>").is_ok());
+    let error = read::<First>("<L <L <U1 1> <U1 2>> <L <U1 3> <U1 4>>>").unwrap_err();
+    assert_eq!(error.to_string(), "at offset 0: L was expected to hold 1, and holds 2");
+    let error = read::<First>("<L <L <U1 1>>>").unwrap_err();
+    assert_eq!(error.to_string(), "at offset 2: L was expected to hold 2, and holds 1");
+}
+
+#[test]
+fn every_truncation_and_change_is_an_error_or_a_value() {
+    let report = Report {
+        id: Id(1),
+        values: vec![Value::Absent, Value::Pair(1, true), Value::Trace { from: 1, samples: vec![1.0, 2.0] }],
+    };
+    let text = to_text(&report).unwrap();
+    for cut in 0..text.len() {
+        assert!(from_text::<Report>(&text[..cut]).is_err());
+    }
+    let (mut good, mut refused) = (0, 0);
+    for at in 0..text.len() {
+        for change in 1..=255 {
+            let mut changed = text.clone();
+            changed[at] ^= change;
+            match from_text::<Report>(&changed) {
+                Ok(_) => good += 1,
+                Err(error) => {
+                    assert!(!error.to_string().is_empty());
+                    refused += 1;
+                }
+            }
+        }
+    }
+    assert!(good > 500 && refused > 5_000, "{good} {refused}");
+}
+
+#[test]
+fn values_stand_among_other_items() {
+    let message: SmlMessage = "S6F11 W <L [2] <U4 1> <L [2] <U4 5> <L>>>.".parse().unwrap();
+    let text = message.item.unwrap().to_text().unwrap();
+    let mut reader = Reader::new(&text);
+    reader.list_of(2).unwrap();
+    assert_eq!(reader.u4(), Ok(1));
+    let report: Report = hsms_core::secs2::serde::from_reader(&mut reader).unwrap();
+    reader.finish().unwrap();
+    assert_eq!(report, Report { id: Id(5), values: vec![] });
+
+    let mut writer = Writer::new(Vec::new());
+    writer.list(2).unwrap();
+    writer.u4(1).unwrap();
+    hsms_core::secs2::serde::write(&mut writer, &report).unwrap();
+    assert_eq!(writer.finish().unwrap(), text);
+    assert_eq!(Format::List, Reader::new(&text).peek().unwrap().format());
+}
