@@ -184,6 +184,7 @@ crate-type = ["staticlib"]
 hsms-core = { path = "../../../hsms-core" }
 [features]
 defmt = ["hsms-core/defmt"]
+secs2 = ["hsms-core/secs2"]
 serde = ["hsms-core/serde"]
 [profile.dev]
 panic = "abort"
@@ -197,12 +198,12 @@ fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
     loop {}
 }
 EOF
-  for features in "" defmt serde; do
+  for features in "" defmt serde secs2; do
     (cd "$probe" && CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$root/target/ci/no_std_target} \
       cargo build --quiet --features "$features") ||
       fail "hsms-core does not build without std (features: ${features:-none})" || return
   done
-  printf 'hsms-core builds for this machine without std: no features, defmt, serde\n'
+  printf 'hsms-core builds for this machine without std: no features, defmt, serde, secs2\n'
   if rustup target list --installed | grep -qx thumbv7m-none-eabi; then
     (cd "$root" && cargo build --locked -p hsms-core --target thumbv7m-none-eabi &&
       cargo build --locked -p hsms-core --target thumbv7m-none-eabi --all-features) || return

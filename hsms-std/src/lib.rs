@@ -18,7 +18,8 @@
 //! | `faults` (feature) | what a link can suffer, made at will, and a scripted peer |
 //!
 //! Features, none by default: `tracing` (every message as an event of the target `hsms::message`, every notice as one of `hsms::connection`), `serde` (settings that
-//! survive a restart), `conformance`, `faults`.
+//! survive a restart), `secs2` (texts in the log as SML), `conformance`,
+//! `faults`.
 
 mod blocking;
 pub mod clock;

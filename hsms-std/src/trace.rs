@@ -1,6 +1,6 @@
 //! Every message and notice as a `tracing` event: the one place where this crate logs.
 //!
-//! Target `hsms::message`, level debug: header and the first octets of the text. Target `hsms::connection`: what happens to
+//! Target `hsms::message`, level debug: header and the beginning of the text, as octets or, with feature `secs2`, as SML. Target `hsms::connection`: what happens to
 //! the connection; level info for what was wanted, warn for the rest. Without the feature nothing of it is left.
 
 #![cfg_attr(not(feature = "tracing"), expect(unused_variables, reason = "there is nowhere to log to"))]
@@ -18,12 +18,35 @@ const CONNECTION: &str = "hsms::connection";
 #[cfg(feature = "tracing")]
 const MOST: usize = 64;
 
+/// Octets of SML that are printed at most.
+#[cfg(all(feature = "tracing", feature = "secs2"))]
+const MOST_SML: usize = 256;
+
+/// A text, or as much of it as there is: SML needs the whole.
+#[cfg(feature = "tracing")]
+struct Text<'a> {
+    octets: &'a [u8],
+    #[cfg_attr(not(feature = "secs2"), expect(dead_code, reason = "octets can be printed as far as they have come"))]
+    whole: bool,
+}
+
+#[cfg(feature = "tracing")]
+impl fmt::Display for Text<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        #[cfg(feature = "secs2")]
+        if self.whole {
+            return hsms_core::secs2::Sml::new(self.octets).limited(MOST_SML).fmt(f);
+        }
+        hsms_core::wire::Hex::bounded(self.octets, MOST).fmt(f)
+    }
+}
+
 /// A message from the peer, as soon as its header is there, with as much of its text as has come with it.
 #[inline]
 pub(crate) fn received(inbound: &Inbound<'_>) {
     #[cfg(feature = "tracing")]
     if inbound.first() {
-        let octets = hsms_core::wire::Hex::bounded(inbound.body(), MOST);
+        let octets = Text { octets: inbound.body(), whole: inbound.last() };
         let (header, text, class) = (inbound.header(), inbound.piece.body_len, inbound.class);
         tracing::debug!(target: MESSAGE, %header, text, %octets, ?class, "received");
     }
@@ -34,7 +57,7 @@ pub(crate) fn received(inbound: &Inbound<'_>) {
 pub(crate) fn sent(header: &Header, body: &[u8]) {
     #[cfg(feature = "tracing")]
     {
-        let octets = hsms_core::wire::Hex::bounded(body, MOST);
+        let octets = Text { octets: body, whole: true };
         tracing::debug!(target: MESSAGE, %header, text = body.len(), %octets, "sent");
     }
 }
