@@ -558,7 +558,7 @@ concern no entity carry it. All sixteen bits are the entity's. Each takes 40 oct
 | what | how |
 |---|---|
 | select status 2, 3, 5, or a local one | what `Admission::Refuse` says, or the application in answer to `Notice::SelectAsked` |
-| select status 1 | to the second caller of a listener that serves one connection, which is refused as HSMS-SS has it; else never |
+| select status 1 | to the second caller of a listener that serves one connection; else never |
 | select status 4, 6 | no such entity; selected on this connection |
 | deselect status 2 | while the application says the session is busy |
 | exclusive entities | `Admission::Ask`, and `Holders` for which connection has which |

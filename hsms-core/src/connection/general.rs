@@ -65,6 +65,11 @@ pub(super) fn received(at: Situation, message: &Received, session: Session) -> S
         Ok(Kind::Data { stream_function, .. }) => only(data(message, session, stream_function)),
         Ok(Kind::RejectReq { reason, .. }) => reject(at, message, session, reason),
         Ok(_) if message.body_len != 0 => only(with_text(at, message)),
+        // E37 9.2.4 option a.
+        Ok(Kind::SelectReq) if at.refusing => only(
+            Step::answer(Answer::Select(SelectStatus::COMMUNICATION_ALREADY_ACTIVE))
+                .then(Next::Close(CloseReason::CallerRefused)),
+        ),
         Ok(Kind::SelectReq) => select_req(session),
         Ok(Kind::SelectRsp(status)) => select_rsp(message, session, status),
         Ok(Kind::DeselectReq) => deselect_req(session),

@@ -28,7 +28,7 @@ pub use apply::{GeneralInput, Input, Outcome, apply, apply_general};
 pub use command::Stream9;
 pub use holders::Holders;
 pub use inbound::{Class, Inbound, ReplyToken, Stray};
-pub use session::{Admission, General, SessionEntity, Sessions, SessionsError, Single};
+pub use session::{Admission, General, Mode, SessionEntity, Sessions, SessionsError, Single};
 
 use crate::config::{Config, ConnectMode, Entity, Profile};
 use crate::frame::Decoder;
@@ -199,6 +199,12 @@ impl<const TRANSACTIONS: usize, S: Sessions> Connection<TRANSACTIONS, S> {
     #[must_use]
     pub const fn is_body_open(&self) -> bool {
         self.body_open
+    }
+
+    /// Which standard every connection begins with. What the present one has become, [`is_single`](Connection::is_single) tells.
+    #[must_use]
+    pub fn first_mode(&self) -> Mode {
+        self.sessions.first_mode()
     }
 
     /// The session id that our data carries, where there is exactly one: the device id, or the selected session of HSMS-GS.

@@ -131,6 +131,13 @@ impl<const N: usize> General<N> {
     }
 }
 
+/// The empty list.
+impl<const N: usize> Default for General<N> {
+    fn default() -> Self {
+        General { entries: Vec::new(), or_single: false, mode: Mode::General }
+    }
+}
+
 impl Sessions for Single {}
 impl<const N: usize> Sessions for General<N> {}
 
@@ -148,12 +155,13 @@ impl core::error::Error for SessionsError {}
 
 /// Which of the two standards a connection follows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Mode {
-    /// E37.1.
+    /// HSMS-SS (E37.1).
     Single,
-    /// E37.2.
+    /// HSMS-GS (E37.2).
     General,
-    /// E37.2 until the peer's first Select.req says otherwise.
+    /// HSMS-GS, until the peer's first Select.req says otherwise: see [`General::or_single`].
     Undecided,
 }
 
@@ -232,6 +240,8 @@ pub(super) mod sealed {
         fn entries(&self) -> &[Entry];
         fn entries_mut(&mut self) -> &mut [Entry];
         fn mode(&self) -> Mode;
+        /// What every connection begins with.
+        fn first_mode(&self) -> Mode;
         fn decide(&mut self, mode: Mode);
         /// A connection begins.
         fn begin(&mut self);
@@ -262,6 +272,10 @@ impl sealed::Sessions for Single {
 
     #[inline(always)]
     fn mode(&self) -> Mode {
+        Mode::Single
+    }
+
+    fn first_mode(&self) -> Mode {
         Mode::Single
     }
 
@@ -297,12 +311,16 @@ impl<const N: usize> sealed::Sessions for General<N> {
         self.mode
     }
 
+    fn first_mode(&self) -> Mode {
+        if self.or_single { Mode::Undecided } else { Mode::General }
+    }
+
     fn decide(&mut self, mode: Mode) {
         self.mode = mode;
     }
 
     fn begin(&mut self) {
-        self.mode = if self.or_single { Mode::Undecided } else { Mode::General };
+        self.mode = self.first_mode();
         for entry in &mut self.entries {
             entry.end(false);
             entry.serial = 0;

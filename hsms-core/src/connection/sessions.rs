@@ -11,7 +11,7 @@ use super::{
     Action, Connection, ControlFrame, ControlRequest, Instant, Notice, Phase, ReplyToken, SessionEnd, State,
     TransactionEnd,
 };
-use crate::config::{Config, SelectMode};
+use crate::config::{Config, ConnectMode, SelectMode};
 use crate::error::Error;
 use crate::frame::Piece;
 use crate::wire::{Header, Kind, SType, SelectStatus, SessionId, SystemBytes};
@@ -22,6 +22,17 @@ impl<const TRANSACTIONS: usize, const N: usize> Connection<TRANSACTIONS, General
     #[must_use]
     pub const fn general(config: Config, sessions: General<N>) -> Self {
         Self::over(config, sessions)
+    }
+
+    /// A connection of HSMS-GS for a caller beyond those that are served (E37 9.2.4 option a), as
+    /// [`refusing`](Connection::refusing) is of HSMS-SS: its Select.req for whatever session is answered with status 1. Give it an empty list,
+    /// which may be [`or_single`](General::or_single) like that of the connection that is served.
+    #[must_use]
+    pub const fn general_refusing(config: Config, sessions: General<N>) -> Self {
+        let mut connection = Self::general(config.with_mode(ConnectMode::Passive), sessions);
+        connection.refusing = true;
+        connection.phase = Phase::Opening;
+        connection
     }
 
     /// The session ids that are selected on this connection (E37.2: the Selected Entity List). Where the peer chose HSMS-SS

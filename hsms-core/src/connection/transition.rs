@@ -119,7 +119,7 @@ impl Step {
         Step { lenient: Some(leniency), ..self }
     }
 
-    const fn then(self, next: Next) -> Step {
+    pub(super) const fn then(self, next: Next) -> Step {
         Step { next, ..self }
     }
 

@@ -2,8 +2,9 @@
 
 use crate::driver::Driver;
 use crate::tcp::{LONGEST, Tcp};
-use crate::{Error, Incoming, trace};
-use hsms_core::connection::Sessions;
+use crate::{Error, Incoming, Options, trace};
+use hsms_core::Config;
+use hsms_core::connection::{General, Mode, Sessions};
 use hsms_core::time::Instant;
 use mio::{Events, Interest, Poll, Registry, Token};
 use std::io;
@@ -54,9 +55,58 @@ pub(super) struct Listen {
 
 #[derive(Debug)]
 struct Caller {
-    driver: Driver<Tcp, 0>,
+    driver: Refusing,
     watch: mio::net::TcpStream,
     token: Token,
+}
+
+/// Tells a caller that the place is taken, by the standard that the served connection follows.
+#[derive(Debug)]
+enum Refusing {
+    Single(Driver<Tcp, 0>),
+    General(Driver<Tcp, 0, General<0>>),
+}
+
+impl Refusing {
+    fn new(config: Config, mode: Mode, options: Options, tcp: Tcp) -> Self {
+        let none = General::default();
+        match mode {
+            Mode::Single => Refusing::Single(Driver::refusing(config, options, tcp)),
+            Mode::General => Refusing::General(Driver::general_refusing(config, none, options, tcp)),
+            Mode::Undecided => Refusing::General(Driver::general_refusing(config, none.or_single(), options, tcp)),
+        }
+    }
+
+    /// Goes on as far as it can without waiting. Tells whether the caller is still there.
+    fn go_on(&mut self) -> bool {
+        match self {
+            Refusing::Single(driver) => go_on(driver),
+            Refusing::General(driver) => go_on(driver),
+        }
+    }
+
+    /// How long it can be left alone.
+    fn left(&self) -> Option<Duration> {
+        match self {
+            Refusing::Single(driver) => driver.next_deadline().map(|deadline| driver.until(deadline)),
+            Refusing::General(driver) => driver.next_deadline().map(|deadline| driver.until(deadline)),
+        }
+    }
+}
+
+fn go_on<S: Sessions>(driver: &mut Driver<Tcp, 0, S>) -> bool {
+    for _ in 0..MOST_READS {
+        let now = driver.tick();
+        let more = driver.turn(now);
+        while driver.poll().is_some() {}
+        if driver.transport().is_none() || more.is_err() {
+            return false;
+        }
+        if matches!(more, Ok(false)) {
+            break;
+        }
+    }
+    true
 }
 
 impl Listen {
@@ -255,7 +305,8 @@ impl Listen {
             self.next_token = self.next_token.checked_add(1).unwrap_or(FIRST_CALLER);
             match self.watched(&tcp, token) {
                 Ok(watch) => {
-                    let driver = Driver::refusing(*driver.machine().config(), options, tcp);
+                    let machine = driver.machine();
+                    let driver = Refusing::new(*machine.config(), machine.first_mode(), options, tcp);
                     self.callers.push(Caller { driver, watch, token });
                 }
                 Err(error) => return self.lacks(driver, error) || told,
@@ -309,20 +360,7 @@ impl Listen {
 
     /// Lets every caller that is being refused go on.
     fn drive_callers(&mut self) {
-        self.callers.retain_mut(|caller| {
-            for _ in 0..MOST_READS {
-                let now = caller.driver.tick();
-                let more = caller.driver.turn(now);
-                while caller.driver.poll().is_some() {}
-                if caller.driver.transport().is_none() || more.is_err() {
-                    return false;
-                }
-                if matches!(more, Ok(false)) {
-                    break;
-                }
-            }
-            true
-        });
+        self.callers.retain_mut(|caller| caller.driver.go_on());
     }
 
     /// Waits for the listener, the connection and the callers together. Tells whether the connection can be read.
@@ -340,8 +378,8 @@ impl Listen {
         let wakes = [driver.next_deadline(), self.paused];
         let mut limit = driver.until(wakes.into_iter().flatten().fold(until, Instant::min));
         self.callers.retain_mut(|Caller { driver, watch, token }| {
-            if let Some(deadline) = driver.next_deadline() {
-                limit = limit.min(driver.until(deadline));
+            if let Some(left) = driver.left() {
+                limit = limit.min(left);
             }
             // One that cannot be waited for is hung up on.
             registry.reregister(watch, *token, Interest::READABLE).is_ok()

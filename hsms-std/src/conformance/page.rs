@@ -57,9 +57,8 @@ pub const OMITTED: &[Omitted] = &[
     Omitted {
         clause: "E37.2 5.2, E37 9.2.4",
         what: "Several connections at one port, each with sessions of its own.",
-        why: "The blocking connection serves one peer; a further caller is told status 1 by a machine of HSMS-SS, whatever the \
-              first one speaks. The core serves any number of connections, and `Holders` keeps their exclusive entities apart; a \
-              manager for many peers is still to come.",
+        why: "The blocking connection serves one peer; a further caller is told status 1. The core serves any number of \
+              connections, and `Holders` keeps their exclusive entities apart; a manager for many peers is still to come.",
     },
     Omitted {
         clause: "E37.2, application notes",

@@ -532,8 +532,21 @@ impl<T: Transport> Driver<T, 0> {
     /// A driver for a caller that is told that the place is taken, and hung up on. See
     /// [`Connection::refusing`](hsms_core::Connection::refusing).
     pub fn refusing(config: Config, options: Options, transport: T) -> Self {
+        Driver::refuses(Machine::refusing(config), options, transport)
+    }
+}
+
+impl<T: Transport> Driver<T, 0, General<0>> {
+    /// The same for a caller of HSMS-GS. See [`Connection::general_refusing`](hsms_core::Connection::general_refusing).
+    pub fn general_refusing(config: Config, sessions: General<0>, options: Options, transport: T) -> Self {
+        Driver::refuses(Machine::general_refusing(config, sessions), options, transport)
+    }
+}
+
+impl<T: Transport, S: Sessions> Driver<T, 0, S> {
+    fn refuses(machine: Machine<0, S>, options: Options, transport: T) -> Self {
         let options = options.with_inbox(0, 0).with_write_limit(Duration::ZERO);
-        let mut driver = Driver::with_machine(Machine::refusing(config), options, REFUSING_BUFFER);
+        let mut driver = Driver::with_machine(machine, options, REFUSING_BUFFER);
         // It is enabled from the start.
         driver.wanted = true;
         driver.opened(transport);

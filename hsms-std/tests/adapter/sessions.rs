@@ -298,6 +298,39 @@ fn a_session_that_the_peer_refuses_and_selects_itself_at_once_is_selected() {
 }
 
 #[test]
+fn a_second_caller_is_refused_as_the_served_connection_speaks() {
+    for or_single in [false, true] {
+        let mut entities = list(&[SessionEntity::offered(ETCHER)]);
+        if or_single {
+            entities = entities.or_single();
+        }
+        let strict = equipment_config().with_t5(std::time::Duration::from_secs(10)).unwrap();
+        let strict = strict.with_profile(hsms_std::core::config::Profile::Strict).unwrap();
+        let mut tool = general("127.0.0.1:0", strict, entities);
+        let address = tool.local_addr().unwrap();
+        let serving = thread::spawn(move || echo(&mut tool).2);
+        let mut first = Raw::connect(address);
+        first.send(Header::select_req(SystemBytes(1)).with_session(ETCHER), &[]);
+        assert_eq!(first.receive().0, Header::select_rsp(SystemBytes(1)).with_session(ETCHER));
+        let mut second = Raw::connect(address);
+        second.send(Header::linktest_req(SystemBytes(2)), &[]);
+        assert_eq!(second.receive().0, Header::linktest_rsp(SystemBytes(2)));
+        second.send(Header::data(SystemBytes(3), S1F1, true, LOADER), &[]);
+        let reject = Header::reject_req(SystemBytes(3), 0, RejectReason::ENTITY_NOT_SELECTED).with_session(LOADER);
+        assert_eq!(second.receive().0, reject);
+        for session in if or_single { [SessionId::CONTROL, ETCHER] } else { [ETCHER, NOBODY] } {
+            let mut caller = Raw::connect(address);
+            caller.send(Header::select_req(SystemBytes(4)).with_session(session), &[]);
+            let expected = Header::select_rsp(SystemBytes(4)).with_session(session).with_status(1);
+            assert_eq!(caller.receive().0, expected);
+            caller.expect_close();
+        }
+        drop((first, second));
+        assert_eq!(serving.join().unwrap(), CloseReason::TransportClosed);
+    }
+}
+
+#[test]
 fn a_list_that_cannot_be_is_refused() {
     let repeated = [SessionEntity::offered(ETCHER), SessionEntity::wanted(ETCHER)];
     assert_eq!(General::<4>::new(&repeated), Err(SessionsError::Repeated { session: ETCHER }));
