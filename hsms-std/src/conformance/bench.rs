@@ -91,9 +91,9 @@ pub struct About {
     pub config: Config,
     /// Time passes only where a test lets it.
     pub virtual_time: bool,
-    /// How much too early something may come, by the bench's clock.
+    /// How much too early what is timed may come, by the bench's clock.
     pub early: Duration,
-    /// How much too late something may come.
+    /// How much too late what is timed may come, and how long what has to come at once is waited for.
     pub late: Duration,
     /// How long to listen to find that nothing came; zero where that is known without.
     pub settle: Duration,
@@ -119,7 +119,8 @@ pub enum Wire {
     Frame(Frame),
     /// The subject has closed the transport.
     Closed,
-    /// Octets that are no message, or the beginning of one behind which the transport was closed.
+    /// Octets that are no message, or the beginning of one behind which the transport was closed. A length field below 10 or
+    /// beyond 32 MiB begins no message.
     Broken(Vec<u8>),
     /// Nothing.
     Quiet,
@@ -272,7 +273,11 @@ pub fn encode(header: &Header, text: &[u8]) -> Vec<u8> {
     [&length.to_be_bytes()[..], &header.encode(), text].concat()
 }
 
-/// Puts the subject's octets together to messages.
+/// The longest message, by its length field, that a subject may send: 32 MiB. A greater length counts as no message.
+pub(super) const MOST: u32 = 32 << 20;
+
+/// Puts the subject's octets together to messages. It holds one message of the greatest length and what was read with it, at the
+/// most, where what is at hand is taken before more is pushed.
 #[derive(Debug, Default)]
 pub(super) struct Deframer {
     octets: Vec<u8>,
@@ -283,8 +288,24 @@ impl Deframer {
         self.octets.extend_from_slice(octets);
     }
 
+    /// What was pushed and belongs to nothing taken yet.
+    pub(super) fn octets(&self) -> &[u8] {
+        &self.octets
+    }
+
+    /// Whether [`next`](Self::next) has something.
+    pub(super) fn is_ready(&self) -> bool {
+        match Message::parse(&self.octets) {
+            Err(ParseError::Incomplete { .. }) => self.is_too_long(),
+            _ => true,
+        }
+    }
+
     /// The next whole message, or octets that cannot be one; `None` where more have to come.
     pub(super) fn next(&mut self) -> Option<Wire> {
+        if self.is_too_long() {
+            return Some(Wire::Broken(std::mem::take(&mut self.octets)));
+        }
         let (frame, behind) = match Message::parse(&self.octets) {
             Ok((message, rest)) => (Frame::new(message.header, message.body), rest.len()),
             Err(ParseError::Incomplete { .. }) => return None,
@@ -292,6 +313,10 @@ impl Deframer {
         };
         self.octets.drain(..self.octets.len().saturating_sub(behind));
         Some(Wire::Frame(frame))
+    }
+
+    fn is_too_long(&self) -> bool {
+        self.octets.first_chunk().is_some_and(|length| u32::from_be_bytes(*length) > MOST)
     }
 
     /// The transport ended: octets that are left over are the beginning of a message.

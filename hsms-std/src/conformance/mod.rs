@@ -37,6 +37,22 @@
 //! # }
 //! ```
 //!
+//! # Tolerance
+//!
+//! In memory a verdict is exact: a timer that expires a millisecond too soon or too late fails. Over a socket it holds within a
+//! tolerance, which [`Socket::with_tolerance`](socket::Socket::with_tolerance) sets. Unless it is set:
+//!
+//! * what is timed may come 3 ms too early ([`EARLY`](socket::EARLY)) and 5 s too late ([`LATE`](socket::LATE)), so that a T6 of
+//!   5 s passes up to 10 s; what has to come at once may take those 5 s too;
+//! * that nothing comes means that nothing came within 15 ms ([`SETTLE`](socket::SETTLE)), or before the span in question was
+//!   over. Where a round trip and the subject's answer take longer, a forbidden answer is not seen, and the rule passes.
+//!
+//! The defaults suit a subject on the same machine. Over a network set at least the time to settle, and for the timers of a
+//! stranger how late they may be.
+//!
+//! A subject that sends without end costs a bench little: a message longer than 32 MiB counts as none, and no wait is prolonged
+//! by what comes meanwhile.
+//!
 //! # The rules
 //!
 #![doc = include_str!("../../docs/rules.md")]
