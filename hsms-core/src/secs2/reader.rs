@@ -297,7 +297,7 @@ impl<'a> Reader<'a> {
     }
 
     /// As [`item`](Self::item), but whether the elements of a list can be there is not looked at.
-    #[inline]
+    #[inline(always)]
     pub(super) fn unchecked_item(&mut self) -> Result<Item<'a>, Error> {
         match parse::item(self.rest) {
             Ok((header, octets, rest)) => match Item::new(header, octets) {

@@ -16,6 +16,9 @@ pub use parse::{SmlError, SmlErrorKind, SmlMessage};
 /// of its encoding. A text that is malformed, or nested more than 32 deep, is printed as far as it is good; then comes a
 /// comment that says what is wrong.
 ///
+/// What is printed can be parsed again and gives the same items, with two exceptions: every NaN becomes the one NaN that is printed,
+/// and a boolean octet other than 0 becomes 1.
+///
 /// ```
 /// use hsms_core::secs2::Sml;
 ///

@@ -145,7 +145,7 @@ impl<'a, const DEPTH: usize> Walk<'a, DEPTH> {
     }
 
     /// Leaves lists that have no element left; gives whether an item comes.
-    #[inline]
+    #[inline(always)]
     fn leave_lists(&mut self) -> bool {
         while self.left == 0 {
             let Some(outer) = self.depth.checked_sub(1) else { return false };
@@ -155,25 +155,25 @@ impl<'a, const DEPTH: usize> Walk<'a, DEPTH> {
         true
     }
 
-    #[inline]
+    #[inline(always)]
     fn step(&mut self) -> Result<Step<'a>, Error> {
         self.left = self.left.wrapping_sub(1);
-        let before = self.reader.clone();
-        let step = Step { depth: self.depth, offset: before.position(), item: self.reader.unchecked_item()? };
+        let offset = self.reader.position();
+        let step = Step { depth: self.depth, offset, item: self.reader.unchecked_item()? };
         self.items = self
             .items
             .checked_sub(1)
-            .ok_or_else(|| before.here(ErrorKind::TooManyItems { limit: self.limits.items }))?;
+            .ok_or_else(|| Error { offset, kind: ErrorKind::TooManyItems { limit: self.limits.items } })?;
         if let Item::List(count) = step.item
             && let Some(kind) = self.enter(count)
         {
-            return Err(before.here(kind));
+            return Err(Error { offset, kind });
         }
         Ok(step)
     }
 
     /// Enters a list; gives what is wrong with it, if anything.
-    #[inline]
+    #[inline(always)]
     fn enter(&mut self, count: usize) -> Option<ErrorKind> {
         if self.strict
             && let Some(kind) = self.reader.too_many(count)
@@ -222,7 +222,7 @@ impl<'a, const DEPTH: usize> Walk<'a, DEPTH> {
 impl<'a, const DEPTH: usize> Iterator for Walk<'a, DEPTH> {
     type Item = Result<Step<'a>, Error>;
 
-    #[inline]
+    #[inline(always)]
     fn next(&mut self) -> Option<Self::Item> {
         if !self.leave_lists() {
             return self.at_end().map(Err);
