@@ -5,6 +5,7 @@
 
 mod bodies;
 mod process;
+mod secs2;
 
 use bodies::{bodies, hex, unhex};
 use hsms_std::{
@@ -64,6 +65,12 @@ fn main() -> ExitCode {
                 let name = format!("{side}_select_again_after_the_peer_is_killed_{when}");
                 add(name, Box::new(move || killed(kind, our, moment)));
             }
+        }
+        if kind.name == "secsgem" {
+            let values = "the_same_values_and_the_same_octets_again";
+            add(format!("our_secs_ii_texts_are_{values}"), Box::new(secs2::our_texts));
+            add(format!("their_secs_ii_texts_are_{values}"), Box::new(secs2::their_texts));
+            add("secs_ii_that_cannot_be_compared_is_refused".to_owned(), Box::new(secs2::their_limits));
         }
     }
     libtest_mimic::run(&arguments, trials).exit_code()

@@ -21,12 +21,21 @@ pub(crate) const KINDS: [Kind; 2] =
 impl Kind {
     /// Where its driver stands, or why there is none.
     pub(crate) fn program(&self) -> Result<PathBuf, String> {
-        let folder = match std::env::var_os("HSMS_PEERS_DIR") {
-            Some(folder) => PathBuf::from(folder),
-            None => PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../target/peers")),
-        };
-        let program = folder.join("bin").join(self.program);
+        let program = folder().join("bin").join(self.program);
         if program.is_file() { Ok(program) } else { Err(format!("no {}: run tests/peers/setup", program.display())) }
+    }
+}
+
+/// The Python that secsgem is installed for.
+pub(crate) fn python() -> PathBuf {
+    folder().join("python/bin/python")
+}
+
+/// Where `tests/peers/setup` installs.
+fn folder() -> PathBuf {
+    match std::env::var_os("HSMS_PEERS_DIR") {
+        Some(folder) => PathBuf::from(folder),
+        None => PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../target/peers")),
     }
 }
 
