@@ -163,7 +163,7 @@ impl<'a, const DEPTH: usize> Walk<'a, DEPTH> {
         self.items = self
             .items
             .checked_sub(1)
-            .ok_or_else(|| Error { offset, kind: ErrorKind::TooManyItems { limit: self.limits.items } })?;
+            .ok_or(Error { offset, kind: ErrorKind::TooManyItems { limit: self.limits.items } })?;
         if let Item::List(count) = step.item
             && let Some(kind) = self.enter(count)
         {
