@@ -5,26 +5,26 @@
 //! as messages on one connection never interleave.
 //!
 //! ```
-//! use hsms_core::collect::{CollectError, Collector};
+//! use hsms_core::collect::Collector;
 //! use hsms_core::frame::Decoder;
 //! use hsms_core::wire::{Header, Message, SessionId, StreamFunction, SystemBytes};
 //!
 //! let header = Header::data(SystemBytes(8), StreamFunction::new(1, 2), false, SessionId(1));
 //! let mut stream = [0; 64];
-//! let len = Message::new(header, b"\x01\x00").encode(&mut stream).unwrap();
+//! let len = Message::new(header, b"\x01\x00").encode(&mut stream)?;
 //!
 //! let mut decoder = Decoder::new();
 //! let mut memory = [0; 16];
 //! let mut collector = Collector::new(&mut memory[..], usize::MAX);
 //! for octet in stream[..len].chunks(1) {
-//!     let (_, piece) = decoder.decode(octet).unwrap();
+//!     let (_, piece) = decoder.decode(octet)?;
 //!     if let Some(piece) = piece {
 //!         if let Some(message) = collector.push_piece(&piece)? {
 //!             assert_eq!((message.header, message.body), (header, &b"\x01\x00"[..]));
 //!         }
 //!     }
 //! }
-//! # Ok::<(), CollectError>(())
+//! # Ok::<(), Box<dyn core::error::Error>>(())
 //! ```
 
 use crate::connection::{Class, Inbound, ReplyToken};

@@ -78,14 +78,14 @@ pub enum SelectMode {
 /// use hsms_core::config::{Config, DeviceId, Field};
 /// use core::time::Duration;
 ///
-/// const DEVICE: DeviceId = DeviceId::new(7).unwrap();
-/// let config = Config::equipment(DEVICE).with_t3(Duration::from_secs(20))?.with_max_message(1 << 20)?;
+/// let device = DeviceId::try_from(7_u16)?;
+/// let config = Config::equipment(device).with_t3(Duration::from_secs(20))?.with_max_message(1 << 20)?;
 /// assert_eq!(config.t3(), Duration::from_secs(20));
 ///
 /// let error = config.with_t8(Duration::from_millis(9)).unwrap_err();
 /// assert_eq!(error.to_string(), "T8 in milliseconds is 9; it must lie between 10 and 86400000");
 /// assert_eq!(error.field, Field::T8);
-/// # Ok::<(), hsms_core::config::ConfigError>(())
+/// # Ok::<(), Box<dyn core::error::Error>>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]

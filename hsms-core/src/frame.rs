@@ -43,6 +43,14 @@ pub struct LengthTooShort {
     pub length: u32,
 }
 
+impl core::fmt::Display for LengthTooShort {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "length field {}, and {} is the least", self.length, crate::wire::MIN_LENGTH)
+    }
+}
+
+impl core::error::Error for LengthTooShort {}
+
 /// Takes an octet stream apart, at any chunking, keeping at most [`PREFIX_LEN`] octets.
 ///
 /// ```
@@ -52,9 +60,10 @@ pub struct LengthTooShort {
 /// let mut decoder = Decoder::new();
 /// assert_eq!(decoder.decode(&stream[..9]), Ok((9, None)));
 /// assert!(decoder.in_message());
-/// let (taken, piece) = decoder.decode(&stream[9..]).unwrap();
-/// let piece = piece.unwrap();
+/// let (taken, piece) = decoder.decode(&stream[9..])?;
+/// let piece = piece.ok_or("the message is whole")?;
 /// assert_eq!((taken, piece.body, piece.last()), (7, &[1, 0][..], true));
+/// # Ok::<(), Box<dyn core::error::Error>>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]

@@ -153,11 +153,12 @@ impl fmt::Display for Format {
 /// ```
 /// use hsms_core::secs2::{Format, ItemHeader};
 ///
-/// let header = ItemHeader::new(Format::Ascii, 3).unwrap();
+/// let header = ItemHeader::new(Format::Ascii, 3).ok_or("three octets are not too many")?;
 /// assert_eq!(*header.encode(), [0x41, 3]);
 /// assert_eq!(ItemHeader::parse(b"\x41\x03ABC"), Ok((header, &b"ABC"[..])));
 /// // More length octets than the length needs are allowed.
 /// assert_eq!(ItemHeader::parse(b"\x43\x00\x00\x03ABC"), Ok((header, &b"ABC"[..])));
+/// # Ok::<(), &str>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]

@@ -26,10 +26,10 @@ pub const fn header_only(text: &[u8]) -> Result<(), Error> {
 /// let sink = text.finish()?;
 /// assert_eq!(sink.written(), b"\x01\x02\x41\x06ETCHER\x41\x031.0");
 ///
-/// let read = Identity::read(sink.written()).unwrap();
+/// let read = Identity::read(sink.written())?;
 /// assert_eq!(read, Identity::Equipment { mdln: "ETCHER", softrev: "1.0" });
 /// assert_eq!(Identity::read(b"\x01\x00"), Ok(Identity::Host));
-/// # Ok::<(), hsms_core::secs2::WriteError>(())
+/// # Ok::<(), Box<dyn core::error::Error>>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]

@@ -276,11 +276,12 @@ impl<'a> Reader<'a> {
     ///
     /// let text = b"\x01\x02\x41\x03ABC\x01\x01\xa5\x01\x07";
     /// let mut elements = Reader::new(text).elements()?;
-    /// assert_eq!(elements.next().unwrap().ascii()?, "ABC");
-    /// let mut inner = elements.next().unwrap();
+    /// let (Some(mut name), Some(mut inner), None) = (elements.next(), elements.next(), elements.next()) else {
+    ///     return Err("two elements were expected".into());
+    /// };
+    /// assert_eq!(name.ascii()?, "ABC");
     /// assert_eq!((inner.position(), inner.list()?, inner.u1()?), (7, 1, 7));
-    /// assert!(elements.next().is_none());
-    /// # Ok::<(), hsms_core::secs2::Error>(())
+    /// # Ok::<(), Box<dyn core::error::Error>>(())
     /// ```
     pub fn elements(&mut self) -> Result<Elements<'a>, Error> {
         let mut inside = self.clone();

@@ -15,8 +15,8 @@ use core::fmt;
 /// let tree = Tree::read(text, Limits::NONE)?;
 /// assert_eq!(tree, Tree::List(vec![Tree::ascii("ABC"), Tree::U2(vec![1, 2])]));
 /// assert_eq!(tree.to_string(), r#"<L [2] <A "ABC"> <U2 1 2>>"#);
-/// assert_eq!(tree.to_text().unwrap(), text);
-/// # Ok::<(), hsms_core::secs2::Error>(())
+/// assert_eq!(tree.to_text()?, text);
+/// # Ok::<(), Box<dyn core::error::Error>>(())
 /// ```
 #[derive(Debug, Clone, PartialEq)]
 pub enum Tree {

@@ -10,11 +10,12 @@ use core::fmt;
 ///
 /// let header = Header::data(SystemBytes(8), StreamFunction::new(1, 1), true, SessionId(1));
 /// let mut frame = [0; 32];
-/// let len = Message::new(header, &[]).encode(&mut frame).unwrap();
+/// let len = Message::new(header, &[]).encode(&mut frame)?;
 /// assert_eq!(&frame[..len], [0, 0, 0, 10, 0, 1, 0x81, 1, 0, 0, 0, 0, 0, 8]);
 ///
-/// let (message, rest) = Message::parse(&frame[..len]).unwrap();
+/// let (message, rest) = Message::parse(&frame[..len])?;
 /// assert_eq!((message.header, message.body, rest.len()), (header, &[][..], 0));
+/// # Ok::<(), Box<dyn core::error::Error>>(())
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Message<'a> {
