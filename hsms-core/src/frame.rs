@@ -45,7 +45,7 @@ pub struct LengthTooShort {
 
 impl core::fmt::Display for LengthTooShort {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        write!(f, "length field {}, and {} is the least", self.length, crate::wire::MIN_LENGTH)
+        write!(f, "length field {}, and {} is the least", self.length, MIN_LENGTH)
     }
 }
 
