@@ -7,7 +7,7 @@
 //! - JIS-8 and localized text: it shows format and length, of odd lengths not even these, and nothing of what is in it or comes behind it;
 //! - ASCII that is not printable: it ends the text at a NUL, writes control codes as escapes, and has one sign for all octets above 127;
 //! - more than 6 digits of an F4 and 15 of an F8, and which NaN it is: both sides are compared so far;
-//! - which octet a true Boolean is;
+//! - a true Boolean whose last bit is 0: it looks at that bit alone, and at FF sees true;
 //! - STypes 8, 10 and 128 to 255, data messages of stream 0 without W, linktests of another session id than FFFF, and control messages
 //!   with text: none of these is HSMS for it;
 //! - malformed texts: it says nothing of a length that is no multiple of a value's width, of no length octets, and of octets behind the
@@ -131,7 +131,7 @@ pub(crate) fn its_limits() -> Result<(), Failed> {
         (a(b"A\xE9B")?, "data.item.value.string", "A\u{FFFD}B"),
         (f4(16_777_216.0)?, "data.item.value.float", "1.67772e7"),
         (f8(1.0 / 3.0)?, "data.item.value.double", "3.33333333333333e-1"),
-        (text(&[0x25, 1, 2]), "data.item.value.boolean", "1"),
+        (text(&[0x25, 2, 2, 0xFF]), "data.item.value.boolean", "0 1"),
         (octets([0xFF, 0xFF, 0, 0, 0, 8, 0, 0, 0, 1], &[]), "length", ""),
         (octets([0xFF, 0xFF, 0, 0, 0, 10, 0, 0, 0, 1], &[]), "length", ""),
         (octets([0xFF, 0xFF, 0, 0, 0, 128, 0, 0, 0, 1], &[]), "length", ""),
