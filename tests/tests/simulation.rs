@@ -39,7 +39,7 @@ fn every_request_has_one_outcome_whatever_the_network_does() {
     let least = figures.least_messages_per_hour.unwrap_or_default();
     assert!(figures.messages_per_minute() >= 30.0, "{:.1} messages a minute", figures.messages_per_minute());
     assert!(least >= 60, "a link received {least} messages in an hour");
-    // Of every kind enough to mean something; of each outcome too, but of Reject, which needs two ends that disagree.
+    // Of every kind enough to mean something, and of each outcome.
     let enough = if scale() >= 10 { 100 } else { 1 };
     for ((fault, name), count) in FAULTS.iter().zip(figures.faults) {
         assert!(count >= enough, "{fault:?} ({name}) came {count} times");

@@ -205,7 +205,7 @@ impl Arriving {
         let mut piece = piece;
         let mut offset = offset as usize;
         while offset < self.id.len() {
-            let Some((first, rest)) = piece.split_first() else { return None };
+            let (first, rest) = piece.split_first()?;
             self.id[offset] = *first;
             (offset, piece) = (offset + 1, rest);
         }

@@ -95,11 +95,11 @@ impl<M: Made> Link<M> {
                 return self.both_learn(|_| 0);
             }
             Fault::BrokenPeer => return self.visit(end, last + 60_000),
+            _ if self.stranger.as_ref().is_some_and(|stranger| stranger.side == end) => return Ok(()),
             Fault::Restart | Fault::PowerCut => self.restart(end, fault == Fault::Restart)?,
             // These come of others.
             Fault::TextAborted | Fault::SecondCaller | Fault::WriteBlocked | Fault::WriteStalled => return Ok(()),
             Fault::SessionEnded if !M::GENERAL => return Ok(()),
-            _ if self.stranger.as_ref().is_some_and(|stranger| stranger.side == end) => return Ok(()),
             Fault::SessionEnded => return self.end_session(end),
             Fault::Slow => self.slow_until = self.now + last,
             Fault::Frozen => {

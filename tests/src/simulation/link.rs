@@ -300,7 +300,7 @@ impl<M: Made> Link<M> {
             return Ok(());
         }
         let draw = self.rng.u8(..);
-        if M::GENERAL && draw % 8 == 0 {
+        if M::GENERAL && draw.is_multiple_of(8) {
             // What has ended is selected again; where it has not, this is refused.
             return self.tell_general(end, GeneralInput::SelectSession(SESSIONS[usize::from(draw >> 7)])).map(drop);
         }
@@ -429,7 +429,8 @@ impl<M: Made> Link<M> {
         self.stranger_leaves();
         for end in 0..2 {
             if self.ends[end].disabled {
-                self.at[ACT + end] = self.now + 1;
+                // Behind the end of a freeze.
+                self.at[ACT + end] = self.now + 2;
             }
             if self.at[WAKE + end] != NEVER {
                 self.at[WAKE + end] = self.now + 1;

@@ -160,7 +160,7 @@ impl Any {
 ///
 /// # Errors
 /// What did not hold, with the trace of its link.
-pub fn run(plan: &Plan, mut progress: impl FnMut(f64)) -> Result<Figures, Failure> {
+pub fn run(plan: &Plan, mut progress: impl FnMut(f64)) -> Result<Figures, Box<Failure>> {
     let mut links: Vec<Any> = (0..plan.links).map(|number| Any::new(plan, number)).collect();
     let span = millis(plan.span);
     let mut figures = Figures::default();
@@ -182,7 +182,7 @@ pub fn run(plan: &Plan, mut progress: impl FnMut(f64)) -> Result<Figures, Failur
 ///
 /// # Errors
 /// What did not hold, with the trace.
-pub fn replay(plan: &Plan, number: u64, lines: usize) -> Result<(Figures, Vec<String>), Failure> {
+pub fn replay(plan: &Plan, number: u64, lines: usize) -> Result<(Figures, Vec<String>), Box<Failure>> {
     let mut link = Any::new(plan, number);
     link.keep_trace(lines);
     let mut figures = Figures::default();
@@ -190,19 +190,20 @@ pub fn replay(plan: &Plan, number: u64, lines: usize) -> Result<(Figures, Vec<St
     let trace = link.trace();
     match result {
         Ok(()) => Ok((figures, trace)),
-        Err(what) => Err(Failure { plan: *plan, link: number, what, trace }),
+        Err(what) => Err(Box::new(Failure { plan: *plan, link: number, what, trace })),
     }
 }
 
 /// A link failed: it is played again for its trace.
-fn explain(plan: &Plan, number: u64, what: String) -> Failure {
-    match replay(plan, number, TRACE) {
-        Err(failure) if failure.what == what => failure,
-        Err(failure) => Failure { what: format!("{what}\nand played again: {}", failure.what), ..failure },
+fn explain(plan: &Plan, number: u64, what: String) -> Box<Failure> {
+    let failure = match replay(plan, number, TRACE) {
+        Err(failure) if failure.what == what => return failure,
+        Err(failure) => Failure { what: format!("{what}\nand played again: {}", failure.what), ..*failure },
         Ok((_, trace)) => {
             Failure { plan: *plan, link: number, what: format!("{what}\nand not when it was played again"), trace }
         }
-    }
+    };
+    Box::new(failure)
 }
 
 fn millis(span: Duration) -> u64 {

@@ -6,7 +6,7 @@ use super::network::Side;
 use super::wire::{Arrival, NEVER};
 use hsms_core::config::{Config, ConnectMode};
 use hsms_core::time::Instant;
-use hsms_core::wire::StreamFunction;
+use hsms_core::wire::{Header, RejectReason, StreamFunction};
 use hsms_std::conformance::memory::{Input, Output, Subject};
 use hsms_std::conformance::{Command, Entities, Report, Role};
 use hsms_std::faults::broken::PEERS;
@@ -102,8 +102,16 @@ impl<M: Made> Link<M> {
                     }
                 }
                 Output::Report(Report::Primary(frame)) if frame.header.reply_expected() => {
+                    let at = Instant::from_millis(self.now);
+                    let mut command = Command::Reply(frame.text);
+                    if let (Some(conn), 0) = (stranger.conn, frame.header.system.0 % 8) {
+                        // Two good ends never reject each other's data. The abort behind it is too late.
+                        let reject = Header::reject_req(frame.header.system, 0, RejectReason::ENTITY_NOT_SELECTED);
+                        self.conns[conn].wires[stranger.side].push(self.now + self.latency, &reject.encode_alone());
+                        command = Command::Abort;
+                    }
                     // Refused where the session has ended since, or where it broke.
-                    let _ = stranger.subject.command(Instant::from_millis(self.now), &Command::Reply(frame.text));
+                    let _ = stranger.subject.command(at, &command);
                 }
                 Output::Report(_) => {}
             }
