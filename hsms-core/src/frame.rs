@@ -1,6 +1,6 @@
 //! An octet stream, in whatever pieces TCP delivers it, into messages. Texts stay where they are.
 
-use crate::wire::{Header, MIN_LENGTH, PREFIX_LEN};
+use crate::wire::{Header, MIN_LENGTH, PREFIX_LEN, SessionId};
 
 /// Part of a message, as much as lay in one input. Texts are slices of that input: nothing is copied.
 ///
@@ -100,6 +100,14 @@ impl Decoder {
         match self.0 {
             Position::Body { body_len, offset, .. } => body_len.wrapping_sub(offset),
             _ => 0,
+        }
+    }
+
+    /// The session id of the message whose text is arriving.
+    pub(crate) const fn session(&self) -> Option<SessionId> {
+        match &self.0 {
+            Position::Body { header, .. } => Some(header.session),
+            _ => None,
         }
     }
 
