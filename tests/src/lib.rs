@@ -5,6 +5,7 @@ pub mod fuzz_secs2;
 pub mod generate;
 pub mod invariants;
 pub mod machine;
+pub mod model;
 pub mod secs2;
 
 /// How much work the layers that try many cases do: `HSMS_SCALE` is `quick` (the default, 1), `ci` (10) or `full` (100).

@@ -9,7 +9,8 @@ mod check;
 mod setups;
 
 use check::{explore, run, serially};
-use hsms_tests::model::{Situation, subject::Subject, Setup};
+use hsms_tests::model::{Setup, Situation, subject::Subject};
+use hsms_tests::scale;
 
 #[test]
 fn two_ends_with_a_single_session() {
@@ -21,6 +22,9 @@ fn two_ends_with_a_single_session() {
     run(setups::timed());
     run(setups::colliding());
     run(setups::pausing());
+    if scale() > 10 {
+        run(setups::two_each());
+    }
 }
 
 #[test]
@@ -52,7 +56,14 @@ fn every_situation_is_asked_for() {
         setup.must.to_vec()
     }
     let mut asked: Vec<Situation> = setups::free().iter().flat_map(must).collect();
-    for setup in [setups::calls(), setups::texts(), setups::strict(), setups::on_command(), setups::colliding(), setups::pausing()] {
+    for setup in [
+        setups::calls(),
+        setups::texts(),
+        setups::strict(),
+        setups::on_command(),
+        setups::colliding(),
+        setups::pausing(),
+    ] {
         asked.extend(must(&setup));
     }
     for setup in [setups::session(), setups::sessions(), setups::asking(), setups::free_sessions()] {

@@ -49,8 +49,11 @@ pub fn canonical<M: Subject>(setup: &Setup<M>, world: &mut World<M>) {
 fn rename_links<M: Subject>(end: &mut End<M>) {
     let machine = &end.machine;
     for token in &mut end.tokens {
-        *token =
-            if machine.is_current_token(token) { token.renamed(1, token.system()) } else { token.renamed(0, SystemBytes(0)) };
+        *token = if machine.is_current_token(token) {
+            token.renamed(1, token.system())
+        } else {
+            token.renamed(0, SystemBytes(0))
+        };
     }
     end.machine.map_links(&mut |link| link.min(1));
 }

@@ -4,7 +4,9 @@ use super::canonical::{NEXT, issuer};
 use super::step::PRIMARY;
 use super::subject::{DEVICE, SESSIONS};
 use super::{Subject, World};
-use hsms_core::wire::{DeselectStatus, Header, RejectReason, SType, SelectStatus, SessionId, StreamFunction, SystemBytes};
+use hsms_core::wire::{
+    DeselectStatus, Header, RejectReason, SType, SelectStatus, SessionId, StreamFunction, SystemBytes,
+};
 
 /// System bytes of the peer's own, which the machine has never seen.
 pub const FOREIGN: SystemBytes = SystemBytes(0x0003_0000);

@@ -9,17 +9,21 @@
 //! So that there are finitely many worlds each is brought to its [`canonical`] form: no hour, and system bytes renamed in order of
 //! issue, each end's by itself. Nothing of that changes what a machine does.
 
+mod application;
 pub mod canonical;
 pub mod free;
+mod heard;
+mod possible;
 pub mod property;
 pub mod search;
 pub mod situation;
 pub mod step;
 pub mod subject;
 
+pub use possible::steps;
 pub use property::Property;
 pub use situation::{Met, Situation};
-pub use step::{next, steps};
+pub use step::next;
 pub use subject::Subject;
 
 use heapless::Vec;
@@ -188,17 +192,27 @@ pub enum Command {
     DeselectSession(SessionId),
     SeparateSession(SessionId),
     /// Answers the first Select.req that waits.
-    AnswerSelect { accept: bool },
+    AnswerSelect {
+        accept: bool,
+    },
     SetBusy(SessionId),
     /// `begin_primary`, and where texts are not written by themselves `end_body`.
-    Primary { session: SessionId, reply_expected: bool },
+    Primary {
+        session: SessionId,
+        reply_expected: bool,
+    },
     /// `begin_reply` to this one of the primaries remembered, or `begin_abort`.
-    Reply { index: u8, abort: bool },
+    Reply {
+        index: u8,
+        abort: bool,
+    },
     EndBody,
     AbortBody,
     Written,
     /// `forget` of this one of the transactions remembered.
-    Forget { index: u8 },
+    Forget {
+        index: u8,
+    },
     PauseInput,
     ResumeInput,
 }

@@ -32,7 +32,8 @@ pub enum Property {
     ChainsEnd,
     /// An end sends boundedly much that is not read.
     FewFrames,
-    /// Two machines of ours never reject each other's messages, nor close because of them. Of HSMS-GS: but for data.
+    /// Two machines of ours never reject each other's messages, nor close because of them. Of HSMS-GS: but for data; and but
+    /// for the response to a linktest that counted as missed.
     NoOffence,
     /// With nothing under way both ends agree on what is SELECTED.
     EndsAgree,
@@ -42,6 +43,8 @@ pub enum Property {
     Recovers,
     /// A command that can be given is carried out.
     Obeys,
+    /// What ends a transaction as its reply has the primary's session and stream, and its function plus one or 0.
+    RepliesFit,
 }
 
 /// Whether a property is the one in question.
@@ -49,7 +52,7 @@ pub type IsIt = fn(Property) -> bool;
 
 impl Property {
     /// All of them in words, the [`Invariant`]s of a machine as one.
-    pub const ALL: [(&'static str, IsIt); 16] = [
+    pub const ALL: [(&'static str, IsIt); 17] = [
         ("each machine keeps its invariants", |p| matches!(p, Property::Machine(_))),
         ("SELECTED means that the other accepted", |p| p == Property::SelectedMeansAccepted),
         ("each transaction ends once", |p| p == Property::EndsOnce),
@@ -66,6 +69,7 @@ impl Property {
         ("drained, no control request is open", |p| p == Property::ControlAnswered),
         ("both become SELECTED again", |p| p == Property::Recovers),
         ("commands are carried out", |p| p == Property::Obeys),
+        ("a reply is that of its primary", |p| p == Property::RepliesFit),
     ];
 }
 
@@ -163,9 +167,10 @@ impl<M: Subject> World<M> {
     pub fn is_paused(&self, at: usize) -> bool {
         let mut probe = self.ends[at].machine.clone();
         // A message that is no message would end the link; nothing at all is refused only while input is paused.
-        let outcome = probe.tell(hsms_core::time::Instant::EPOCH, hsms_core::connection::GeneralInput::Common(
-            hsms_core::connection::Input::Receive(&[]),
-        ));
+        let outcome = probe.tell(
+            hsms_core::time::Instant::EPOCH,
+            hsms_core::connection::GeneralInput::Common(hsms_core::connection::Input::Receive(&[])),
+        );
         outcome == hsms_core::connection::Outcome::Refused(hsms_core::Error::InputPaused)
     }
 

@@ -1,6 +1,7 @@
 //! The shortest way to a world, and how it reads.
 
-use super::step::{steps, told};
+use super::possible::steps;
+use super::step::told;
 use super::{Setup, Step, Subject, World, next};
 use std::collections::{HashMap, VecDeque};
 use std::fmt::Write;
@@ -8,11 +9,7 @@ use std::hash::{BuildHasher, RandomState};
 
 /// The shortest steps from the first world to one of which `is_goal` holds, looking at no more than `most` worlds: breadth first,
 /// with a note for each world of where it came from. A checker's own path need not be the shortest.
-pub fn shortest<M: Subject>(
-    setup: &Setup<M>,
-    is_goal: impl Fn(&World<M>) -> bool,
-    most: usize,
-) -> Option<Vec<Step>> {
+pub fn shortest<M: Subject>(setup: &Setup<M>, is_goal: impl Fn(&World<M>) -> bool, most: usize) -> Option<Vec<Step>> {
     let hasher = RandomState::new();
     let first = setup.first();
     let mut came: HashMap<u64, Option<(u64, Step)>> = HashMap::new();

@@ -3,8 +3,8 @@
 use hsms_tests::model::search::{shortest, trace};
 use hsms_tests::model::{Property, Setup, Step, Subject, World, next, steps};
 use stateright::{Checker, HasDiscoveries, Model};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 /// Runs take turns, so that each has the memory that it prints for itself.
@@ -53,7 +53,7 @@ impl<M: Subject> Model for Checked<M> {
                 }),)*]
             };
         }
-        let properties = properties!(0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15);
+        let properties = properties!(0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16);
         assert_eq!(properties.len(), Property::ALL.len());
         properties
     }
@@ -61,8 +61,6 @@ impl<M: Subject> Model for Checked<M> {
 
 /// What a run came to.
 pub struct Figures {
-    pub states: usize,
-    pub depth: usize,
     /// The property that did not hold, and the shortest way there.
     pub broken: Option<(&'static str, String)>,
 }
@@ -106,7 +104,7 @@ pub fn explore<M: Subject>(setup: Setup<M>, memory: u64) -> Figures {
     }
     let met: Vec<String> = setup.met.all().map(|situation| format!("{situation:?}")).collect();
     println!("    met: {}", met.join(" "));
-    Figures { states, depth, broken }
+    Figures { broken }
 }
 
 /// `HSMS_MODEL_MEMORY`, in GiB.

@@ -29,21 +29,29 @@ const fn budget(cuts: u8, splits: u8, restarts: u8) -> Budget {
     Budget { cuts, splits, restarts }
 }
 
-const CALLS: Commands = Commands {
-    disable: true,
-    separate: true,
-    linktest: true,
-    primaries: [true; 2],
-    reply: true,
-    ..Commands::NONE
-};
+const CALLS: Commands =
+    Commands { disable: true, separate: true, linktest: true, primaries: [true; 2], reply: true, ..Commands::NONE };
 
 /// Both ends ask and answer, test the link, separate and disable. `full`: two transactions each, three cuts.
 pub fn calls() -> Setup<Machine> {
     let name = "SS: both ends ask, one transaction each";
     let mut setup = Setup::new(name, Machine::new(host()), Machine::new(equipment()));
     setup.commands = CALLS;
-    setup.must = &[];
+    setup.must = &[
+        Situation::SelectUnanswered,
+        Situation::DataBehindSelect,
+        Situation::Answered,
+        Situation::LinkLost,
+        Situation::Late,
+        Situation::Reported,
+        Situation::Silent,
+        Situation::LinktestsCross,
+        Situation::LinktestUnanswered,
+        Situation::ReplyCrossesSeparate,
+        Situation::StaleToken,
+        Situation::DialFailed,
+        Situation::AcceptedTooLate,
+    ];
     if scale() > 1 {
         setup.budget = budget(1, 1, 1);
     }
@@ -77,7 +85,6 @@ pub fn texts() -> Setup<Machine> {
     setup.budget = budget(1, 1, 0);
     setup.must = &[
         Situation::Aborted,
-        Situation::LateForgotten,
         Situation::SplitInLength,
         Situation::SplitInHeader,
         Situation::SplitInText,
@@ -97,7 +104,8 @@ pub fn strict() -> Setup<Machine> {
     let mut setup = Setup::new("SS: strict equipment dials", Machine::new(active), Machine::new(passive));
     setup.commands = Commands { linktest: true, primaries: [true, false], reply: true, ..Commands::NONE };
     setup.budget = budget(0, 0, 1);
-    setup.must = &[Situation::LinktestMissed, Situation::Reported, Situation::HalfOpen];
+    setup.must =
+        &[Situation::LinktestMissed, Situation::Reported, Situation::HalfOpen, Situation::RestartWhileSelected];
     setup
 }
 
@@ -105,7 +113,14 @@ pub fn strict() -> Setup<Machine> {
 pub fn on_command() -> Setup<Machine> {
     let active = Machine::new(host().with_select_mode(SelectMode::OnCommand));
     let mut setup = Setup::new("SS: selected by command", active, Machine::new(equipment()));
-    setup.commands = Commands { select: true, separate: true, disable: true, primaries: [false, true], reply: true, ..Commands::NONE };
+    setup.commands = Commands {
+        select: true,
+        separate: true,
+        disable: true,
+        primaries: [false, true],
+        reply: true,
+        ..Commands::NONE
+    };
     setup.must = &[Situation::DataBehindSelect];
     setup
 }
@@ -141,9 +156,11 @@ pub fn pausing() -> Setup<Machine> {
 /// From every world both ends become SELECTED again.
 pub fn recovering() -> Setup<Machine> {
     let mut setup = Setup::new("SS: from everywhere to SELECTED", Machine::new(host()), Machine::new(equipment()));
-    setup.commands = Commands { disable: true, separate: true, primaries: [true, false], reply: true, ..Commands::NONE };
+    setup.commands =
+        Commands { disable: true, separate: true, primaries: [true, false], reply: true, ..Commands::NONE };
     setup.budget = budget(1, 0, 1);
     setup.recovers = true;
+    setup.must = &[Situation::RestartWhileSelected, Situation::HalfOpen];
     setup
 }
 
@@ -156,9 +173,9 @@ fn entities(config: Config, entities: &[SessionEntity]) -> Entities {
 pub fn session() -> Setup<Entities> {
     let offered = [SessionEntity::offered(SESSIONS[0])];
     let mut setup = Setup::new("GS: one session", entities(host(), &offered), entities(equipment(), &offered));
-    setup.commands =
-        Commands { sessions: [true; 2], primaries: [true, false], reply: true, ..Commands::NONE };
-    setup.crossing = if scale() > 1 { 3 } else { 2 };
+    setup.commands = Commands { sessions: [true; 2], primaries: [true, false], reply: true, ..Commands::NONE };
+    setup.crossing = 2;
+    setup.must = &[Situation::Deselected, Situation::SessionSeparated, Situation::DataCrossesEnd];
     setup
 }
 
@@ -175,7 +192,8 @@ pub fn sessions() -> Setup<Entities> {
 pub fn asking() -> Setup<Entities> {
     let wanted = [SessionEntity::wanted(SESSIONS[0])];
     let offered = [SessionEntity::offered(SESSIONS[0]).with_admission(Admission::Ask)];
-    let mut setup = Setup::new("GS: the application decides", entities(host(), &wanted), entities(equipment(), &offered));
+    let mut setup =
+        Setup::new("GS: the application decides", entities(host(), &wanted), entities(equipment(), &offered));
     setup.commands = Commands { sessions: [true, false], busy: true, ..Commands::NONE };
     setup.crossing = 2;
     setup.must = &[Situation::Asked, Situation::Busy, Situation::SelectRefused];
@@ -189,12 +207,21 @@ pub fn free() -> Vec<Setup<Machine>> {
     let short = |config: Config| config.with_max_message(20).unwrap();
     let machines = [
         ("SS: active host before any peer", Machine::new(short(active))),
-        ("SS: strict active equipment before any peer", Machine::new(short(strict(active.with_entity(Entity::Equipment))))),
+        (
+            "SS: strict active equipment before any peer",
+            Machine::new(short(strict(active.with_entity(Entity::Equipment)))),
+        ),
         ("SS: passive equipment before any peer", Machine::new(short(equipment()))),
         ("SS: strict passive host before any peer", Machine::new(short(strict(equipment().with_entity(Entity::Host))))),
-        ("SS: active host, by command, before any peer", Machine::new(short(active.with_select_mode(SelectMode::OnCommand)))),
+        (
+            "SS: active host, by command, before any peer",
+            Machine::new(short(active.with_select_mode(SelectMode::OnCommand))),
+        ),
     ];
-    machines.into_iter().map(|(name, machine)| before_any(name, machine, Machine::new(equipment()))).collect()
+    let before = |(name, machine)| before_any(name, machine, Machine::new(equipment()));
+    let mut setups: Vec<Setup<Machine>> = machines.into_iter().map(before).collect();
+    setups[0].must = ANY_ACTIVE;
+    setups
 }
 
 /// The same for HSMS-GS.
@@ -203,8 +230,41 @@ pub fn free_sessions() -> Setup<Entities> {
     let machine = entities(equipment().with_max_message(20).unwrap(), &offered);
     let mut setup = before_any("GS: equipment before any peer", machine.clone(), machine);
     setup.commands.sessions = [true, false];
+    setup.commands.linktest = false;
+    setup.must = &[Situation::T7AgainstTraffic, Situation::SecondSelect];
     setup
 }
+
+/// What every machine of HSMS-SS meets before a peer that may send anything.
+const ANY: &[Situation] = &[
+    Situation::Colliding,
+    Situation::Answered,
+    Situation::Aborted,
+    Situation::Rejected,
+    Situation::LinkLost,
+    Situation::Late,
+    Situation::Orphan,
+    Situation::Mismatched,
+    Situation::StrayReject,
+    Situation::NotOpen,
+    Situation::DataNotSelected,
+    Situation::UnknownDevice,
+    Situation::UnknownType,
+    Situation::TooLong,
+    Situation::LinktestsCross,
+    Situation::SplitInLength,
+    Situation::SplitInHeader,
+    Situation::SplitInText,
+    Situation::CutInFrame,
+    Situation::T8,
+    Situation::StaleToken,
+    Situation::SecsI,
+    Situation::LengthTooShort,
+];
+
+/// What an active one meets that selects by itself, in the default profile.
+const ANY_ACTIVE: &[Situation] =
+    &[Situation::SimultaneousSelect, Situation::SelectRefused, Situation::SelectUnanswered, Situation::SelectRejected];
 
 fn before_any<M: hsms_tests::model::Subject>(name: &'static str, machine: M, other: M) -> Setup<M> {
     let mut setup = Setup::new(name, machine, other);
@@ -219,7 +279,6 @@ fn before_any<M: hsms_tests::model::Subject>(name: &'static str, machine: M, oth
         forget: true,
         ..Commands::NONE
     };
-    setup.open = if scale() > 1 { 2 } else { 1 };
-    setup.must = &[];
+    setup.must = ANY;
     setup
 }
