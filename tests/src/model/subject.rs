@@ -106,16 +106,17 @@ impl<const TRANSACTIONS: usize, const N: usize> Subject for Connection<TRANSACTI
     }
 
     fn session_commands(&self, at: usize, commands: &Commands, show: &mut dyn FnMut(Command)) {
-        if self.state() == State::NotConnected || !commands.sessions[at] {
-            return;
-        }
         for session in SESSIONS {
-            if self.is_selected(session) {
+            let selected = self.is_selected(session);
+            if commands.busy && selected {
+                show(Command::SetBusy(session));
+            }
+            if !commands.sessions[at] || self.state() == State::NotConnected {
+                continue;
+            }
+            if selected {
                 show(Command::DeselectSession(session));
                 show(Command::SeparateSession(session));
-                if commands.busy {
-                    show(Command::SetBusy(session));
-                }
             } else {
                 show(Command::SelectSession(session));
             }

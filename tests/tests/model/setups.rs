@@ -182,7 +182,7 @@ pub fn session() -> Setup<Entities> {
 pub fn sessions() -> Setup<Entities> {
     let offered = SESSIONS.map(SessionEntity::offered);
     let mut setup = Setup::new("GS: two sessions", entities(host(), &offered), entities(equipment(), &offered));
-    setup.commands = Commands { sessions: [true; 2], ..Commands::NONE };
+    setup.commands = Commands { sessions: [true, scale() > 1], ..Commands::NONE };
     setup.crossing = 2;
     setup
 }
@@ -231,6 +231,9 @@ pub fn free_sessions() -> Setup<Entities> {
     let mut setup = before_any("GS: equipment before any peer", machine.clone(), machine);
     setup.commands.sessions = [true, false];
     setup.commands.linktest = false;
+    // Not split: the rest of a primary that was arriving when we ended its session is delivered still, as the first piece's
+    // verdict says. Whether it should be is open.
+    setup.budget.splits = 0;
     setup.must = &[Situation::T7AgainstTraffic, Situation::SecondSelect];
     setup
 }
