@@ -1,5 +1,7 @@
 //! An octet stream, in whatever pieces TCP delivers it, into messages. Texts stay where they are.
 
+#[cfg(feature = "model")]
+use crate::wire::SystemBytes;
 use crate::wire::{Header, MIN_LENGTH, PREFIX_LEN, SessionId};
 
 /// Part of a message, as much as lay in one input. Texts are slices of that input: nothing is copied.
@@ -158,6 +160,14 @@ impl Decoder {
     /// Back to the beginning of a connection.
     pub const fn reset(&mut self) {
         self.0 = Position::Between;
+    }
+
+    /// Renames the system bytes of the message that is arriving, where they are there as a whole.
+    #[cfg(feature = "model")]
+    pub(crate) fn map_system_bytes(&mut self, map: &mut impl FnMut(SystemBytes) -> SystemBytes) {
+        if let Position::Body { header, .. } = &mut self.0 {
+            header.system = map(header.system);
+        }
     }
 
     /// Takes what `input` has of the text.

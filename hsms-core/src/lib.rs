@@ -19,7 +19,7 @@
 //! | [`error`] | what a call can be refused with, and who is at fault |
 //!
 //! Features, none by default: `alloc` (whole messages in a `Vec`), `secs2` (SECS-II items), `defmt` (`defmt::Format` on every value), `serde`
-//! (settings that survive a restart).
+//! (settings that survive a restart), `model` (for model checkers only: timers that fire at will, relative time, renamed system bytes).
 //!
 //! Clause numbers in the documentation are those of E37-0303, E37.1-0702 and E37.2-95.
 #![doc = include_str!("../docs/run-loop.md")]

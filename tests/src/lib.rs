@@ -5,6 +5,7 @@ pub mod fuzz_secs2;
 pub mod generate;
 pub mod invariants;
 pub mod machine;
+pub mod model;
 pub mod secs2;
 pub mod simulation;
 pub mod torture;
