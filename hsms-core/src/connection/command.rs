@@ -224,8 +224,12 @@ impl<const TRANSACTIONS: usize, S: Sessions> Connection<TRANSACTIONS, S> {
     pub fn written(&mut self, now: Instant, octets: u64) -> Result<(), Error> {
         let outstanding = self.outstanding;
         let Some(left) = outstanding.checked_sub(octets) else {
+            if self.phase.connected() {
+                return Err(Error::WrittenTooMuch { octets, outstanding });
+            }
             // Frames in front of a close may be written after the machine has forgotten them.
-            return if self.phase.connected() { Err(Error::WrittenTooMuch { octets, outstanding }) } else { Ok(()) };
+            self.advance(now);
+            return Ok(());
         };
         self.advance(now);
         self.outstanding = left;
