@@ -53,7 +53,7 @@ enums! {
         I1(values), I2(values), I4(values), F8(values), F4(values), U8(values), U1(values), U2(values), U4(values),
     }
     SmlErrorKind {
-        NoItem, UnknownFormat, BadCount, OtherCount { said, found }, NotAValue { format }, NoEncoding, NotAscii,
+        NoItem, UnknownFormat, BadCount, OtherCount { said, found }, CountOutside { least, most, found }, NotAValue { format }, NoEncoding, NotAscii,
         Unclosed, TooDeep { limit }, NoStreamFunction, Trailing,
     }
     Identity<'a> { Host, Equipment { mdln, softrev } }
