@@ -25,7 +25,7 @@ impl Seed {
     /// # Panics
     /// Never for a type of this crate. For another where its `Arbitrary` refuses these octets.
     #[must_use]
-    #[expect(
+    #[allow(
         clippy::expect_used,
         reason = "types of this crate refuse no octets, and a test is to stop where another does"
     )]

@@ -32,6 +32,7 @@ macro_rules! structs {
         }
     )* };
 }
+#[cfg(feature = "secs2")]
 pub(super) use structs;
 
 /// A variant, then its fields. The first is the simplest.
@@ -54,6 +55,7 @@ macro_rules! enums {
         }
     )* };
 }
+#[cfg(feature = "secs2")]
 pub(super) use enums;
 
 structs! {
