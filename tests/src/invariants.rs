@@ -363,7 +363,7 @@ impl<M: Machine> Step<'_, '_, M> {
                 SType::SELECT_RSP if matches!(self.input, GeneralInput::AnswerSelect { .. }) => {}
                 // A Select.req that the application deliberates on is answered where ours for the same session ends that
                 // (E37 7.2.3).
-                SType::SELECT_RSP if !echoed(&header) && self.selects(header.session) => {}
+                SType::SELECT_RSP if self.selects(header.session) => {}
                 SType::SELECT_RSP | SType::DESELECT_RSP | SType::LINKTEST_RSP => {
                     let request = SType(header.stype.0 - 1);
                     let holds = echoed(&header) && message.is_some_and(|message| message.stype == request);

@@ -478,3 +478,16 @@ fn time_goes_on_with_what_is_written_behind_a_close() {
     connection.written(later, 14).unwrap();
     assert_eq!(connection.next_deadline(), Some(later));
 }
+
+#[test]
+fn time_goes_on_with_a_linktest_that_is_open_already() {
+    let now = Instant::from_millis(5);
+    let mut connection = selected(Config::equipment(DEVICE), now);
+    let system = connection.linktest(now).unwrap();
+    while connection.poll_action().is_some() {}
+    connection.written(now, PREFIX_LEN as u64).unwrap();
+    // T6 is over by then, and nobody has told of it.
+    let later = Instant::from_millis(60_000);
+    assert_eq!(connection.linktest(later), Ok(system));
+    assert_eq!(connection.next_deadline(), Some(later));
+}

@@ -74,8 +74,11 @@ impl<const TRANSACTIONS: usize, S: Sessions> Connection<TRANSACTIONS, S> {
         if self.state() != State::Selected && !(self.is_general() && self.phase.connected()) {
             return Err(Error::NotSelected);
         }
-        match &self.control {
-            Some(slot) if slot.request() == ControlRequest::Linktest => return Ok(slot.system),
+        match self.control {
+            Some(slot) if slot.request() == ControlRequest::Linktest => {
+                self.advance(now);
+                return Ok(slot.system);
+            }
             Some(slot) => return Err(Error::ControlOpen { system: slot.system }),
             None => {}
         }
