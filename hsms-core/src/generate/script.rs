@@ -9,6 +9,7 @@ use crate::connection::{
 use crate::error::Error;
 use crate::time::Instant;
 use crate::wire::{Header, Message, PREFIX_LEN, SType, SessionId, StreamFunction, SystemBytes};
+use alloc::vec;
 use alloc::vec::Vec;
 use arbitrary::{Arbitrary, Result, Unstructured};
 use core::time::Duration;
@@ -295,8 +296,7 @@ impl<'u, 'a, const TRANSACTIONS: usize, S: Sessions> Author<'u, 'a, TRANSACTIONS
     fn peer(&mut self) -> Result<()> {
         if self.arriving.is_empty() {
             let (header, body) = self.frame()?;
-            let mut octets = Vec::new();
-            octets.resize(body.len().saturating_add(PREFIX_LEN), 0);
+            let mut octets = vec![0; body.len().saturating_add(PREFIX_LEN)];
             // There is room for it.
             let _ = Message::new(header, body).encode(&mut octets);
             self.arriving = octets;

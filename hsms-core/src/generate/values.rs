@@ -271,7 +271,8 @@ impl<'a> Arbitrary<'a> for Config {
         let profile = u.arbitrary()?;
         let mut config = Config::new(mode, entity, device_ids).with_select_mode(u.arbitrary()?);
         config = config.with_profile(profile).unwrap_or(config);
-        let setters: [fn(Config, Duration) -> core::result::Result<Config, ConfigError>; 6] = [
+        type Set = fn(Config, Duration) -> core::result::Result<Config, ConfigError>;
+        let setters: [Set; 6] = [
             Config::with_t3,
             Config::with_t5,
             Config::with_t6,
