@@ -19,7 +19,7 @@ pub struct Piece<'i> {
     /// The octets of this piece. Empty where only the header has come, and in a message without text.
     pub body: &'i [u8],
     /// Offset 0 alone does not tell: a header without any of its text is a piece too.
-    begins: bool,
+    pub(crate) begins: bool,
 }
 
 impl Piece<'_> {
