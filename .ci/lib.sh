@@ -23,7 +23,7 @@ stage_tools() {
     rustup component add clippy rustfmt || fail "clippy and rustfmt are missing and rustup cannot add them" || return
   cargo --version && cargo fmt --version && cargo clippy --version || return
   need_program gcc gcc libc6-dev && need_program python3 python3 && need_program npm npm || return
-  need_program valgrind valgrind && need_python_venv || return
+  need_program valgrind valgrind && need_program tshark tshark && need_python_venv || return
   need_crate cargo-hack "$cargo_hack_version" && need_crate cargo-deny "$cargo_deny_version" || return
   "$root/tests/peers/setup"
 }
@@ -44,7 +44,8 @@ need_python_venv() {
 install_packages() {
   local sudo=
   if [ "$(id -u)" != 0 ]; then sudo="sudo -n"; fi
-  command -v apt-get >/dev/null && $sudo apt-get update -q && $sudo apt-get install -qy --no-install-recommends "$@"
+  command -v apt-get >/dev/null && $sudo apt-get update -q &&
+    $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends "$@"
 }
 
 # Optimised little, because it is built more often than used; the version is asked from the program itself.

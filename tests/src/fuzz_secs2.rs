@@ -3,7 +3,7 @@
 use crate::secs2::{DEEPEST, Fault, Visit, What, canonical, decode, encode, width, with_one_nan};
 use hsms_core::secs2::{
     Count, Encoding, Error, ErrorKind, Format, Item, ItemHeader, Limits, Localized, Patch, Pieces, Reader, Sink, Slice,
-    Sml, SmlError, SmlMessage, Tree, Value, Values, Walk, WriteError, Writer, check,
+    Sml, SmlError, SmlMessage, Tree, Value, Values, Walk, WriteError, Writer, check, serde,
 };
 use hsms_core::wire::{Header, Message, SessionId, StreamFunction, SystemBytes};
 
@@ -103,7 +103,10 @@ pub fn round_trip_of(tree: &Tree, long: &[bool]) {
     streamed::<7>(tree, &short);
     streamed::<300>(tree, &short);
 
+    assert_eq!(serde::to_text(tree).as_ref(), Ok(&short));
     for text in [&short, &mixed] {
+        let again: Tree = serde::from_text(text).expect("it was just written");
+        assert_eq!(octets(&again), short);
         read(text);
         let again = Tree::read(text, Limits::NONE).expect("it was just written");
         assert_eq!(octets(&again), short);

@@ -29,3 +29,12 @@ pub(crate) fn one_by_one(octets: &[u8], out: &mut [u32]) -> Option<u64> {
     }
     Some(black_box(out).len() as u64)
 }
+
+#[inline(never)]
+pub(crate) fn one_by_one_minicbor(octets: &[u8], out: &mut [u32]) -> Option<u64> {
+    let mut from = minicbor::Decoder::new(black_box(octets));
+    for place in out.iter_mut() {
+        *place = from.u32().ok()?;
+    }
+    Some(black_box(out).len() as u64)
+}

@@ -1,11 +1,11 @@
 //! Who is compared, on what.
 
-use crate::arrays::{ARRAY, copied, octets_copied, one_by_one};
+use crate::arrays::{ARRAY, copied, octets_copied, one_by_one, one_by_one_minicbor};
 use crate::data::Data;
 use crate::documents::{Document, Nested, Numbers, Report, model};
-use crate::readers::{Nom, Ours, Rmp, read};
-use crate::walks::{walk, walk_rmp};
-use crate::writers::{OursTo, RmpTo, size, written};
+use crate::readers::{Minicbor, Nom, Ours, Rmp, read};
+use crate::walks::{walk, walk_minicbor, walk_rmp};
+use crate::writers::{MinicborTo, OursTo, RmpTo, size, written};
 
 pub(crate) type Run = fn(&mut Data) -> Option<u64>;
 
@@ -59,16 +59,19 @@ pub(crate) fn groups(plant: Option<Run>) -> Vec<Group> {
             let typed = planted.unwrap_or(|d| read::<$document, Ours<'_>>(&d.secs2[$document::AT]));
             let read = vec![
                 contender("rmp", |d| read::<$document, Rmp<'_>>(&d.rmp[$document::AT]), None),
+                contender("minicbor", |d| read::<$document, Minicbor<'_>>(&d.minicbor[$document::AT]), None),
                 contender("hsms Reader", typed, TYPED),
                 contender("hsms Reader, nom alone", |d| read::<$document, Nom<'_>>(&d.secs2[$document::AT]), None),
             ];
             let walk = vec![
                 contender("rmp, by markers", |d| walk_rmp(&d.rmp[$document::AT]), None),
+                contender("minicbor, by types", |d| walk_minicbor(&d.minicbor[$document::AT]), None),
                 contender("hsms Walk (nom)", |d| walk::<true>(&d.secs2[$document::AT]).ok(), WALK),
                 contender("hsms Walk, texts not checked", |d| walk::<false>(&d.secs2[$document::AT]).ok(), WALK),
             ];
             let write = vec![
                 contender("rmp", |d| written::<$document, RmpTo>(d, |d| &d.rmp[$document::AT]), None),
+                contender("minicbor", |d| written::<$document, MinicborTo>(d, |d| &d.minicbor[$document::AT]), None),
                 contender("hsms Writer", |d| written::<$document, OursTo>(d, |d| &d.secs2[$document::AT]), None),
                 contender(
                     "hsms Writer, size alone",
@@ -108,6 +111,7 @@ pub(crate) fn groups(plant: Option<Run>) -> Vec<Group> {
                 contender("octets copied, not turned", |d| octets_copied(&d.u4, &mut d.out[..ARRAY * 4], 4), None),
                 contender("hsms copy_to", |d| copied(&d.u4, &mut d.out_u4), COPY),
                 contender("rmp, one by one", |d| one_by_one(&d.rmp_u4, &mut d.out_u4), None),
+                contender("minicbor, one by one", |d| one_by_one_minicbor(&d.minicbor_u4, &mut d.out_u4), None),
             ],
         ),
         array(

@@ -2,17 +2,19 @@
 
 use crate::arrays::ARRAY;
 use crate::documents::{Document, Nested, Numbers, Report, Seed};
-use crate::writers::{Codec, OursTo, RmpTo, build};
+use crate::writers::{Codec, MinicborTo, OursTo, RmpTo, build};
 use hsms_core::secs2::{Value, Writer};
 
 /// Everything that is read, and room for what is written.
 pub(crate) struct Data {
     pub(crate) secs2: [Vec<u8>; 3],
     pub(crate) rmp: [Vec<u8>; 3],
+    pub(crate) minicbor: [Vec<u8>; 3],
     pub(crate) u4: Vec<u8>,
     pub(crate) f8: Vec<u8>,
     pub(crate) i2: Vec<u8>,
     pub(crate) rmp_u4: Vec<u8>,
+    pub(crate) minicbor_u4: Vec<u8>,
     pub(crate) out: Vec<u8>,
     pub(crate) out_u4: [u32; ARRAY],
     pub(crate) out_f8: [f64; ARRAY],
@@ -33,13 +35,22 @@ impl Data {
         for value in out_u4 {
             rmp::encode::write_u32(&mut rmp_u4, value).expect("a Vec takes all");
         }
+        let mut minicbor_u4 = vec![0; 8 * ARRAY];
+        let mut to = minicbor::Encoder::new(minicbor_u4.as_mut_slice());
+        for value in out_u4 {
+            to.u32(value).expect("there is room");
+        }
+        let room = to.into_writer().len();
+        minicbor_u4.truncate(8 * ARRAY - room);
         Data {
             secs2: encoded::<OursTo>(),
             rmp: encoded::<RmpTo>(),
+            minicbor: encoded::<MinicborTo>(),
             u4: item_of(&out_u4),
             f8: item_of(&out_f8),
             i2: item_of(&out_i2),
             rmp_u4,
+            minicbor_u4,
             out: vec![0; 64 * 1024],
             out_u4,
             out_f8,

@@ -1,10 +1,11 @@
-//! SECS-II beside other codecs of the same kind: `cargo bench -p hsms-core --features secs2,alloc --bench secs2`.
+//! SECS-II beside other codecs of the same kind: `cargo bench -p hsms-core --bench secs2`.
 //!
 //! Each contender reads every value of equivalent data into a checksum, through the same generic code, and all have to
 //! come to the same sum; of a text the length and the last octet count. Texts are looked at for ASCII or UTF-8 by all
 //! alike, but where a row says otherwise. MessagePack holds the same numbers in the same widths: none is small enough
-//! for a shorter form. rmp has no tokenizer: its walk is its marker and a `match`, and looks at no depth. None of ours
-//! may allocate.
+//! for a shorter form. CBOR, in which minicbor takes the shortest form there is, has the same numbers in the same widths.
+//! rmp has no tokenizer: its walk is its marker and a `match`, that of minicbor its type and a `match`, and neither looks at
+//! depth. None of ours may allocate.
 //!
 //! A round of each contender follows on a round of the one before, on one core, so that what else the machine does
 //! meets all alike; ratios are taken between rounds of the same turn. Printed are the best, the median, and the 10th
@@ -18,8 +19,9 @@
 //! are found out. Without `--bench`, as `cargo test --benches` starts it, each contender runs once, and what it gives
 //! and allocates is checked.
 //!
-//! Of the Rust crates for SECS-II that were found, none takes part: `semi_e5` 0.2.0 needs `#![feature(ascii_char)]` and
-//! does not build on a stable compiler. Nor does minicbor: its licence is none of those allowed here.
+//! Of the Rust crates for SECS-II none takes part. On crates.io there is one, `semi_e5` (0.2.0, its newest): it asks for
+//! `#![feature(ascii_char)]` and does not build on a stable compiler. Asked for by name and not there: `secs2`, `secs_ii`, `secsii`,
+//! `secs-rs`, `rust-secs`, `secs_rust`, `secs-gem`, `secsgem`, `secs4rs`, `hsms`; `secs` is something else, an entity component system.
 
 mod arrays;
 mod contenders;

@@ -178,3 +178,50 @@ impl<'a> Decode<'a> for Rmp<'a> {
         self.0.remaining_slice().is_empty()
     }
 }
+
+pub(crate) struct Minicbor<'a>(minicbor::Decoder<'a>);
+
+impl<'a> Decode<'a> for Minicbor<'a> {
+    /// `None` for an array that does not say its length.
+    type Error = Option<minicbor::decode::Error>;
+
+    #[inline(always)]
+    fn new(octets: &'a [u8]) -> Self {
+        Minicbor(minicbor::Decoder::new(octets))
+    }
+
+    #[inline(always)]
+    fn list(&mut self) -> Result<u32, Self::Error> {
+        self.0.array()?.map(|count| count as u32).ok_or(None)
+    }
+
+    #[inline(always)]
+    fn u4(&mut self) -> Result<u32, Self::Error> {
+        self.0.u32().map_err(Some)
+    }
+
+    #[inline(always)]
+    fn i4(&mut self) -> Result<i32, Self::Error> {
+        self.0.i32().map_err(Some)
+    }
+
+    #[inline(always)]
+    fn f8(&mut self) -> Result<f64, Self::Error> {
+        self.0.f64().map_err(Some)
+    }
+
+    #[inline(always)]
+    fn boolean(&mut self) -> Result<bool, Self::Error> {
+        self.0.bool().map_err(Some)
+    }
+
+    #[inline(always)]
+    fn text(&mut self) -> Result<&'a str, Self::Error> {
+        self.0.str().map_err(Some)
+    }
+
+    #[inline(always)]
+    fn is_empty(&self) -> bool {
+        self.0.position() == self.0.input().len()
+    }
+}

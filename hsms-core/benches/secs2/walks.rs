@@ -67,3 +67,32 @@ pub(crate) fn walk_rmp(octets: &[u8]) -> Option<u64> {
     }
     Some(sum.sum)
 }
+
+/// By the type that comes next. Of depth, and of arrays that are not complete, as with rmp. Its tokens would bring in a crate for
+/// floats of 16 bits.
+#[inline(never)]
+pub(crate) fn walk_minicbor(octets: &[u8]) -> Option<u64> {
+    use minicbor::data::Type;
+    let mut sum = Sum::default();
+    let mut from = minicbor::Decoder::new(black_box(octets));
+    while from.position() < from.input().len() {
+        match from.datatype().ok()? {
+            Type::Array => sum.add(from.array().ok()??),
+            Type::Bool => sum.boolean(from.bool().ok()?),
+            Type::U8 => sum.add(u64::from(from.u8().ok()?)),
+            Type::U16 => sum.add(u64::from(from.u16().ok()?)),
+            Type::U32 => sum.u4(from.u32().ok()?),
+            Type::U64 => sum.add(from.u64().ok()?),
+            Type::I8 => sum.add(from.i8().ok()? as u64),
+            Type::I16 => sum.add(from.i16().ok()? as u64),
+            Type::I32 => sum.i4(from.i32().ok()?),
+            Type::I64 => sum.add(from.i64().ok()? as u64),
+            Type::F32 => sum.f8(f64::from(from.f32().ok()?)),
+            Type::F64 => sum.f8(from.f64().ok()?),
+            Type::Bytes => sum.text(from.bytes().ok()?),
+            Type::String => sum.text(from.str().ok()?.as_bytes()),
+            _ => return None,
+        }
+    }
+    Some(sum.sum)
+}

@@ -121,3 +121,51 @@ impl Encode for RmpWriter<'_> {
         rmp::encode::write_str(&mut self.0, black_box(value)).map_err(drop)
     }
 }
+
+pub(crate) struct MinicborTo;
+
+impl Codec for MinicborTo {
+    #[inline(always)]
+    fn write<D: Document>(out: &mut [u8]) -> Option<usize> {
+        let room = out.len();
+        let mut to = MinicborWriter(minicbor::Encoder::new(out));
+        D::write(&mut to).ok()?;
+        room.checked_sub(to.0.into_writer().len())
+    }
+}
+
+pub(crate) struct MinicborWriter<'a>(minicbor::Encoder<&'a mut [u8]>);
+
+impl Encode for MinicborWriter<'_> {
+    type Error = ();
+
+    #[inline(always)]
+    fn list(&mut self, count: u32) -> Result<(), ()> {
+        self.0.array(u64::from(count)).map(drop).map_err(drop)
+    }
+
+    #[inline(always)]
+    fn u4(&mut self, value: u32) -> Result<(), ()> {
+        self.0.u32(black_box(value)).map(drop).map_err(drop)
+    }
+
+    #[inline(always)]
+    fn i4(&mut self, value: i32) -> Result<(), ()> {
+        self.0.i32(black_box(value)).map(drop).map_err(drop)
+    }
+
+    #[inline(always)]
+    fn f8(&mut self, value: f64) -> Result<(), ()> {
+        self.0.f64(black_box(value)).map(drop).map_err(drop)
+    }
+
+    #[inline(always)]
+    fn boolean(&mut self, value: bool) -> Result<(), ()> {
+        self.0.bool(black_box(value)).map(drop).map_err(drop)
+    }
+
+    #[inline(always)]
+    fn text(&mut self, value: &str) -> Result<(), ()> {
+        self.0.str(black_box(value)).map(drop).map_err(drop)
+    }
+}

@@ -56,7 +56,7 @@ pub enum Item<'a> {
 
 impl<'a> Item<'a> {
     /// The item with this header and these octets, as many as the header says; `None` where they are no whole values.
-    #[inline]
+    #[inline(always)]
     pub(super) fn new(header: ItemHeader, octets: &'a [u8]) -> Option<Self> {
         Some(match header.format() {
             Format::List => Item::List(usize::try_from(header.length()).ok()?),

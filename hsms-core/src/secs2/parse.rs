@@ -1,4 +1,9 @@
 //! Item headers and items with nom, over an input whose cuts cannot panic.
+//!
+//! Everything that reads goes through here but two short cuts of [`Reader`](super::Reader), in front of it: an item of one value
+//! behind one length octet, and a list of at most 255 elements. With nom alone a typed read takes 1.7 to 2.2 times as long as rmp's, and 1.5
+//! times is the limit: COUNTS. `cargo bench -p hsms-core --bench secs2` prints both counts, as
+//! `hsms Reader` and `hsms Reader, nom alone`; `the_fast_path_and_the_parser_agree_on_every_short_item` holds them together.
 
 use super::{ErrorKind, Format, ItemHeader};
 use crate::wire::parse::Octets;

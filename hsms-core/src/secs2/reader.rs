@@ -321,7 +321,7 @@ impl<'a> Reader<'a> {
 
     /// Takes an item of `format`, which is no list; gives the octets of its values.
     #[inline]
-    fn octets(&mut self, format: Format) -> Result<&'a [u8], Error> {
+    pub(super) fn octets(&mut self, format: Format) -> Result<&'a [u8], Error> {
         match parse::item(self.rest) {
             Ok((header, octets, rest)) if header.format() == format => {
                 self.rest = rest;

@@ -14,6 +14,7 @@
 //! | `Option` | an empty list for `None`, the value alone for `Some` | `None` from any item of length 0 |
 //! | `()`, unit struct | an empty list | the same |
 //! | newtype struct | what is in it | the same |
+//! | [`Tree`](super::Tree) | the item that it is | any item |
 //! | `enum` | A with the variant's name; with content L of that and the content | the same, and an integer for the variant's number |
 //!
 //! 128-bit integers, and sequences that do not know their length, are errors. Elements that a type does not read have to be
@@ -43,6 +44,7 @@
 
 mod de;
 mod ser;
+mod tree;
 
 use super::{Error, Format, Reader, Sink, WriteError, Writer};
 use ::serde::{Deserialize, Serialize};

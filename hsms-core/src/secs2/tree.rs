@@ -8,6 +8,8 @@ use core::fmt;
 ///
 /// Boolean values are false and true here: which octet stood for true is not kept, nor how many length octets an item had.
 ///
+/// With feature `serde` it goes through any serde format, and stands for any item in a type that is read from items.
+///
 /// ```
 /// use hsms_core::secs2::{Limits, Tree};
 ///

@@ -18,6 +18,8 @@ fn common_dialects_mean_the_same() {
         "< l [ 2 ] < ascii \"A\" 66 'C' > < u4 0b1 0b10 > >",
         "<L [2]\n  <A [3] \"ABC\"> // name\n  /* two\n lines */ <U4 1/* one */2>\r\n>\n",
         "<L<A\"ABC\"><U4 1\t2>>",
+        "<L[2..5] <A[0..20] 'ABC'> <U4 [1..] 1 2>>",
+        "<L [2..2] <A[..3] 'ABC'> <U4[ 0 /* least */ .. 2 ] 1 2>>",
     ] {
         assert_eq!(parse(same), tree, "{same}");
     }
@@ -67,6 +69,16 @@ fn what_is_wrong_has_a_line_and_a_column() {
         ("<L [x]>", 1, 4, Kind::BadCount),
         ("<L [1>", 1, 4, Kind::BadCount),
         ("<L,>", 1, 3, Kind::BadCount),
+        ("<L [..]>", 1, 4, Kind::BadCount),
+        ("<L [2..1]>", 1, 4, Kind::BadCount),
+        ("<L [1..2>", 1, 4, Kind::BadCount),
+        ("<L [1.2]>", 1, 4, Kind::BadCount),
+        ("<L [1...2]>", 1, 4, Kind::BadCount),
+        ("<L [..99999999999999999999]>", 1, 7, Kind::BadCount),
+        ("<L,0..1>", 1, 5, Kind::NoItem),
+        ("<L\n <A [0..2] 'ABC'>>", 2, 2, Kind::CountOutside { least: 0, most: Some(2), found: 3 }),
+        ("<L\n <U1[2..] 1>>", 2, 2, Kind::CountOutside { least: 2, most: None, found: 1 }),
+        ("<L [2..5]\n  <U1 1>\n>", 1, 1, Kind::CountOutside { least: 2, most: Some(5), found: 1 }),
         ("<U1 255 256>", 1, 9, not_a_value("U1")),
         ("<U1 -1>", 1, 5, not_a_value("U1")),
         ("<U1 1.0>", 1, 5, not_a_value("U1")),
@@ -92,6 +104,9 @@ fn what_is_wrong_has_a_line_and_a_column() {
     }
     let sml = "<A\n  'é' 'x'>".parse::<Tree>().unwrap_err();
     assert_eq!(sml.to_string(), "line 2, column 4: a character beyond ASCII");
+    let outside = |sml: &str| sml.parse::<Tree>().unwrap_err().to_string();
+    assert_eq!(outside("<A[..2] 'ABC'>"), "line 1, column 1: the count is 0 to 2, and the item has 3");
+    assert_eq!(outside("<L [1..]>"), "line 1, column 1: the count is 1 or more, and the item has 0");
 }
 
 #[test]
@@ -119,6 +134,8 @@ fn messages_have_stream_function_and_w() {
         "'S1F3' W\n<L [1]\n  <U4 7>\n>\n.\n",
         "\"s01f03\" w <L<U4 7>>",
         "/* asks */ S1F3 W // now\n<L <U4 7> > .",
+        "SelectedStatus:'S1F3' W\n  <L [1]\n    <U4 [1] 7>\n  >\n.",
+        "status request-2 : /* named */ S1F3 W <L <U4 7>>.",
     ] {
         assert_eq!(message(same), s1f3, "{same}");
     }
@@ -136,6 +153,8 @@ fn messages_have_stream_function_and_w() {
         ("S1F256", 1, SmlErrorKind::NoStreamFunction),
         ("'S1F1 W", 6, SmlErrorKind::Unclosed),
         ("S1F1 X", 6, SmlErrorKind::Trailing),
+        ("name S1F1", 1, SmlErrorKind::NoStreamFunction),
+        ("a 'b': S1F1", 1, SmlErrorKind::NoStreamFunction),
         ("S1F1 W <L>. S1F1", 13, SmlErrorKind::Trailing),
         ("S1F1 W <X>.", 9, SmlErrorKind::UnknownFormat),
     ] {

@@ -49,6 +49,35 @@ fn a_list_that_claims_sixteen_million_elements_is_refused_at_its_header() {
 }
 
 #[test]
+fn hostile_texts_cost_no_memory() {
+    let mut claims = vec![3, 0xff, 0xff, 0xff];
+    claims.resize(100_004, 1);
+    let nested_400_kb = nested(200_000);
+    let cut_off = nested_400_kb[..399_999].to_vec();
+    for text in [&nested_400_kb, &cut_off, &claims] {
+        let counted = allocation_counter::measure(|| {
+            let mut reader = Reader::new(text);
+            while reader.item().is_ok() {}
+            assert!(reader.rest().len() < 400_000);
+            assert!(check(text, Limits::NONE).is_err());
+            assert!(Walk::<256>::new(text).any(|step| step.is_err()));
+            assert_eq!(Reader::new(text).skip().is_ok(), text.len() == nested_400_kb.len());
+        });
+        assert_eq!(counted.count_total, 0);
+        // What owns its items has memory for those that are there and within its limits.
+        #[cfg(feature = "alloc")]
+        {
+            let counted = allocation_counter::measure(|| {
+                assert!(hsms_core::secs2::Tree::read(text, Limits::NONE).is_err());
+            });
+            assert!(counted.bytes_max < 32 * 1024, "{} octets", counted.bytes_max);
+        }
+    }
+    // The counter counts.
+    assert_eq!(allocation_counter::measure(|| drop(std::hint::black_box(vec![0_u8; 1]))).count_total, 1);
+}
+
+#[test]
 fn no_list_gives_a_count_that_the_octets_cannot_hold() {
     // Lists that each claim half of what is left: what they claim together is far more than there is.
     let mut text = vec![];

@@ -1,7 +1,7 @@
 //! Rust types as items: the mapping, row by row, both ways, and errors by path.
 
 use hsms_core::secs2::serde::{Cause, SerdeError, array, binary, from_text, to_text};
-use hsms_core::secs2::{Error, ErrorKind, Format, Reader, Sml, SmlMessage, Tree, WriteError, Writer};
+use hsms_core::secs2::{Encoding, Error, ErrorKind, Format, Reader, Sml, SmlMessage, Tree, WriteError, Writer};
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -246,4 +246,96 @@ fn values_stand_among_other_items() {
     hsms_core::secs2::serde::write(&mut writer, &report).unwrap();
     assert_eq!(writer.finish().unwrap(), text);
     assert_eq!(Format::List, Reader::new(&text).peek().unwrap().format());
+}
+
+/// One of each format, and what JSON has of it.
+fn each_format() -> Vec<(Tree, &'static str)> {
+    vec![
+        (Tree::List(vec![]), r#"{"L":[]}"#),
+        (
+            Tree::List(vec![Tree::ascii("ABC"), Tree::List(vec![Tree::U2(vec![1, 2])])]),
+            r#"{"L":[{"A":"ABC"},{"L":[{"U2":[1,2]}]}]}"#,
+        ),
+        (Tree::Binary(vec![0, 255]), r#"{"B":[0,255]}"#),
+        (Tree::Boolean(vec![true, false]), r#"{"BOOLEAN":[true,false]}"#),
+        (Tree::ascii(""), r#"{"A":""}"#),
+        (Tree::Ascii(vec![65, 200]), r#"{"A":[65,200]}"#),
+        (Tree::Jis8(vec![0xB1]), r#"{"J":[177]}"#),
+        (Tree::Jis8(b"AB".to_vec()), r#"{"J":"AB"}"#),
+        (Tree::Localized(Encoding::UTF_8, "\u{b5}m".into()), "{\"C2\":[2,\"\u{b5}m\"]}"),
+        (Tree::Localized(Encoding::SHIFT_JIS, vec![0x82, 0xA0]), r#"{"C2":[8,[130,160]]}"#),
+        (Tree::Localized(Encoding(0x8001), vec![]), r#"{"C2":[32769,""]}"#),
+        (Tree::I8(vec![i64::MIN]), r#"{"I8":[-9223372036854775808]}"#),
+        (Tree::I1(vec![-1]), r#"{"I1":[-1]}"#),
+        (Tree::I2(vec![]), r#"{"I2":[]}"#),
+        (Tree::I4(vec![-70_000, 7]), r#"{"I4":[-70000,7]}"#),
+        (Tree::F8(vec![0.5]), r#"{"F8":[0.5]}"#),
+        (Tree::F4(vec![-1.5, 0.25]), r#"{"F4":[-1.5,0.25]}"#),
+        (Tree::U8(vec![u64::MAX]), r#"{"U8":[18446744073709551615]}"#),
+        (Tree::U1(vec![7]), r#"{"U1":[7]}"#),
+        (Tree::U2(vec![1]), r#"{"U2":[1]}"#),
+        (Tree::U4(vec![1, 2]), r#"{"U4":[1,2]}"#),
+    ]
+}
+
+#[test]
+fn a_tree_is_the_item_in_a_text_and_a_variant_in_any_other_format() {
+    for (tree, json) in each_format() {
+        assert_eq!(to_text(&tree).unwrap(), tree.to_text().unwrap());
+        assert_eq!(from_text::<Tree>(&tree.to_text().unwrap()), Ok(tree.clone()));
+        assert_eq!(serde_json::to_string(&tree).unwrap(), json);
+        assert_eq!(serde_json::from_str::<Tree>(json).unwrap(), tree);
+    }
+    let infinity = Tree::F4(vec![f32::NEG_INFINITY]);
+    assert_eq!(from_text::<Tree>(&to_text(&infinity).unwrap()), Ok(infinity));
+}
+
+#[test]
+fn a_tree_stands_for_any_item_of_a_type() {
+    #[derive(Debug, PartialEq, Serialize, Deserialize)]
+    struct Variable {
+        id: u32,
+        value: Option<Tree>,
+        limits: BTreeMap<u8, Tree>,
+    }
+    let all = each_format().into_iter().map(|(tree, _)| tree).filter(|tree| !tree.is_empty());
+    for value in all {
+        both_ways(
+            Variable { id: 7, value: Some(value.clone()), limits: BTreeMap::from([(1, value.clone())]) },
+            &format!("<L [3] <U4 7> {value} <L [1] <L [2] <U1 1> {value}>>>"),
+        );
+    }
+    let error = read::<Vec<Tree>>("<L [2] <U1 1> <L [1] <C2 2>>>").map(|trees| trees.len());
+    assert_eq!(error, Ok(2));
+}
+
+#[test]
+fn what_is_no_tree_is_refused_where_it_is() {
+    let refused = |octets: &[u8]| from_text::<Vec<Tree>>(octets).unwrap_err().to_string();
+    assert_eq!(
+        refused(b"\x01\x02\xa5\x01\x07\x49\x01\x00"),
+        "[1]: at offset 5: localized text of length 1, and its encoding alone takes 2"
+    );
+    assert_eq!(
+        refused(b"\x01\x01\x01\x01\xa9\x01\x07"),
+        "[0][0]: at offset 4: U2 of length 1, no multiple of the 2 that one value takes"
+    );
+    assert_eq!(from_text::<Tree>(b"").unwrap_err().cause(), &Cause::Read(Error { offset: 0, kind: ErrorKind::NoItem }));
+    let deep = [[1, 1].repeat(33), vec![1, 0]].concat();
+    let too_deep = Cause::Read(Error { offset: 64, kind: ErrorKind::TooDeep { limit: 32 } });
+    assert_eq!(from_text::<Tree>(&deep).unwrap_err().cause(), &too_deep);
+
+    for (json, why) in [
+        (r#"{"U3":[1]}"#, "unknown variant"),
+        (r#"{"U1":[256]}"#, "invalid value: integer `256`"),
+        (r#"{"B":"AB"}"#, "invalid type: string"),
+        (r#"{"B":[256]}"#, "invalid value: integer `256`"),
+        ("{\"A\":\"\u{b5}\"}", "a character beyond ASCII"),
+        ("{\"C2\":[8,\"\u{b5}\"]}", "a character beyond ASCII"),
+        (r#"{"C2":"AB"}"#, "invalid type: string"),
+        (r#""L""#, "invalid type: unit variant"),
+    ] {
+        let error = serde_json::from_str::<Tree>(json).unwrap_err().to_string();
+        assert!(error.contains(why), "{json}: {error}");
+    }
 }

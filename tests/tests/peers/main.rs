@@ -1,11 +1,12 @@
-//! Conversations with other people's HSMS implementations over loopback.
+//! Conversations with other people's HSMS implementations over loopback, and what other people's decoders make of our messages.
 //!
-//! `tests/peers/setup` installs them. Where one is missing its cases are reported as ignored, with the reason;
+//! `tests/peers/setup` installs the former, Debian has tshark. Where one is missing its cases are reported as ignored, with the reason;
 //! `HSMS_PEERS=required` makes them fail instead.
 
 mod bodies;
 mod process;
 mod secs2;
+mod tshark;
 
 use bodies::{bodies, hex, unhex};
 use hsms_std::{
@@ -16,6 +17,8 @@ use process::{KINDS, Kind, Peer, T5};
 use std::collections::HashMap;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
+
+type Case = Box<dyn FnOnce() -> Result<(), Failed> + Send>;
 
 /// Which side of the conversation we are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,22 +41,23 @@ fn main() -> ExitCode {
     let arguments = Arguments::from_args();
     let required = std::env::var("HSMS_PEERS").is_ok_and(|value| value == "required");
     let mut trials = Vec::new();
+    let mut trial_of = |kind: &str, missing: &Option<String>, name: String, case: Case| {
+        let trial = match missing {
+            Some(reason) => {
+                if !required {
+                    println!("{name} is ignored: {reason}");
+                }
+                // Run all the same, with `--ignored`, it does not pass.
+                let reason = reason.clone();
+                Trial::test(name, move || Err(reason.into())).with_ignored_flag(!required)
+            }
+            None => Trial::test(name, case),
+        };
+        trials.push(trial.with_kind(kind));
+    };
     for kind in KINDS {
         let missing = kind.program().err();
-        let mut add = |name: String, case: Box<dyn FnOnce() -> Result<(), Failed> + Send>| {
-            let trial = match &missing {
-                Some(reason) => {
-                    if !required {
-                        println!("{name} is ignored: {reason}");
-                    }
-                    // Run all the same, with `--ignored`, it does not pass.
-                    let reason = reason.clone();
-                    Trial::test(name, move || Err(reason.into())).with_ignored_flag(!required)
-                }
-                None => Trial::test(name, case),
-            };
-            trials.push(trial.with_kind(kind.name));
-        };
+        let mut add = |name, case| trial_of(kind.name, &missing, name, case);
         for our in [Our::Host, Our::Equipment] {
             let side = if our == Our::Host { "our_host_and_their_equipment" } else { "our_equipment_and_their_host" };
             add(format!("{side}_talk"), Box::new(move || talk(kind, our)));
@@ -73,6 +77,10 @@ fn main() -> ExitCode {
             add("secs_ii_that_cannot_be_compared_is_refused".to_owned(), Box::new(secs2::their_limits));
         }
     }
+    let missing = tshark::missing();
+    let mut add = |name: &str, case| trial_of("tshark", &missing, name.to_owned(), case);
+    add("our_messages_are_the_same_headers_and_values", Box::new(tshark::our_messages));
+    add("what_cannot_be_compared_is_told_as_badly_as_ever", Box::new(tshark::its_limits));
     libtest_mimic::run(&arguments, trials).exit_code()
 }
 

@@ -1,5 +1,6 @@
 //! A peer: another HSMS implementation in a process of its own, driven line by line (see `tests/peers/README.md`).
 
+use libtest_mimic::Failed;
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
 use std::path::PathBuf;
@@ -153,6 +154,36 @@ impl Drop for Peer {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+}
+
+/// What a program says that is given `input` and ends with it: `count` lines.
+pub(crate) fn lines_of(mut command: Command, input: Vec<u8>, count: usize) -> Result<Vec<String>, Failed> {
+    let child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
+    let mut program = Program(child);
+    let mut stdin = program.0.stdin.take().ok_or("no stdin")?;
+    let stdout = BufReader::new(program.0.stdout.take().ok_or("no stdout")?);
+    // Where it does not read to the end, it says too little, and that is seen below.
+    let writer = thread::spawn(move || stdin.write_all(&input));
+    let (sender, lines) = mpsc::channel();
+    let reader = thread::spawn(move || stdout.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
+    let end = Instant::now() + PATIENCE;
+    let mut said = Vec::new();
+    while let Ok(line) = lines.recv_timeout(end.saturating_duration_since(Instant::now())) {
+        said.push(line);
+    }
+    // Both threads end with it.
+    drop(program);
+    let _ = (writer.join(), reader.join());
+    if said.len() == count { Ok(said) } else { Err(format!("{} lines for {count}", said.len()).into()) }
+}
+
+struct Program(Child);
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
     }
 }
 

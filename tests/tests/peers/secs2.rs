@@ -14,7 +14,7 @@
 //! An ASCII item is read as ISO 8859-1 there, octet by octet, so that all 256 octets are compared.
 
 use crate::bodies::{hex, unhex};
-use crate::process::python;
+use crate::process::{lines_of, python};
 use hsms_core::secs2::{Encoding, Limits, Tree};
 use hsms_tests::generate;
 use hsms_tests::secs2::{encode, tree};
@@ -23,19 +23,13 @@ use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::{RngSeed, TestRunner};
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
-use std::io::{BufRead, BufReader, Write as _};
-use std::process::{Child, Command, Stdio};
-use std::sync::mpsc;
-use std::thread;
-use std::time::{Duration, Instant};
+use std::process::Command;
 
 /// Texts each way.
 const TEXTS: usize = 1_000;
 
 /// Octets of a text at most.
 const LONGEST: usize = 4_000;
-
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What is in the formats that secsgem knows: 14 of 16.
 const FORMATS: usize = 14;
@@ -153,31 +147,7 @@ fn carried(tree: Tree) -> Tree {
 
 /// What the driver answers to `commands`: `count` lines.
 fn ask(commands: Vec<String>, count: usize) -> Result<Vec<String>, Failed> {
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/peers/secsgem_secs2.py");
-    let child = Command::new(python()).arg(script).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
-    let mut driver = Driver(child);
-    let mut stdin = driver.0.stdin.take().ok_or("no stdin")?;
-    let stdout = BufReader::new(driver.0.stdout.take().ok_or("no stdout")?);
-    // Where it does not read to the end, it says too little, and that is seen below.
-    let writer = thread::spawn(move || commands.iter().try_for_each(|command| writeln!(stdin, "{command}")));
-    let (sender, lines) = mpsc::channel();
-    let reader = thread::spawn(move || stdout.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
-    let end = Instant::now() + PATIENCE;
-    let mut answers = Vec::new();
-    while let Ok(line) = lines.recv_timeout(end.saturating_duration_since(Instant::now())) {
-        answers.push(line);
-    }
-    // Both threads end with it.
-    drop(driver);
-    let _ = (writer.join(), reader.join());
-    if answers.len() == count { Ok(answers) } else { Err(format!("{} lines for {count}", answers.len()).into()) }
-}
-
-struct Driver(Child);
-
-impl Drop for Driver {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
+    let mut command = Command::new(python());
+    command.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/peers/secsgem_secs2.py"));
+    lines_of(command, (commands.join("\n") + "\n").into_bytes(), count)
 }

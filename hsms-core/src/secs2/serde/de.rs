@@ -1,9 +1,9 @@
 //! Items into Rust values.
 
-use super::{Cause, Segment, SerdeError};
+use super::{Cause, Segment, SerdeError, tree};
 use crate::secs2::{Encoding, Error, ErrorKind, Format, Item, Reader, Value, Values, ValuesIter, ascii};
 use ::serde::Deserializer as Serde;
-use ::serde::de::value::SeqDeserializer;
+use ::serde::de::value::{SeqDeserializer, StrDeserializer};
 use ::serde::de::{
     DeserializeSeed, EnumAccess, Error as _, IntoDeserializer, MapAccess, SeqAccess, VariantAccess, Visitor,
 };
@@ -215,12 +215,16 @@ impl<'de> Serde<'de> for Deserializer<'_, 'de> {
 
     fn deserialize_enum<V: Visitor<'de>>(
         self,
-        _: &'static str,
+        name: &'static str,
         _: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, SerdeError> {
         let offset = self.reader.position();
         let header = self.reader.peek().map_err(Cause::Read)?;
+        if name == tree::NAME {
+            let any = AnyItem { content: self, format: header.format() };
+            return visitor.visit_enum(any).map_err(|error| error.at(offset));
+        }
         let content = header.format() == Format::List;
         if content {
             if self.depth >= DEEPEST {
@@ -373,5 +377,69 @@ impl<'de> VariantAccess<'de> for Variant<'_, 'de> {
         visitor: V,
     ) -> Result<V::Value, SerdeError> {
         self.with_content()?.deserialize_struct("", names, visitor)
+    }
+}
+
+/// Any item as a variant by the name of its format, for [`Tree`](crate::secs2::Tree).
+struct AnyItem<'r, 'de> {
+    content: Deserializer<'r, 'de>,
+    format: Format,
+}
+
+impl<'de> EnumAccess<'de> for AnyItem<'_, 'de> {
+    type Error = SerdeError;
+    type Variant = Self;
+
+    fn variant_seed<T: DeserializeSeed<'de>>(self, seed: T) -> Result<(T::Value, Self), SerdeError> {
+        let name: StrDeserializer<'_, SerdeError> = self.format.sml().into_deserializer();
+        Ok((seed.deserialize(name)?, self))
+    }
+}
+
+const NO_CONTENT: &str = "an item has content";
+
+impl<'de> VariantAccess<'de> for AnyItem<'_, 'de> {
+    type Error = SerdeError;
+
+    fn newtype_variant_seed<T: DeserializeSeed<'de>>(self, seed: T) -> Result<T::Value, SerdeError> {
+        if self.format != Format::Localized {
+            return seed.deserialize(self.content);
+        }
+        // With its encoding in front, which the text alone would lose.
+        self.content.reader.clone().localized().map_err(Cause::Read)?;
+        let octets = self.content.reader.octets(Format::Localized).map_err(Cause::Read)?;
+        seed.deserialize(Whole(octets))
+    }
+
+    fn unit_variant(self) -> Result<(), SerdeError> {
+        Err(SerdeError::custom(NO_CONTENT))
+    }
+
+    fn tuple_variant<V: Visitor<'de>>(self, _: usize, _: V) -> Result<V::Value, SerdeError> {
+        Err(SerdeError::custom(NO_CONTENT))
+    }
+
+    fn struct_variant<V: Visitor<'de>>(self, _: &'static [&'static str], _: V) -> Result<V::Value, SerdeError> {
+        Err(SerdeError::custom(NO_CONTENT))
+    }
+}
+
+/// Octets, whatever is asked for.
+struct Whole<'de>(&'de [u8]);
+
+impl<'de> Serde<'de> for Whole<'de> {
+    type Error = SerdeError;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, SerdeError> {
+        visitor.visit_borrowed_bytes(self.0)
+    }
+
+    fn is_human_readable(&self) -> bool {
+        false
+    }
+
+    ::serde::forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option unit unit_struct
+        newtype_struct seq tuple tuple_struct map struct enum identifier ignored_any
     }
 }

@@ -1,6 +1,6 @@
 //! Rust values into items.
 
-use super::{Cause, Segment, SerdeError, array_name};
+use super::{Cause, Segment, SerdeError, array_name, tree};
 use crate::secs2::{Format, Sink, Value, Writer};
 use ::serde::ser::{
     Error as _, Impossible, Serialize, SerializeMap, SerializeSeq, SerializeStruct, SerializeStructVariant,
@@ -29,6 +29,12 @@ impl<'w, S: Sink, const OPEN: usize> Serializer<'w, S, OPEN> {
     fn list(self, count: usize) -> Result<List<'w, S, OPEN>, SerdeError> {
         self.text.list(count).map_err(Cause::Write)?;
         Ok(List { text: self.text, next: 0 })
+    }
+
+    /// One item of all values.
+    fn array<T: Serialize + ?Sized>(self, format: Format, values: &T) -> Result<(), SerdeError> {
+        let octets = values.serialize(Array { format, octets: Vec::new() })?;
+        Ok(self.text.octets(format, &[], &octets).map_err(Cause::Write)?)
     }
 
     /// A list of the variant's name and its content, which comes next.
@@ -143,17 +149,22 @@ impl<'w, S: Sink, const OPEN: usize> Serde for Serializer<'w, S, OPEN> {
         else {
             return value.serialize(self);
         };
-        let octets = value.serialize(Array { format, octets: Vec::new() })?;
-        Ok(self.text.octets(format, &[], &octets).map_err(Cause::Write)?)
+        self.array(format, value)
     }
 
     fn serialize_newtype_variant<T: Serialize + ?Sized>(
         self,
-        _: &'static str,
+        name: &'static str,
         _: u32,
         variant: &'static str,
         value: &T,
     ) -> Result<(), SerdeError> {
+        if name == tree::NAME {
+            return match Format::ALL.into_iter().find(|format| format.sml() == variant) {
+                Some(format) if format != Format::List => self.array(format, value),
+                _ => value.serialize(self),
+            };
+        }
         let text = self.variant(variant)?;
         value.serialize(Serializer { text }).map_err(|error| error.inside(Segment::Field(variant)))
     }
@@ -367,7 +378,6 @@ impl Serde for Array {
     nothing_else! {
         serialize_char(char) -> Vec<u8>;
         serialize_str(&str) -> Vec<u8>;
-        serialize_bytes(&[u8]) -> Vec<u8>;
         serialize_none() -> Vec<u8>;
         serialize_unit() -> Vec<u8>;
         serialize_unit_struct(&'static str) -> Vec<u8>;
@@ -378,6 +388,17 @@ impl Serde for Array {
         serialize_map(Option<usize>) -> Never;
         serialize_struct(&'static str, usize) -> Never;
         serialize_struct_variant(&'static str, u32, &'static str, usize) -> Never;
+    }
+
+    /// Of a [`Tree`](crate::secs2::Tree) alone.
+    fn serialize_bytes(mut self, octets: &[u8]) -> Result<Vec<u8>, SerdeError> {
+        match self.format {
+            Format::Binary | Format::Ascii | Format::Jis8 | Format::Localized => {
+                self.octets.extend_from_slice(octets);
+                Ok(self.octets)
+            }
+            _ => Err(NOT_A_VALUE.into()),
+        }
     }
 
     fn serialize_some<T: Serialize + ?Sized>(self, _: &T) -> Result<Vec<u8>, SerdeError> {

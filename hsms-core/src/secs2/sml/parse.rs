@@ -13,7 +13,7 @@ const DEEPEST: usize = 32;
 /// Reads what [`Sml`] prints, and what is common besides:
 ///
 /// - counts in brackets or behind a comma, or none: `<L [2] …>`, `<L,2 …>`, `<A[3] "ABC">`; one that is there has to be right,
-///   and counts elements, values, or octets;
+///   and counts elements, values, or octets; in brackets also the least and the most, or one of them: `[0..20]`, `[1..]`, `[..20]`;
 /// - single quotes or double ones, and numbers for single octets between them; there are no escapes;
 /// - `TRUE`, `T`, `1`, `FALSE`, `F`, `0` of BOOLEAN, in capitals or not;
 /// - numbers as `10`, `0x0A` or `0b1010`;
@@ -43,7 +43,8 @@ impl FromStr for Tree {
 
 /// A data message as SML has it: stream and function, whether a reply is expected, and its item if there is one.
 ///
-/// Reads `S1F3 W <…>.`: stream and function in quotes or not, the full stop may be missing.
+/// Reads `S1F3 W <…>.`: stream and function in quotes or not, the full stop may be missing. A name in front, as in
+/// `AreYouThere: 'S1F1' W.`, is passed by.
 ///
 /// ```
 /// use hsms_core::secs2::{SmlMessage, Tree};
@@ -70,6 +71,8 @@ impl FromStr for SmlMessage {
 
     fn from_str(sml: &str) -> Result<SmlMessage, SmlError> {
         let mut scan = Scan { sml, rest: sml };
+        scan.blank()?;
+        scan.name();
         scan.blank()?;
         let quote = scan.take_any(&["'", "\""]);
         let start = scan.rest;
@@ -133,12 +136,21 @@ pub enum SmlErrorKind {
     NoItem,
     /// The name behind `<` is none of a format.
     UnknownFormat,
-    /// A count in brackets that is no number, or is not closed.
+    /// A count in brackets that is no number, or is not closed, or whose least is above its most.
     BadCount,
     /// The count in brackets is not that of the item.
     OtherCount {
         /// The count that is there.
         said: usize,
+        /// Elements, values, or octets of the item.
+        found: usize,
+    },
+    /// The item has fewer or more than the range in brackets allows.
+    CountOutside {
+        /// The least, 0 where none is there.
+        least: usize,
+        /// The most, if one is there.
+        most: Option<usize>,
         /// Elements, values, or octets of the item.
         found: usize,
     },
@@ -171,6 +183,12 @@ impl fmt::Display for SmlErrorKind {
             SmlErrorKind::UnknownFormat => f.write_str("not the name of a format"),
             SmlErrorKind::BadCount => f.write_str("a count was expected, closed if it is in brackets"),
             SmlErrorKind::OtherCount { said, found } => write!(f, "the count is {said}, and the item has {found}"),
+            SmlErrorKind::CountOutside { least, most: Some(most), found } => {
+                write!(f, "the count is {least} to {most}, and the item has {found}")
+            }
+            SmlErrorKind::CountOutside { least, most: None, found } => {
+                write!(f, "the count is {least} or more, and the item has {found}")
+            }
             SmlErrorKind::NotAValue { format } => write!(f, "not a value of {format}"),
             SmlErrorKind::NoEncoding => f.write_str("the number of an encoding was expected, 0 to 65535"),
             SmlErrorKind::NotAscii => f.write_str("a character beyond ASCII"),
@@ -199,8 +217,15 @@ struct Scan<'s> {
 /// A list that has not ended.
 struct Open<'s> {
     start: &'s str,
-    said: Option<usize>,
+    said: Option<Said>,
     elements: Vec<Tree>,
+}
+
+/// What a count in SML says.
+#[derive(Clone, Copy)]
+enum Said {
+    Exactly(usize),
+    Range { least: usize, most: Option<usize> },
 }
 
 impl<'s> Scan<'s> {
@@ -248,22 +273,47 @@ impl<'s> Scan<'s> {
         formats.next().ok_or_else(|| self.wrong(start, SmlErrorKind::UnknownFormat))
     }
 
-    fn count(&mut self) -> Result<Option<usize>, SmlError> {
+    fn count(&mut self) -> Result<Option<Said>, SmlError> {
         self.blank()?;
         let start = self.rest;
         let Some(begin) = self.take_any(&["[", ","]) else { return Ok(None) };
-        self.blank()?;
-        let number = self.take_while(|character| character.is_ascii_digit()).parse().ok();
-        self.blank()?;
-        match number {
-            Some(number) if begin == "," || self.take("]") => Ok(Some(number)),
-            _ => Err(self.wrong(start, SmlErrorKind::BadCount)),
+        let first = self.number()?;
+        let said = if begin == "[" && self.take("..") {
+            let most = self.number()?;
+            match (first, most) {
+                (None, None) => None,
+                (least, Some(most)) if least.unwrap_or(0) > most => None,
+                (least, most) => Some(Said::Range { least: least.unwrap_or(0), most }),
+            }
+        } else {
+            first.map(Said::Exactly)
+        };
+        if said.is_some() && (begin == "," || self.take("]")) {
+            return Ok(said);
         }
+        Err(self.wrong(start, SmlErrorKind::BadCount))
     }
 
-    fn check_count(&self, start: &'s str, said: Option<usize>, found: usize) -> Result<(), SmlError> {
+    /// A number, if one comes, between blanks.
+    fn number(&mut self) -> Result<Option<usize>, SmlError> {
+        self.blank()?;
+        let start = self.rest;
+        let number = match self.take_while(|character| character.is_ascii_digit()) {
+            "" => None,
+            digits => Some(digits.parse().map_err(|_| self.wrong(start, SmlErrorKind::BadCount))?),
+        };
+        self.blank()?;
+        Ok(number)
+    }
+
+    fn check_count(&self, start: &'s str, said: Option<Said>, found: usize) -> Result<(), SmlError> {
         match said {
-            Some(said) if said != found => Err(self.wrong(start, SmlErrorKind::OtherCount { said, found })),
+            Some(Said::Exactly(said)) if said != found => {
+                Err(self.wrong(start, SmlErrorKind::OtherCount { said, found }))
+            }
+            Some(Said::Range { least, most }) if found < least || most.is_some_and(|most| found > most) => {
+                Err(self.wrong(start, SmlErrorKind::CountOutside { least, most, found }))
+            }
             _ => Ok(()),
         }
     }
@@ -331,6 +381,15 @@ impl<'s> Scan<'s> {
             }
             octets.extend_from_slice(text.as_bytes());
             self.rest = behind;
+        }
+    }
+
+    /// Passes by the name of a message and its colon.
+    fn name(&mut self) {
+        let before = self.rest;
+        self.take_while(|character| character.is_alphanumeric() || "_- ".contains(character));
+        if !self.take(":") {
+            self.rest = before;
         }
     }
 
