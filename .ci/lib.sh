@@ -104,9 +104,11 @@ stage_hygiene() {
     esac
   done
   (cd "$root" && cargo metadata --locked --format-version 1 >/dev/null) || fail "Cargo.lock is not up to date" || bad=1
-  # A workspace of its own, which no other stage builds.
+  # Workspaces of their own.
   (cd "$root" && cargo metadata --locked --manifest-path fuzz/Cargo.toml --format-version 1 >/dev/null) ||
     fail "fuzz/Cargo.lock is not up to date" || bad=1
+  (cd "$root" && cargo metadata --locked --manifest-path tests/footprint/Cargo.toml --format-version 1 >/dev/null) ||
+    fail "tests/footprint/Cargo.lock is not up to date" || bad=1
   check_figures || bad=1
   return "$bad"
 }
@@ -235,6 +237,34 @@ EOF
     printf 'and for thumbv7m-none-eabi\n'
   else
     printf 'NOT RUN: the build for thumbv7m-none-eabi (rustup target add thumbv7m-none-eabi)\n'
+  fi
+}
+
+# Bare metal: the core for four targets, and what it takes there against the committed baseline.
+stage_footprint() {
+  local toolchain target features folder=${CARGO_TARGET_DIR:-$root/target/footprint}
+  toolchain=$(footprint_toolchain) || fail "there is no toolchain for the bare-metal targets" || return
+  for target in thumbv6m-none-eabi thumbv7m-none-eabi thumbv7em-none-eabihf riscv32imc-unknown-none-elf; do
+    for features in "" defmt secs2 defmt,secs2; do
+      (cd "$root" && CARGO_TARGET_DIR=$folder RUSTUP_TOOLCHAIN=$toolchain \
+        cargo check --quiet --locked -p hsms-core --target "$target" --features "$features") ||
+        fail "hsms-core does not build for $target (features: ${features:-none})" || return
+    done
+    printf 'hsms-core for %s: no features, defmt, secs2, both\n' "$target"
+  done
+  (cd "$root/tests/footprint" && cargo fmt --all --check &&
+    CARGO_TARGET_DIR=$folder cargo clippy --quiet --locked --all-targets -- -D warnings &&
+    CARGO_TARGET_DIR=$folder cargo test --quiet --locked) || fail "tests/footprint is not in order" || return
+  HSMS_EMBEDDED_TOOLCHAIN=$toolchain CARGO_TARGET_DIR=$folder bash "$root/.ci/footprint" --gate ||
+    fail "the footprint of hsms-core is not what it was"
+}
+
+# Where the checked tree is a copy, the toolchain is that of the workspace.
+footprint_toolchain() {
+  if [ -n "${HSMS_EMBEDDED_TOOLCHAIN:-}" ]; then
+    printf '%s\n' "$HSMS_EMBEDDED_TOOLCHAIN"
+  else
+    bash "$root/.ci/embedded-toolchain"
   fi
 }
 

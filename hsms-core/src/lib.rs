@@ -25,6 +25,8 @@
 #![doc = include_str!("../docs/run-loop.md")]
 #![doc = ""]
 #![doc = include_str!("../docs/states.md")]
+#![doc = ""]
+#![doc = include_str!("../docs/footprint.md")]
 #![no_std]
 #![cfg_attr(
     not(test),

@@ -1,7 +1,7 @@
 //! What the application asks for.
 
 use super::input::GIVEN_UP;
-use super::transaction::{Clock, Reading, Slot};
+use super::transaction::{Clock, Slot};
 use super::transition::Cause;
 use super::{Action, Class, CloseReason, Connection, ControlRequest, Phase, ReplyToken, Sessions, State};
 use crate::config::{DeviceId, DeviceIds, Entity};
@@ -238,10 +238,7 @@ impl<const TRANSACTIONS: usize, S: Sessions> Connection<TRANSACTIONS, S> {
     /// # Errors
     /// [`Error::NoTransaction`].
     pub fn forget(&mut self, system: SystemBytes) -> Result<(), Error> {
-        let Some(slot) = self.slots.iter().find(|slot| slot.system == system).copied() else {
-            return Err(Error::NoTransaction { system });
-        };
-        self.end_slot(system);
+        let Some(slot) = self.end_slot(system) else { return Err(Error::NoTransaction { system }) };
         if slot.clock == Clock::ARRIVING && self.class == Class::Reply {
             self.class = GIVEN_UP;
         }
@@ -273,16 +270,17 @@ impl<const TRANSACTIONS: usize, S: Sessions> Connection<TRANSACTIONS, S> {
         self.advance(now);
         let Some(since) = self.paused.take() else { return Ok(()) };
         let pause = self.now.millis_since(since);
-        self.t8 = self.t8.map(|deadline| deadline.plus_millis(pause));
-        self.linktest_t6 = self.linktest_t6.map(|deadline| deadline.plus_millis(pause));
+        for deadline in [&mut self.t8, &mut self.linktest_t6].into_iter().flatten() {
+            *deadline = deadline.plus_millis(pause);
+        }
         if let Phase::Selected { quiet, .. } = &mut self.phase {
             *quiet = quiet.plus_millis(pause);
         }
-        let requests = self.sessions.entries_mut().iter_mut().filter_map(|entry| entry.request.as_mut());
-        for slot in self.control.iter_mut().chain(requests).chain(self.slots.iter_mut()) {
-            if let Reading::Running(deadline) = slot.clock.reading() {
-                slot.clock = Clock::running(deadline.plus_millis(pause));
-            }
+        for slot in self.control.iter_mut().chain(&mut self.slots) {
+            slot.clock.postpone(pause);
+        }
+        for slot in self.session_requests_mut() {
+            slot.clock.postpone(pause);
         }
         Ok(())
     }

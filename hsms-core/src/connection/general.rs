@@ -60,6 +60,7 @@ pub(super) enum Change {
 }
 
 /// A message of acceptable length was received.
+#[inline(never)]
 pub(super) fn received(at: Situation, message: &Received, session: Session) -> SessionStep {
     match message.kind {
         Ok(Kind::Data { stream_function, .. }) => only(data(message, session, stream_function)),

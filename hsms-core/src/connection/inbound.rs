@@ -17,11 +17,11 @@ pub enum Class {
     Control,
     /// A data message that is for nobody.
     Stray(Stray),
-    /// A message that was refused with Reject.req, or would have been had the link not been closed for it.
+    /// A message that was refused with Reject.req. Strict, data while NOT SELECTED closes the link behind that.
     Rejected(RejectReason),
-    /// A message longer than the greatest message length; its text is skipped.
+    /// A message longer than the greatest message length; its text is skipped, or the connection ends.
     TooLong,
-    /// A message that broke the protocol and ended the connection.
+    /// A message that ended the connection: it broke the protocol, or refused our Select.req.
     Fatal,
 }
 
@@ -29,7 +29,8 @@ pub enum Class {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Stray {
-    /// A reply to a transaction of this connection that has ended: it came after T3, or was given up.
+    /// A reply to a transaction of this connection that has ended: it came after T3, or was given up. The system bytes of a
+    /// control request of ours count as well.
     Late,
     /// A reply to nothing that was ever sent on this connection.
     Orphan,

@@ -156,6 +156,8 @@ impl<const TRANSACTIONS: usize, S: Sessions> Connection<TRANSACTIONS, S> {
     }
 
     /// The connection cannot go on. Only called while connected, by inputs that have made sure of the room.
+    #[cold]
+    #[inline(never)]
     pub(super) fn broken(&mut self, reason: CloseReason) {
         self.take_course(self.course(Cause::Broken(reason)));
     }
@@ -167,7 +169,9 @@ impl<const TRANSACTIONS: usize, S: Sessions> Connection<TRANSACTIONS, S> {
         if self.body_open {
             // A frame in the middle of a text would be taken for text.
             self.body_open = false;
-            self.queue.retain(|action| !matches!(action, Action::Send(_)));
+            for action in core::mem::take(&mut self.queue).iter().filter(|action| !matches!(action, Action::Send(_))) {
+                self.push(*action);
+            }
         } else if farewell && !self.is_general() {
             let system = self.take_system_bytes();
             self.push(Action::Send(ControlFrame::Control(Header::separate_req(system))));
@@ -397,7 +401,6 @@ impl<const TRANSACTIONS: usize, S: Sessions> Connection<TRANSACTIONS, S> {
     }
 
     /// Which of our transactions a reply belongs to (E37 9.4.1), and where that stands.
-    #[inline]
     pub(super) fn match_reply(&self, header: &Header, session: SessionId) -> (Matched, Option<usize>) {
         let index = self.slots.iter().position(|slot| slot.system == header.system);
         let matched = match index.and_then(|index| self.slots.get(index)) {
@@ -438,7 +441,6 @@ impl<const TRANSACTIONS: usize, S: Sessions> Connection<TRANSACTIONS, S> {
     }
 
     /// The reply's header has come: T3 stops (E37 9.4.1).
-    #[inline]
     pub(super) fn reply_arrives(&mut self, index: usize, last: bool) {
         let Some(slot) = self.slots.get_mut(index) else { return };
         if last {
@@ -449,12 +451,13 @@ impl<const TRANSACTIONS: usize, S: Sessions> Connection<TRANSACTIONS, S> {
         }
     }
 
-    /// Takes the transaction with these system bytes out, keeping the others in order. Tells whether there was one.
-    pub(super) fn end_slot(&mut self, system: SystemBytes) -> bool {
-        let Some(index) = self.slots.iter().position(|slot| slot.system == system) else { return false };
+    /// Takes the transaction with these system bytes out, where there is one, keeping the others in order.
+    pub(super) fn end_slot(&mut self, system: SystemBytes) -> Option<Slot> {
+        let index = self.slots.iter().position(|slot| slot.system == system)?;
+        let slot = self.slots.get(index).copied();
         self.remove_slot(index);
         self.system.ended = system.0;
-        true
+        slot
     }
 
     /// Takes the slot at `index` out by moving those behind it forward.
@@ -502,8 +505,7 @@ impl<const TRANSACTIONS: usize, S: Sessions> Connection<TRANSACTIONS, S> {
 
     /// No reply in time: the transaction ends, the link stays (E37.1 Tables 1 and 2 row 6).
     fn t3(&mut self, system: SystemBytes) {
-        let Some(slot) = self.slots.iter().find(|slot| slot.system == system).copied() else { return };
-        self.end_slot(system);
+        let Some(slot) = self.end_slot(system) else { return };
         let header = slot.header();
         let answer = transition::reply_timeout(self.situation(), header.stream_function());
         self.answer(&header, answer);

@@ -238,7 +238,6 @@ impl<const TRANSACTIONS: usize, S: Sessions> Connection<TRANSACTIONS, S> {
 
     /// The system bytes that the next request will carry.
     #[must_use]
-    #[inline]
     pub fn next_system_bytes(&self) -> SystemBytes {
         let mut candidate = self.system.next;
         // There are fewer open transactions than values, so this ends; each round passes one value that is taken.

@@ -143,13 +143,7 @@ impl<const TRANSACTIONS: usize, S: Sessions> Connection<TRANSACTIONS, S> {
     /// The timer that expires first, and when.
     pub(super) fn earliest(&self) -> Option<(Instant, Timer)> {
         let mut first: Option<(Instant, Timer)> = None;
-        let mut consider = |deadline: Option<Instant>, timer: Timer| {
-            if let Some(deadline) = deadline
-                && first.is_none_or(|(sooner, _)| deadline < sooner)
-            {
-                first = Some((deadline, timer));
-            }
-        };
+        let mut consider = |deadline: Option<Instant>, timer: Timer| sooner(&mut first, deadline, timer);
         match self.phase {
             Phase::Separation { t5 } => consider(Some(t5), Timer::T5),
             Phase::NotSelected { t7 } => consider(t7, Timer::T7),
@@ -176,7 +170,6 @@ impl<const TRANSACTIONS: usize, S: Sessions> Connection<TRANSACTIONS, S> {
 
     /// When the next linktest is due. None is begun while a text is open or a message is arriving: request or answer could
     /// not come through.
-    #[inline]
     fn linktest_due(&self, quiet: Instant) -> Option<Instant> {
         let possible = self.config.linktest_period != 0
             && self.control.is_none()
@@ -219,6 +212,7 @@ impl<const TRANSACTIONS: usize, S: Sessions> Connection<TRANSACTIONS, S> {
         system
     }
 
+    #[inline(never)]
     pub(super) fn notify(&mut self, notice: Notice) {
         self.push(Action::Notify(notice));
     }
@@ -247,5 +241,14 @@ impl<const TRANSACTIONS: usize, S: Sessions> Connection<TRANSACTIONS, S> {
                 slot.clock.written(octets, t3);
             }
         }
+    }
+}
+
+/// Keeps in `first` which of two timers expires first.
+fn sooner(first: &mut Option<(Instant, Timer)>, deadline: Option<Instant>, timer: Timer) {
+    if let Some(deadline) = deadline
+        && first.is_none_or(|(sooner, _)| deadline < sooner)
+    {
+        *first = Some((deadline, timer));
     }
 }

@@ -145,6 +145,14 @@ impl Clock {
         };
     }
 
+    /// Time stood still for so many milliseconds.
+    #[inline(never)]
+    pub(super) const fn postpone(&mut self, millis: u64) {
+        if let Reading::Running(deadline) = self.reading() {
+            *self = Clock::running(deadline.plus_millis(millis));
+        }
+    }
+
     #[inline]
     pub(super) const fn reading(self) -> Reading {
         let value = self.0.get();

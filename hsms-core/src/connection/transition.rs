@@ -144,6 +144,7 @@ pub(super) fn is_plain_linktest(state: State, header: &crate::wire::Header) -> b
 }
 
 /// A message of acceptable length was received.
+#[inline(never)]
 pub(super) fn received(at: Situation, message: &Received) -> Step {
     match message.kind {
         Ok(Kind::Data { stream_function, .. }) => data(at, message, stream_function),

@@ -137,7 +137,9 @@ impl<'a> Reader<'a> {
             self.rest = rest;
             return Ok(value);
         }
-        self.any_value()
+        let octets = self.any_value(T::FORMAT, size_of::<T::Octets>())?;
+        // One value is there, or there would be no octets.
+        Values::whole(octets).get(0).ok_or(Error { offset: 0, kind: ErrorKind::NoItem })
     }
 
     /// Takes an item of any number of values.
@@ -146,13 +148,7 @@ impl<'a> Reader<'a> {
     /// Those of [`peek`](Self::peek), [`ErrorKind::OtherFormat`], [`ErrorKind::Truncated`], [`ErrorKind::PartOfValue`].
     #[inline]
     pub fn values<T: Value>(&mut self) -> Result<Values<'a, T>, Error> {
-        let before = self.rest;
-        let octets = self.octets(T::FORMAT)?;
-        if let Some(values) = Values::new(octets) {
-            return Ok(values);
-        }
-        self.rest = before;
-        Err(self.here(part_of_value(T::FORMAT, octets)))
+        self.array(T::FORMAT, size_of::<T::Octets>()).map(Values::whole)
     }
 
     /// Takes an ASCII item. Linear in its length.
@@ -319,6 +315,18 @@ impl<'a> Reader<'a> {
         if missing > 0 { Some(ErrorKind::Truncated { missing }) } else { None }
     }
 
+    /// Takes an item of values of this format, each `width` octets, a power of two. Once for all types: flash is dear.
+    fn array(&mut self, format: Format, width: usize) -> Result<&'a [u8], Error> {
+        let before = self.rest;
+        let octets = self.octets(format)?;
+        // Some processors cannot divide.
+        if octets.len() & width.wrapping_sub(1) == 0 {
+            return Ok(octets);
+        }
+        self.rest = before;
+        Err(self.here(part_of_value(format, octets)))
+    }
+
     /// Takes an item of `format`, which is no list; gives the octets of its values.
     #[inline]
     pub(super) fn octets(&mut self, format: Format) -> Result<&'a [u8], Error> {
@@ -346,16 +354,15 @@ impl<'a> Reader<'a> {
 
     #[cold]
     #[inline(never)]
-    fn any_value<T: Value>(&mut self) -> Result<T, Error> {
+    fn any_value(&mut self, format: Format, width: usize) -> Result<&'a [u8], Error> {
         let before = self.rest;
-        let values = self.values::<T>()?;
-        match (values.get(0), values.len()) {
-            (Some(value), 1) => Ok(value),
-            (_, found) => {
-                self.rest = before;
-                Err(self.here(ErrorKind::OtherCount { format: T::FORMAT, expected: 1, found }))
-            }
+        let octets = self.array(format, width)?;
+        if octets.len() == width {
+            return Ok(octets);
         }
+        self.rest = before;
+        let found = octets.len().checked_div(width).unwrap_or_default();
+        Err(self.here(ErrorKind::OtherCount { format, expected: 1, found }))
     }
 
     #[cold]

@@ -140,6 +140,12 @@ impl<'a, T: Value> Values<'a, T> {
         T::split(octets).map(|values| Values { values })
     }
 
+    /// The values of `octets`, which have been found to hold no part of one.
+    #[inline]
+    pub(super) fn whole(octets: &'a [u8]) -> Self {
+        Values { values: T::split(octets).unwrap_or_default() }
+    }
+
     /// Number of values.
     #[must_use]
     #[inline]

@@ -1,6 +1,6 @@
 //! Texts, item by item.
 
-use super::{Encoding, Format, Item, ItemHeader, Localized, Patch, Reader, Sink, Value, Values, WriteError};
+use super::{Encoding, Format, Item, ItemHeader, Localized, Patch, Reader, Sink, Value, WriteError};
 
 /// Writes a text into a [`Sink`]: one item, whose elements follow it if it is a list.
 ///
@@ -94,12 +94,9 @@ impl<S: Sink, const OPEN: usize> Writer<S, OPEN> {
     /// [`WriteError::TooLong`], [`WriteError::TextComplete`], and those of the sink.
     #[inline]
     pub fn list(&mut self, count: usize) -> Result<(), WriteError> {
-        let header = header(Format::List, count)?;
-        let octets = header.encode();
-        let place = self.place(octets.len())?;
-        self.put(&octets)?;
+        let place = self.begin(Format::List, count)?;
         self.take(place);
-        self.due = self.due.saturating_add(u64::from(header.length()));
+        self.due = self.due.saturating_add(u64::try_from(count).unwrap_or(u64::MAX));
         Ok(())
     }
 
@@ -109,12 +106,7 @@ impl<S: Sink, const OPEN: usize> Writer<S, OPEN> {
     /// [`WriteError::TextComplete`], and those of the sink.
     #[inline]
     pub fn value<T: Value>(&mut self, value: T) -> Result<(), WriteError> {
-        let item = value.to_alone();
-        let octets = item.as_ref();
-        let place = self.place(octets.len())?;
-        self.put(octets)?;
-        self.take(place);
-        Ok(())
+        self.whole(value.to_alone().as_ref())
     }
 
     /// An item of any number of values.
@@ -122,20 +114,15 @@ impl<S: Sink, const OPEN: usize> Writer<S, OPEN> {
     /// # Errors
     /// [`WriteError::TooLong`], [`WriteError::TextComplete`], and those of the sink.
     pub fn values<T: Value>(&mut self, values: &[T]) -> Result<(), WriteError> {
-        let place = self.array::<T>(values.len())?;
-        // Put in portions: their octets are turned round in a buffer.
-        const PORTION: usize = 256;
-        let mut buffer = [0; PORTION];
-        for portion in values.chunks(PORTION.checked_div(size_of::<T>()).unwrap_or(1).max(1)) {
+        let mut portions = values.chunks(PORTION.checked_div(size_of::<T>()).unwrap_or(1).max(1));
+        self.portions(T::FORMAT, values.len().saturating_mul(size_of::<T>()), &mut |buffer| {
             let mut len = 0_usize;
-            for (place, value) in T::split_mut(&mut buffer).iter_mut().zip(portion) {
+            for (place, value) in T::split_mut(buffer).iter_mut().zip(portions.next().unwrap_or_default()) {
                 *place = value.to_octets();
                 len = len.saturating_add(size_of::<T>());
             }
-            self.put(buffer.get(..len).unwrap_or_default())?;
-        }
-        self.take(place);
-        Ok(())
+            len
+        })
     }
 
     /// An ASCII item.
@@ -197,17 +184,17 @@ impl<S: Sink, const OPEN: usize> Writer<S, OPEN> {
             Item::Ascii(octets) => self.octets(Format::Ascii, &[], octets),
             Item::Jis8(octets) => self.octets(Format::Jis8, &[], octets),
             Item::Localized(Localized { encoding, octets }) => self.localized(encoding, octets),
-            Item::Boolean(values) => self.read_values(values),
-            Item::I8(values) => self.read_values(values),
-            Item::I1(values) => self.read_values(values),
-            Item::I2(values) => self.read_values(values),
-            Item::I4(values) => self.read_values(values),
-            Item::F8(values) => self.read_values(values),
-            Item::F4(values) => self.read_values(values),
-            Item::U8(values) => self.read_values(values),
-            Item::U1(values) => self.read_values(values),
-            Item::U2(values) => self.read_values(values),
-            Item::U4(values) => self.read_values(values),
+            Item::Boolean(values) => self.octets(Format::Boolean, &[], values.octets()),
+            Item::I8(values) => self.octets(Format::I8, &[], values.octets()),
+            Item::I1(values) => self.octets(Format::I1, &[], values.octets()),
+            Item::I2(values) => self.octets(Format::I2, &[], values.octets()),
+            Item::I4(values) => self.octets(Format::I4, &[], values.octets()),
+            Item::F8(values) => self.octets(Format::F8, &[], values.octets()),
+            Item::F4(values) => self.octets(Format::F4, &[], values.octets()),
+            Item::U8(values) => self.octets(Format::U8, &[], values.octets()),
+            Item::U1(values) => self.octets(Format::U1, &[], values.octets()),
+            Item::U2(values) => self.octets(Format::U2, &[], values.octets()),
+            Item::U4(values) => self.octets(Format::U4, &[], values.octets()),
         }
     }
 
@@ -218,19 +205,12 @@ impl<S: Sink, const OPEN: usize> Writer<S, OPEN> {
     pub fn raw(&mut self, octets: &[u8]) -> Result<(), WriteError> {
         let mut reader = Reader::new(octets);
         reader.skip().and_then(|()| reader.finish()).map_err(WriteError::NoItem)?;
-        let place = self.place(octets.len())?;
-        self.put(octets)?;
-        self.take(place);
-        Ok(())
+        self.whole(octets)
     }
 
     /// An item that is no list: `front` and `octets` behind its header.
-    #[inline]
     pub(super) fn octets(&mut self, format: Format, front: &[u8], octets: &[u8]) -> Result<(), WriteError> {
-        let length = front.len().saturating_add(octets.len());
-        let header = header(format, length)?.encode();
-        let place = self.place(length.saturating_add(header.len()))?;
-        self.put(&header)?;
+        let place = self.begin(format, front.len().saturating_add(octets.len()))?;
         if !front.is_empty() {
             self.put(front)?;
         }
@@ -239,23 +219,48 @@ impl<S: Sink, const OPEN: usize> Writer<S, OPEN> {
         Ok(())
     }
 
-    fn read_values<T: Value>(&mut self, values: Values<'_, T>) -> Result<(), WriteError> {
-        let place = self.array::<T>(values.len())?;
-        self.put(values.octets())?;
+    /// An item of `length` octets, which `fill` puts into a buffer portion by portion, telling how many each time. Once for
+    /// all types: flash is dear.
+    #[inline(never)]
+    fn portions(
+        &mut self,
+        format: Format,
+        length: usize,
+        fill: &mut dyn FnMut(&mut [u8; PORTION]) -> usize,
+    ) -> Result<(), WriteError> {
+        let place = self.begin(format, length)?;
+        let mut buffer = [0; PORTION];
+        let mut left = length;
+        while left > 0 {
+            let len = fill(&mut buffer);
+            // None were left to fill in: that the length is theirs was worked out from the same values.
+            if len == 0 {
+                break;
+            }
+            self.put(buffer.get(..len).unwrap_or_default())?;
+            left = left.saturating_sub(len);
+        }
         self.take(place);
         Ok(())
     }
 
-    /// Room and the header for `count` values.
-    fn array<T: Value>(&mut self, count: usize) -> Result<Place, WriteError> {
-        let length = count.saturating_mul(size_of::<T>());
-        let header = header(T::FORMAT, length)?.encode();
-        let place = self.place(length.saturating_add(header.len()))?;
+    /// The header of an item of this length, with room for all of it; behind the header of a list nothing is sure yet.
+    fn begin(&mut self, format: Format, length: usize) -> Result<Place, WriteError> {
+        let header = header(format, length)?.encode();
+        let behind = if matches!(format, Format::List) { 0 } else { length };
+        let place = self.place(behind.saturating_add(header.len()))?;
         self.put(&header)?;
         Ok(place)
     }
 
-    #[inline]
+    /// A whole item, as it lies in `octets`.
+    fn whole(&mut self, octets: &[u8]) -> Result<(), WriteError> {
+        let place = self.place(octets.len())?;
+        self.put(octets)?;
+        self.take(place);
+        Ok(())
+    }
+
     fn put(&mut self, octets: &[u8]) -> Result<(), WriteError> {
         let put = self.sink.put(octets);
         self.broken |= put.is_err();
@@ -263,7 +268,6 @@ impl<S: Sink, const OPEN: usize> Writer<S, OPEN> {
     }
 
     /// Where the next item of `octets` octets belongs, with room made sure of.
-    #[inline]
     fn place(&mut self, octets: usize) -> Result<Place, WriteError> {
         if self.broken {
             return Err(WriteError::Refused);
@@ -350,6 +354,9 @@ impl<S: Patch, const OPEN: usize> Writer<S, OPEN> {
         Ok(())
     }
 }
+
+/// Octets of the buffer in which values are turned round.
+const PORTION: usize = 256;
 
 /// An element more than the longest list has.
 const TOO_MANY: usize = 0x0100_0000;

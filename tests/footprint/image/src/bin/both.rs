@@ -1,0 +1,18 @@
+//! Codec and machine of HSMS-SS, both roles.
+
+#![no_std]
+#![no_main]
+
+#[path = "../calls/codec.rs"]
+mod codec;
+
+#[path = "../calls/machine.rs"]
+mod machine;
+
+#[path = "../calls/active.rs"]
+mod active;
+
+#[path = "../calls/passive.rs"]
+mod passive;
+
+use footprint_image as _;

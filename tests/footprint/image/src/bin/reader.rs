@@ -1,0 +1,21 @@
+//! Codec, machine of HSMS-SS and SECS-II reader.
+
+#![no_std]
+#![no_main]
+
+#[path = "../calls/codec.rs"]
+mod codec;
+
+#[path = "../calls/machine.rs"]
+mod machine;
+
+#[path = "../calls/active.rs"]
+mod active;
+
+#[path = "../calls/passive.rs"]
+mod passive;
+
+#[path = "../calls/reader.rs"]
+mod reader;
+
+use footprint_image as _;

@@ -1,0 +1,53 @@
+//! The machine of HSMS-SS, all that both ends need. Its settings are made at compile time, as a firmware's are.
+
+use hsms_core::Connection;
+use hsms_core::connection::{CloseReason, ControlFrame, FrameOctets, Inbound, ReplyToken, TransactionEnd};
+
+type Machine = Connection<4>;
+
+footprint_image::calls![
+    Machine::new,
+    Machine::state,
+    Machine::config,
+    Machine::is_enabled,
+    Machine::body_left,
+    Machine::is_body_open,
+    Machine::first_mode,
+    Machine::sole_session,
+    Machine::open_transactions,
+    Machine::is_open,
+    Machine::next_system_bytes,
+    Machine::handle,
+    Machine::receive,
+    Machine::enable,
+    Machine::disable,
+    Machine::separate,
+    Machine::linktest,
+    Machine::begin_primary,
+    Machine::begin_reply,
+    Machine::begin_abort,
+    Machine::end_body,
+    Machine::abort_body,
+    Machine::written,
+    Machine::forget,
+    Machine::pause_input,
+    Machine::resume_input,
+    Machine::set_device_ids,
+    Machine::set_next_system_bytes,
+    Machine::report_error,
+    Machine::poll_action,
+    Machine::next_deadline,
+    ControlFrame::header,
+    ControlFrame::encode,
+    <FrameOctets as core::ops::Deref>::deref,
+    Inbound::first,
+    Inbound::last,
+    Inbound::is_for_application,
+    Inbound::is_reply,
+    Inbound::is_abort,
+    Inbound::is_dealt_with,
+    Inbound::reply_token,
+    ReplyToken::primary,
+    CloseReason::fault,
+    TransactionEnd::fault,
+];

@@ -1,0 +1,81 @@
+//! Images, built and read.
+
+use crate::image::Image;
+use crate::rows::{PLANTED, RAM, ROWS};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// Who builds.
+pub struct Builder {
+    /// For RUSTUP_TOOLCHAIN.
+    toolchain: Option<String>,
+    /// Folder of this package.
+    package: PathBuf,
+    target_dir: PathBuf,
+}
+
+impl Builder {
+    pub fn new(toolchain: Option<String>) -> Self {
+        let package = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+        let target_dir =
+            std::env::var_os("CARGO_TARGET_DIR").map_or(package.join("../../target/footprint"), PathBuf::from);
+        Builder { toolchain, package, target_dir }
+    }
+
+    /// Release of the compiler and of its LLVM: what figures depend on.
+    pub fn version(&self) -> Result<String, String> {
+        let output = self.command("rustc").arg("-vV").output().map_err(|error| format!("rustc: {error}"))?;
+        let told = String::from_utf8_lossy(&output.stdout);
+        let field = |name: &str| told.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
+        match (field("release:"), field("LLVM version:")) {
+            (Some(release), Some(llvm)) => Ok(format!("{release}-llvm{llvm}")),
+            _ => Err(format!("rustc -vV: {}", String::from_utf8_lossy(&output.stderr).trim())),
+        }
+    }
+
+    /// Builds all images for a target at a level. Gives them by their programs.
+    pub fn images(&self, target: &str, profile: &str) -> Result<BTreeMap<&'static str, Image>, String> {
+        let mut images = BTreeMap::new();
+        for secs2 in [false, true] {
+            let mut programs: Vec<_> = ROWS.iter().filter(|row| row.secs2 == secs2).map(|row| row.program).collect();
+            if !secs2 {
+                programs.extend([RAM, PLANTED]);
+            }
+            self.build(target, profile, secs2, &programs)?;
+            let folder = self.target_dir.join(target).join(target).join(profile);
+            for program in programs {
+                images.insert(program, Image::read(&folder.join(program))?);
+            }
+        }
+        Ok(images)
+    }
+
+    fn build(&self, target: &str, profile: &str, secs2: bool, programs: &[&str]) -> Result<(), String> {
+        let mut cargo = self.command("cargo");
+        cargo.args(["build", "--quiet", "--locked", "--package", "hsms-footprint-image"]);
+        cargo.args(["--target", target, "--profile", profile]).env("CARGO_TARGET_DIR", self.target_dir.join(target));
+        if secs2 {
+            cargo.args(["--features", "secs2"]);
+        }
+        cargo.args(programs.iter().flat_map(|program| ["--bin", *program]));
+        let status = cargo.status().map_err(|error| format!("cargo: {error}"))?;
+        if status.success() { Ok(()) } else { Err(format!("cannot build for {target}: {status}")) }
+    }
+
+    fn command(&self, program: &str) -> Command {
+        let mut command = Command::new(program);
+        command.current_dir(&self.package).env_remove("RUSTFLAGS");
+        // Of the cargo that runs this program: its job server is not handed on.
+        command.env_remove("CARGO_MAKEFLAGS").env_remove("MAKEFLAGS");
+        if let Some(toolchain) = &self.toolchain {
+            command.env("RUSTUP_TOOLCHAIN", toolchain);
+        }
+        command
+    }
+
+    /// A file of this package.
+    pub fn file(&self, path: impl AsRef<Path>) -> PathBuf {
+        self.package.join(path)
+    }
+}

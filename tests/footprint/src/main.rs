@@ -1,0 +1,210 @@
+//! Flash and RAM that hsms-core takes, from images linked for bare-metal targets; see `hsms-core/docs/footprint.md`, which
+//! it writes. Usually called by `.ci/footprint`, which finds the toolchain.
+
+mod baseline;
+mod build;
+mod image;
+mod page;
+mod rows;
+
+use baseline::Key;
+use build::Builder;
+use image::{Finding, Image};
+use rows::{
+    FLASH_LIMITS, GATED_LEVEL, GATED_TARGETS, LEVELS, LIMITED_TARGET, Limit, PLANTED, RAM, RAM_LIMIT, ROWS, TARGETS,
+};
+use std::collections::BTreeMap;
+use std::process::ExitCode;
+
+const HELP: &str = "\
+bash .ci/footprint            prints the whole table
+bash .ci/footprint --gate     builds the gated rows only; fails where they grew, or hold what they must not
+bash .ci/footprint --write    the whole table, into the page and the baseline of this compiler; with --gate the gated rows
+bash .ci/footprint --symbols PROGRAM [TARGET [LEVEL]]
+                              what takes how much in one image: a program of tests/footprint/image/src/bin
+";
+
+#[derive(Default)]
+struct Arguments {
+    gate: bool,
+    write: bool,
+    /// Program, target and level.
+    symbols: Option<(String, String, String)>,
+    toolchain: Option<String>,
+}
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(wrong) => {
+            eprintln!("footprint: {wrong}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<(), String> {
+    let Arguments { gate, write: writes, symbols: wanted, toolchain } =
+        arguments().map_err(|error| format!("{error}\n{HELP}"))?;
+    let builder = Builder::new(toolchain);
+    let version = builder.version()?;
+    if let Some((program, target, level)) = wanted {
+        return symbols(&builder, &program, &target, &level);
+    }
+    let targets = TARGETS.iter().filter(|(target, _)| !gate || GATED_TARGETS.contains(target));
+    let levels: Vec<_> = LEVELS.iter().filter(|(_, level)| !gate || *level == GATED_LEVEL).collect();
+    let mut measured = Measured::default();
+    // Each target has a folder of its own, so they do not wait for each other.
+    let built = std::thread::scope(|scope| {
+        let build = |target: &'static str| -> Result<Vec<_>, String> {
+            levels.iter().map(|(profile, level)| Ok((target, *level, builder.images(target, profile)?))).collect()
+        };
+        let threads: Vec<_> = targets.map(|(target, _)| scope.spawn(move || build(target))).collect();
+        let ended =
+            |thread: std::thread::ScopedJoinHandle<'_, _>| thread.join().unwrap_or(Err("a build panicked".into()));
+        threads.into_iter().map(ended).collect::<Result<Vec<_>, String>>()
+    })?;
+    for (target, level, images) in built.iter().flatten() {
+        measured.take(target, level, images)?;
+    }
+    let text = page::tables(&version, &measured);
+    println!("{text}");
+    for line in measured.limits() {
+        println!("{line}");
+    }
+    let file = builder.file(format!("baseline/{version}.txt"));
+    if writes {
+        write(&file, &baseline::print(&measured.flash))?;
+        write(&builder.file("../../hsms-core/docs/footprint.md"), &page::page(&text))?;
+    }
+    let mut wrong = std::mem::take(&mut measured.wrong);
+    match std::fs::read_to_string(&file) {
+        Ok(text) => wrong.extend(baseline::compare(&baseline::parse(&text)?, &measured.flash)),
+        Err(_) => println!("there is no baseline for {version}: nothing to compare with"),
+    }
+    if wrong.is_empty() { Ok(()) } else { Err(wrong.join("\nfootprint: ")) }
+}
+
+fn arguments() -> Result<Arguments, lexopt::Error> {
+    use lexopt::prelude::*;
+    let mut given = Arguments::default();
+    let mut parser = lexopt::Parser::from_env();
+    while let Some(argument) = parser.next()? {
+        match argument {
+            Long("gate") => given.gate = true,
+            Long("write") => given.write = true,
+            Long("symbols") => {
+                let mut values = parser.values()?.map(|value| value.string());
+                let program = values.next().transpose()?.unwrap_or_default();
+                let target = values.next().transpose()?.unwrap_or(LIMITED_TARGET.into());
+                let level = values.next().transpose()?.unwrap_or(GATED_LEVEL.into());
+                given.symbols = Some((program, target, level));
+            }
+            Long("toolchain") => given.toolchain = Some(parser.value()?.string()?),
+            Long("help") => {
+                print!("{HELP}");
+                std::process::exit(0);
+            }
+            other => return Err(other.unexpected()),
+        }
+    }
+    Ok(given)
+}
+
+fn symbols(builder: &Builder, program: &str, target: &str, level: &str) -> Result<(), String> {
+    let Some((profile, _)) = LEVELS.iter().find(|(_, known)| *known == level) else {
+        return Err(format!("no such level: {level}"));
+    };
+    let images = builder.images(target, profile)?;
+    let image = images.get(program).ok_or_else(|| format!("no such program: {program}"))?;
+    for (name, size) in image.by_size() {
+        println!("{size:>6}  {name}");
+    }
+    println!("{:>6}  without memcpy and friends, {} with", image.own(), image.own() + image.helpers());
+    Ok(())
+}
+
+fn write(path: &std::path::Path, text: &str) -> Result<(), String> {
+    let folder = path.parent().unwrap_or(path);
+    std::fs::create_dir_all(folder)
+        .and_then(|()| std::fs::write(path, text))
+        .map_err(|error| format!("{}: {error}", path.display()))
+}
+
+/// All figures, and what is wrong with what they were taken from.
+#[derive(Default)]
+pub struct Measured {
+    /// Without the compiler's helpers, and those alone.
+    pub flash: BTreeMap<Key, u64>,
+    pub helpers: BTreeMap<Key, u64>,
+    /// By target and symbol.
+    pub ram: BTreeMap<(String, String), u64>,
+    /// What was found in images that may not be without it, such as formatting where SML is printed.
+    pub found: BTreeMap<(&'static str, Finding), usize>,
+    wrong: Vec<String>,
+}
+
+impl Measured {
+    fn take(&mut self, target: &str, level: &str, images: &BTreeMap<&'static str, Image>) -> Result<(), String> {
+        let image = |program: &str| images.get(program).ok_or_else(|| format!("{program} was not built"));
+        for row in &ROWS {
+            let image = image(row.program)?;
+            let key = (target.to_owned(), level.to_owned(), row.program.to_owned());
+            self.flash.insert(key.clone(), image.own());
+            self.helpers.insert(key, image.helpers());
+            for (finding, symbols) in image.findings() {
+                if row.formats && finding != Finding::Allocator {
+                    self.found.insert((row.program, finding), symbols.len());
+                    continue;
+                }
+                let some = symbols.iter().take(5).copied().collect::<Vec<_>>().join(", ");
+                self.wrong.push(format!("{target} {level} {}: {finding:?} in the image: {some}", row.program));
+            }
+        }
+        let planted = image(PLANTED)?.findings();
+        for finding in [Finding::Panic, Finding::Allocator, Finding::Formatting] {
+            if !planted.contains_key(&finding) {
+                self.wrong.push(format!("{target} {level}: the {finding:?} that was planted is not found"));
+            }
+        }
+        for (name, octets) in image(RAM)?.ram() {
+            let key = (target.to_owned(), name.clone());
+            if self.ram.insert(key, *octets).is_some_and(|before| before != *octets) {
+                self.wrong.push(format!("{target}: {name} takes different RAM at different levels"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Figures beside their limits. One that was reached once and is missed is wrong.
+    fn limits(&mut self) -> Vec<String> {
+        let mut lines = Vec::new();
+        let mut judge = |what: String, figure: Option<&u64>, limit: &Limit| {
+            let Limit { reach, aim, .. } = *limit;
+            match figure {
+                Some(octets) if *octets <= aim => lines.push(format!("{what}: {octets} (aim {aim}: met)")),
+                Some(octets) if *octets <= reach => {
+                    lines.push(format!("{what}: {octets} (reach {reach}: met, aim {aim})"))
+                }
+                Some(octets) if !limit.held => lines.push(format!("{what}: {octets} (OVER: reach {reach}, aim {aim})")),
+                Some(octets) => self.wrong.push(format!("{what}: {octets}, and {reach} is the most")),
+                None => self.wrong.push(format!("{what}: not measured")),
+            }
+        };
+        for limit in &FLASH_LIMITS {
+            let key = (LIMITED_TARGET.to_owned(), GATED_LEVEL.to_owned(), limit.program.to_owned());
+            judge(
+                format!("flash of {}, {LIMITED_TARGET} at {GATED_LEVEL}", limit.program),
+                self.flash.get(&key),
+                limit,
+            );
+        }
+        for (target, _) in TARGETS.iter().filter(|(target, _)| target.starts_with("thumb")) {
+            let figure = self.ram.get(&((*target).to_owned(), RAM_LIMIT.program.to_owned()));
+            if figure.is_some() || GATED_TARGETS.contains(target) {
+                judge(format!("RAM of {}, {target}", RAM_LIMIT.program), figure, &RAM_LIMIT);
+            }
+        }
+        lines
+    }
+}

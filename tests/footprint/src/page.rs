@@ -1,0 +1,122 @@
+//! The tables as markdown, and the page that they stand on.
+
+use crate::Measured;
+use crate::image::Finding;
+use crate::rows::{LEVELS, RAM_ROWS, ROWS, TARGETS};
+use std::fmt::Write;
+
+/// Tables for what was measured.
+pub fn tables(version: &str, measured: &Measured) -> String {
+    let mut text = format!("Compiler: rustc {}.\n", version.replace("-llvm", " with LLVM "));
+    for (target, what) in TARGETS {
+        let levels: Vec<_> = LEVELS
+            .iter()
+            .map(|(_, level)| *level)
+            .filter(|level| measured.flash.keys().any(|key| key.0 == target && key.1 == *level))
+            .collect();
+        if levels.is_empty() {
+            continue;
+        }
+        _ = write!(text, "\n**{target}** ({what}), flash in octets\n\n| opt-level |");
+        for level in &levels {
+            _ = write!(text, " {level} | with helpers |");
+        }
+        text += "\n|---|";
+        text += &"---|---|".repeat(levels.len());
+        text += "\n";
+        for row in &ROWS {
+            _ = write!(text, "| {} |", row.what);
+            for level in &levels {
+                let key = (target.to_owned(), (*level).to_owned(), row.program.to_owned());
+                let (own, helpers) = (measured.flash.get(&key), measured.helpers.get(&key));
+                if let (Some(own), Some(helpers)) = (own, helpers) {
+                    _ = write!(text, " {own} | {} |", own + helpers);
+                }
+            }
+            text += "\n";
+        }
+    }
+    let targets: Vec<_> = TARGETS
+        .iter()
+        .map(|(target, _)| *target)
+        .filter(|target| measured.ram.keys().any(|key| key.0 == *target))
+        .collect();
+    text += "\n**RAM of a connection**, octets\n\n|  |";
+    for target in &targets {
+        _ = write!(text, " {} |", target.split('-').next().unwrap_or(target));
+    }
+    text += "\n|---|";
+    text += &"---|".repeat(targets.len());
+    text += "\n";
+    for (symbol, what) in RAM_ROWS {
+        _ = write!(text, "| {what} |");
+        for target in &targets {
+            match measured.ram.get(&((*target).to_owned(), symbol.to_owned())) {
+                Some(octets) => _ = write!(text, " {octets} |"),
+                None => text += " |",
+            }
+        }
+        text += "\n";
+    }
+    text += "\n";
+    text += &proof(measured);
+    text
+}
+
+fn proof(measured: &Measured) -> String {
+    let mut text = String::from("No panic, no allocator and no formatting is in any of these images");
+    for row in ROWS.iter().filter(|row| row.formats) {
+        let has = |finding| measured.found.contains_key(&(row.program, finding));
+        _ = write!(text, ", but for the one with {}: ", row.what.rsplit(", ").next().unwrap_or(row.what));
+        text += match (has(Finding::Formatting), has(Finding::Panic)) {
+            (true, true) => "it formats, and holds the panics of Rust's own `core::fmt`",
+            (true, false) => "it formats, and does not panic",
+            (false, _) => "it does not format",
+        };
+    }
+    text + ".\n"
+}
+
+/// The whole page.
+pub fn page(tables: &str) -> String {
+    PAGE.replace("TABLES", tables.trim_end())
+}
+
+const PAGE: &str = "\
+# Footprint
+
+<!-- Made by: bash .ci/footprint --write -->
+
+Flash and RAM of the core alone on bare-metal targets, without I/O and without an application. To repeat it:
+
+```sh
+bash .ci/footprint            # this table, for your compiler
+bash .ci/footprint --symbols both thumbv7m-none-eabi s   # what takes how much in one image
+```
+
+TABLES
+
+## How it is measured
+
+An image is linked for each row with fat LTO, one codegen unit and `panic = \"abort\"`. It holds every public function that the
+row names, once and out of line, with whatever these need; the lists stand in `tests/footprint/image/src/calls`. An application
+that calls half of them takes less, and one that calls one from many places may take more, as short ones are inlined. Flash is text and data (there is
+none that is written). `with helpers` adds what the compiler brings to any firmware: memcpy, memmove, memset, memcmp, the
+`__aeabi_` functions and arithmetic that the processor does not have. Unwind tables are not counted: firmware that aborts drops them.
+
+Rows with SECS-II are built with feature `secs2`, the others without. They read and write every type of value there is, one by one and
+in arrays; a firmware that uses five of eleven takes the part.
+
+The proof reads the symbols of each image, and is tried on an image with a panic, an allocator and formatting planted in it in
+each run.
+
+## Roles
+
+Which end dials is a setting, read when the program runs, so the machine cannot be linked for one role: the rows of the active and the passive end lack
+only the call that the other alone makes. With a `const` [`Config`](crate::Config) the settings cost nothing, and the
+machine stays the same.
+
+`Connection<4>` and `Connection<0>` are two types, and in flash two machines. To refuse a second caller, take the type that is there already:
+`Connection::<4>::refusing` takes 64 octets of RAM more for a moment, and ten kilobytes of flash less for good. The same holds for
+a machine with sessions beside one without.
+";
