@@ -150,6 +150,30 @@ stage_format() {
   (cd "$root" && cargo fmt --all --check) || fail "run cargo fmt --all"
 }
 
+# The rows of the nightly figures in a page, without their head.
+nightly_rows() { # page
+  sed -n '/^<!-- nightly -->$/,/^<!-- end -->$/p' "$1" 2>/dev/null | grep '^| [a-z]* | [0-9a-f]\{7,\} |' || true
+}
+
+# Says which figures of tests/README.md are older than the core. They take hours, so this is a word and no failure.
+warn_nightly() {
+  local rows commit
+  rows=$(nightly_rows "$root/tests/README.md")
+  if [ -z "$rows" ]; then
+    printf 'WARNING: tests/README.md has no figures of .ci/nightly\n'
+    return 0
+  fi
+  for commit in $(awk '{ print $4 }' <<<"$rows" | sort -u); do
+    if ! git -C "$root" cat-file -e "$commit^{commit}" 2>/dev/null; then
+      printf 'WARNING: figures in tests/README.md are of commit %s, which is not here\n' "$commit"
+    elif ! git -C "$root" diff --quiet "$commit" -- hsms-core/src hsms-core/Cargo.toml; then
+      printf 'WARNING: hsms-core changed since %s, which figures in tests/README.md are of: %s\n' "$commit" \
+        "$(awk -v c="$commit" '$4 == c { printf "%s ", $2 }' <<<"$rows")"
+    fi
+  done
+  return 0
+}
+
 # --- builds --------------------------------------------------------------------------------------------------------------
 
 stage_clippy() {
