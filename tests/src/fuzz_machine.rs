@@ -479,7 +479,7 @@ impl<M: Machine> Table<M> {
             24..=26 => self.tell(end, GeneralInput::SelectSession(session).into()),
             27 => self.tell(end, GeneralInput::DeselectSession(session).into()),
             28 => self.tell(end, GeneralInput::SeparateSession(session).into()),
-            29 => self.tell(end, GeneralInput::SetBusy { session, busy: number % 2 == 0 }.into()),
+            29 => self.tell(end, GeneralInput::SetBusy { session, busy: number.is_multiple_of(2) }.into()),
             _ => {
                 let status = SelectStatus(if number == 30 { 0 } else { 5 });
                 if let Some(session) = self.sides[end].asked_for.pop() {

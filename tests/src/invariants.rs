@@ -339,9 +339,7 @@ impl<M: Machine> Step<'_, '_, M> {
     }
 
     fn only_selected_delivers(&self) -> Result<(), Broken> {
-        // The verdict falls with the first piece. Of HSMS-GS we may end a session while the rest of its message arrives.
-        let mut judged = self.inbound().filter(|inbound| inbound.first() || !M::GENERAL).into_iter();
-        let delivered = judged.any(Inbound::is_for_application);
+        let delivered = self.inbound().is_some_and(Inbound::is_for_application);
         let selected = self.before.state() == State::Selected;
         self.broken(Invariant::OnlySelectedDelivers, !delivered || selected, "data outside SELECTED")
     }

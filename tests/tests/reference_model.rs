@@ -491,7 +491,7 @@ impl Model {
             let function = [open.function.wrapping_add(1), 0].contains(&header.function());
             open.system == header.system.0 && open.stream == header.stream() && function
         };
-        self.open.iter().position(matches).filter(|_| header.function() % 2 == 0)
+        self.open.iter().position(matches).filter(|_| header.function().is_multiple_of(2))
     }
 
     fn data(&mut self, header: Header) {

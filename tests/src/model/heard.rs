@@ -51,7 +51,7 @@ impl<M: Subject> Run<'_, M> {
             Class::Stray(Stray::UnknownDevice) => self.met(Situation::UnknownDevice),
             Class::Rejected(RejectReason::TRANSACTION_NOT_OPEN) => self.met(Situation::NotOpen),
             Class::Rejected(RejectReason::ENTITY_NOT_SELECTED) => {
-                self.met(if M::GENERAL { Situation::DataCrossesEnd } else { Situation::DataNotSelected })
+                self.met(if M::GENERAL { Situation::DataCrossesEnd } else { Situation::DataNotSelected });
             }
             Class::Rejected(_) => self.met(Situation::UnknownType),
             Class::TooLong => self.met(Situation::TooLong),

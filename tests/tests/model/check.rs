@@ -39,7 +39,7 @@ impl<M: Subject> Model for Checked<M> {
     }
 
     fn within_boundary(&self, _: &World<M>) -> bool {
-        if self.looked.fetch_add(1, Ordering::Relaxed) % 65_536 == 0 && status("VmRSS:") > self.memory {
+        if self.looked.fetch_add(1, Ordering::Relaxed).is_multiple_of(65_536) && status("VmRSS:") > self.memory {
             self.full.store(true, Ordering::Relaxed);
         }
         !self.full.load(Ordering::Relaxed)

@@ -231,9 +231,6 @@ pub fn free_sessions() -> Setup<Entities> {
     let mut setup = before_any("GS: equipment before any peer", machine.clone(), machine);
     setup.commands.sessions = [true, false];
     setup.commands.linktest = false;
-    // Not split: the rest of a primary that was arriving when we ended its session is delivered still, as the first piece's
-    // verdict says. Whether it should be is open.
-    setup.budget.splits = 0;
     setup.must = &[Situation::T7AgainstTraffic, Situation::SecondSelect];
     setup
 }
