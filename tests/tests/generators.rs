@@ -319,7 +319,7 @@ fn generated_values_print_and_are_what_they_are_for_any_octets() {
             seed.make::<secs2::WriteError>().to_string(),
             seed.make::<collect::CollectError>().to_string(),
             seed.make::<wire::Header>().to_string(),
-            seed.make::<connection::Action>().to_string(),
+            seed.make::<Action>().to_string(),
         ] {
             assert!(!printed.is_empty());
         }
