@@ -5,6 +5,7 @@
 
 cargo_deny_version=0.20.2
 cargo_hack_version=0.6.46
+cargo_fuzz_version=0.13.2
 
 : "${packages:=--workspace}"
 tools=${HSMS_TOOLS:-$root/target/tools}
@@ -233,7 +234,7 @@ EOF
   printf 'hsms-core builds for this machine without std: no features, defmt, serde, secs2\n'
   if rustup target list --installed | grep -qx thumbv7m-none-eabi; then
     (cd "$root" && cargo build --locked -p hsms-core --target thumbv7m-none-eabi &&
-      cargo build --locked -p hsms-core --target thumbv7m-none-eabi --all-features) || return
+      cargo build --locked -p hsms-core --target thumbv7m-none-eabi --features alloc,defmt,secs2,serde) || return
     printf 'and for thumbv7m-none-eabi\n'
   else
     printf 'NOT RUN: the build for thumbv7m-none-eabi (rustup target add thumbv7m-none-eabi)\n'
@@ -307,6 +308,68 @@ count_tests() { # log
       exit !(passed > 0 && failed == 0 && ignored == 0)
     }' "$1" | tee "$root/target/ci/test-counts"
   [ "${PIPESTATUS[0]}" = 0 ] || fail "not every test ran and passed"
+}
+
+# Every target, or those named, two side by side: see .ci/fuzz.
+stage_fuzz() {
+  local seconds=${HSMS_FUZZ_SECONDS:-30} runs=${HSMS_FUZZ_RUNS:-100000} area=$root/target/fuzz target status=0
+  local toolchain=${HSMS_FUZZ_TOOLCHAIN:-} sanitizer=address
+  need_crate cargo-fuzz "$cargo_fuzz_version" || return
+  if [ -z "$toolchain" ]; then
+    toolchain=stable
+    if rustup toolchain list 2>/dev/null | grep -q '^nightly'; then toolchain=nightly; fi
+  fi
+  case $toolchain in nightly*) ;; *) sanitizer=none ;; esac
+  [ $# -gt 0 ] || mapfile -t targets < <(sed -n 's/^name = "\(.*\)"$/\1/p' "$root/fuzz/Cargo.toml" | grep -vx hsms-fuzz)
+  [ $# -eq 0 ] || targets=("$@")
+  [ ${#targets[@]} -gt 0 ] || fail "fuzz/Cargo.toml has no targets" || return
+  printf 'fuzz: %d targets, %s s and %s executions each, %s, sanitizer %s\n' "${#targets[@]}" "$seconds" "$runs" "$toolchain" "$sanitizer"
+  mkdir -p "$area" || return
+  for target in "${targets[@]}"; do
+    (cd "$root" && CARGO_TARGET_DIR=$area/target cargo "+$toolchain" fuzz build -s "$sanitizer" "$target") \
+      >"$area/build.log" 2>&1 || {
+      tail -n 30 "$area/build.log"
+      fail "fuzz target $target does not build" || return
+    }
+  done
+  export -f fuzz_target
+  printf '%s\n' "${targets[@]}" |
+    root=$root area=$area seconds=$seconds runs=$runs toolchain=$toolchain sanitizer=$sanitizer \
+      xargs -P 2 -I {} bash -c 'fuzz_target {}' || status=1
+  for target in "${targets[@]}"; do cat "$area/$target/result" 2>/dev/null || status=1; done
+  [ "$status" = 0 ] || fail "fuzzing found something, or did not get far enough"
+}
+
+# One target, for its seconds, and on to its executions. The result is in $area/NAME/result.
+fuzz_target() { # target
+  local target=$1 place=$area/$1 done=0 limit=$((seconds * 3)) started=$SECONDS status=0 slice=$seconds rate words
+  rm -rf "$place" && mkdir -p "$place/found" "$place/artifacts" && : >"$place/result" || return
+  while :; do
+    (
+      cd "$root" && CARGO_TARGET_DIR=$area/target cargo "+$toolchain" fuzz run -s "$sanitizer" "$target" \
+        "$place/found" "fuzz/corpus/$target" -- -max_total_time="$slice" -max_len=1024 -dict=fuzz/hsms.dict -timeout=20 \
+        -rss_limit_mb=1024 -print_final_stats=1 -artifact_prefix="$place/artifacts/"
+    ) >"$place/log" 2>&1 || status=$?
+    words=$(sed -n 's/^stat::number_of_executed_units: *//p' "$place/log" | tail -n 1)
+    done=$((done + ${words:-0}))
+    if [ "$status" != 0 ]; then
+      {
+        tail -n 40 "$place/log"
+        printf '%-20s FAILED after %d executions; the input: %s\n' "$target" "$done" "$(find "$place/artifacts" -type f | head -n 1)"
+      } >"$place/result"
+      return 1
+    fi
+    if [ "$done" -ge "$runs" ] || [ $((SECONDS - started)) -ge "$limit" ]; then break; fi
+    slice=$((limit - SECONDS + started))
+    if [ "$slice" -gt 5 ]; then slice=5; fi
+  done
+  rate=$((done / (SECONDS - started > 0 ? SECONDS - started : 1)))
+  printf '%-20s %9d executions in %3d s, %7d a second, %d inputs kept\n' "$target" "$done" "$((SECONDS - started))" "$rate" \
+    "$(find "$place/found" -type f | wc -l)" >"$place/result"
+  if [ "$done" -lt "$runs" ]; then
+    printf '%-20s has fewer executions than the %d asked for\n' "$target" "$runs" >>"$place/result"
+    return 1
+  fi
 }
 
 stage_demo() {

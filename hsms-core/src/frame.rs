@@ -1,6 +1,8 @@
 //! An octet stream, in whatever pieces TCP delivers it, into messages. Texts stay where they are.
 
-use crate::wire::{Header, MIN_LENGTH, PREFIX_LEN};
+#[cfg(feature = "model")]
+use crate::wire::SystemBytes;
+use crate::wire::{Header, MIN_LENGTH, PREFIX_LEN, SessionId};
 
 /// Part of a message, as much as lay in one input. Texts are slices of that input: nothing is copied.
 ///
@@ -17,7 +19,7 @@ pub struct Piece<'i> {
     /// The octets of this piece. Empty where only the header has come, and in a message without text.
     pub body: &'i [u8],
     /// Offset 0 alone does not tell: a header without any of its text is a piece too.
-    begins: bool,
+    pub(crate) begins: bool,
 }
 
 impl Piece<'_> {
@@ -103,6 +105,14 @@ impl Decoder {
         }
     }
 
+    /// The session id of the message whose text is arriving.
+    pub(crate) const fn session(&self) -> Option<SessionId> {
+        match &self.0 {
+            Position::Body { header, .. } => Some(header.session),
+            _ => None,
+        }
+    }
+
     /// How many octets of the current message have come, length field included; zero between messages.
     #[must_use]
     pub const fn received(&self) -> u64 {
@@ -150,6 +160,14 @@ impl Decoder {
     /// Back to the beginning of a connection.
     pub const fn reset(&mut self) {
         self.0 = Position::Between;
+    }
+
+    /// Renames the system bytes of the message that is arriving, where they are there as a whole.
+    #[cfg(feature = "model")]
+    pub(crate) fn map_system_bytes(&mut self, map: &mut impl FnMut(SystemBytes) -> SystemBytes) {
+        if let Position::Body { header, .. } = &mut self.0 {
+            header.system = map(header.system);
+        }
     }
 
     /// Takes what `input` has of the text.

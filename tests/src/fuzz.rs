@@ -32,7 +32,7 @@ pub fn receive(data: &[u8]) -> Run {
 }
 
 /// The first octet modulo 8 tells how many sizes there are; they follow.
-fn split_sizes(data: &[u8]) -> (Vec<usize>, &[u8]) {
+pub(crate) fn split_sizes(data: &[u8]) -> (Vec<usize>, &[u8]) {
     let Some((count, rest)) = data.split_first() else { return (Vec::new(), data) };
     let (sizes, stream) = rest.split_at(usize::from(count % 8).min(rest.len()));
     (sizes.iter().copied().map(usize::from).collect(), stream)

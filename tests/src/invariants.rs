@@ -6,7 +6,7 @@ use hsms_core::connection::{
     Action, CloseReason, Event, GeneralInput, Inbound, Input, Notice, Outcome, State, TransactionEnd,
 };
 use hsms_core::time::Instant;
-use hsms_core::wire::{Header, PType, SType, SystemBytes};
+use hsms_core::wire::{Header, PType, SType, SessionId, SystemBytes};
 use std::fmt;
 
 /// What a machine promises.
@@ -141,6 +141,10 @@ pub fn time_is_only_deadlines<M: Machine>(
     input: &GeneralInput<'_>,
 ) -> Result<(), Broken> {
     if machine.next_deadline().is_some_and(|deadline| deadline <= later) {
+        return Ok(());
+    }
+    // T5 runs on while a connection is disabled; it is no deadline, as nothing has to be done when it is over.
+    if !machine.is_enabled() && matches!(input, GeneralInput::Common(Input::Enable)) {
         return Ok(());
     }
     let (mut at_once, mut waited) = (machine.clone(), machine.clone());
@@ -355,6 +359,9 @@ impl<M: Machine> Step<'_, '_, M> {
                     self.broken(Invariant::RejectIsNotAnswered, holds, format_args!("sent {header}"))?;
                 }
                 SType::SELECT_RSP if matches!(self.input, GeneralInput::AnswerSelect { .. }) => {}
+                // A Select.req that the application deliberates on is answered where ours for the same session ends that
+                // (E37 7.2.3).
+                SType::SELECT_RSP if self.selects(header.session) => {}
                 SType::SELECT_RSP | SType::DESELECT_RSP | SType::LINKTEST_RSP => {
                     let request = SType(header.stype.0 - 1);
                     let holds = echoed(&header) && message.is_some_and(|message| message.stype == request);
@@ -364,6 +371,10 @@ impl<M: Machine> Step<'_, '_, M> {
             }
         }
         Ok(())
+    }
+
+    fn selects(&self, session: SessionId) -> bool {
+        self.actions.contains(&Action::Notify(Notice::SessionSelected { session }))
     }
 
     fn transactions_end_once(&self) -> Result<(), Broken> {

@@ -1,11 +1,17 @@
 //! The test kit: what to feed the core, and what has to hold whatever it is fed.
 
 pub mod fuzz;
+pub mod fuzz_machine;
 pub mod fuzz_secs2;
+pub mod fuzz_wire;
 pub mod generate;
 pub mod invariants;
 pub mod machine;
+pub mod model;
+pub mod reference;
 pub mod secs2;
+pub mod simulation;
+pub mod torture;
 
 /// How much work the layers that try many cases do: `HSMS_SCALE` is `quick` (the default, 1), `ci` (10) or `full` (100).
 ///

@@ -464,3 +464,30 @@ fn changed_seeds_hold_too() {
         fuzz::receive(&numbers.change(&receive));
     }
 }
+
+#[test]
+fn time_goes_on_with_what_is_written_behind_a_close() {
+    let now = Instant::from_millis(5);
+    let device = Config::host(DEVICE).with_t5(Duration::from_secs(10)).unwrap();
+    let mut connection: Connection = Connection::new(device);
+    connection.enable(now).unwrap();
+    while connection.poll_action().is_some() {}
+    connection.handle(now, Event::TransportFailed).unwrap();
+    let later = Instant::from_millis(60_000);
+    // Octets of a farewell that the transport took late, when T5 is over: the deadline is not before then.
+    connection.written(later, 14).unwrap();
+    assert_eq!(connection.next_deadline(), Some(later));
+}
+
+#[test]
+fn time_goes_on_with_a_linktest_that_is_open_already() {
+    let now = Instant::from_millis(5);
+    let mut connection = selected(Config::equipment(DEVICE), now);
+    let system = connection.linktest(now).unwrap();
+    while connection.poll_action().is_some() {}
+    connection.written(now, PREFIX_LEN as u64).unwrap();
+    // T6 is over by then, and nobody has told of it.
+    let later = Instant::from_millis(60_000);
+    assert_eq!(connection.linktest(later), Ok(system));
+    assert_eq!(connection.next_deadline(), Some(later));
+}

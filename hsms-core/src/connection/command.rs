@@ -74,8 +74,11 @@ impl<const TRANSACTIONS: usize, S: Sessions> Connection<TRANSACTIONS, S> {
         if self.state() != State::Selected && !(self.is_general() && self.phase.connected()) {
             return Err(Error::NotSelected);
         }
-        match &self.control {
-            Some(slot) if slot.request() == ControlRequest::Linktest => return Ok(slot.system),
+        match self.control {
+            Some(slot) if slot.request() == ControlRequest::Linktest => {
+                self.advance(now);
+                return Ok(slot.system);
+            }
             Some(slot) => return Err(Error::ControlOpen { system: slot.system }),
             None => {}
         }
@@ -224,8 +227,12 @@ impl<const TRANSACTIONS: usize, S: Sessions> Connection<TRANSACTIONS, S> {
     pub fn written(&mut self, now: Instant, octets: u64) -> Result<(), Error> {
         let outstanding = self.outstanding;
         let Some(left) = outstanding.checked_sub(octets) else {
+            if self.phase.connected() {
+                return Err(Error::WrittenTooMuch { octets, outstanding });
+            }
             // Frames in front of a close may be written after the machine has forgotten them.
-            return if self.phase.connected() { Err(Error::WrittenTooMuch { octets, outstanding }) } else { Ok(()) };
+            self.advance(now);
+            return Ok(());
         };
         self.advance(now);
         self.outstanding = left;

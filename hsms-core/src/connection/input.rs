@@ -21,15 +21,21 @@ const SECS_I_ENQ: u8 = 0x05;
 const SECS_I_LENGTH: u32 = 0x0500_0000;
 
 /// A timer that can expire.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Timer {
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Timer {
+    /// The reply timeout of the primary with these system bytes (E37 9.4.1).
     T3(SystemBytes),
+    /// The connect separation time (E37 9.2.1).
     T5,
+    /// The control transaction timeout of our Select.req or Linktest.req (E37 9.3.1).
     T6,
+    /// The not selected timeout (E37 9.2.2).
     T7,
+    /// The network intercharacter timeout (E37 9.2.3).
     T8,
+    /// The linktest period.
     Linktest,
-    /// T6 of a request about a session.
+    /// HSMS-GS: T6 of the request about a session that expires first.
     SessionT6,
 }
 
@@ -482,6 +488,13 @@ impl<const TRANSACTIONS: usize, S: Sessions> Connection<TRANSACTIONS, S> {
             return Err(Error::ActionsPending);
         }
         self.advance(now);
+        self.expire(timer);
+        Ok(())
+    }
+
+    /// The timer has expired. There is room.
+    #[inline(always)]
+    pub(super) fn expire(&mut self, timer: Timer) {
         match timer {
             Timer::T3(system) => self.t3(system),
             Timer::T5 => self.take_course(self.course(Cause::SeparationOver)),
@@ -500,7 +513,6 @@ impl<const TRANSACTIONS: usize, S: Sessions> Connection<TRANSACTIONS, S> {
                 self.request(ControlRequest::Linktest);
             }
         }
-        Ok(())
     }
 
     /// No reply in time: the transaction ends, the link stays (E37.1 Tables 1 and 2 row 6).

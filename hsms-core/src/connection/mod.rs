@@ -8,6 +8,8 @@ mod general;
 mod holders;
 mod inbound;
 mod input;
+#[cfg(feature = "model")]
+mod model;
 mod output;
 mod phase;
 mod session;
@@ -28,6 +30,10 @@ pub use apply::{GeneralInput, Input, Outcome, apply, apply_general};
 pub use command::Stream9;
 pub use holders::Holders;
 pub use inbound::{Class, Inbound, ReplyToken, Stray};
+#[cfg(feature = "model")]
+pub use input::Timer;
+#[cfg(feature = "model")]
+pub use model::REBASED;
 pub use session::{Admission, General, Mode, SessionEntity, Sessions, SessionsError, Single};
 
 use crate::config::{Config, ConnectMode, Entity, Profile};

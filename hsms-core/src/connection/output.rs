@@ -143,12 +143,18 @@ impl<const TRANSACTIONS: usize, S: Sessions> Connection<TRANSACTIONS, S> {
     /// The timer that expires first, and when.
     pub(super) fn earliest(&self) -> Option<(Instant, Timer)> {
         let mut first: Option<(Instant, Timer)> = None;
-        let mut consider = |deadline: Option<Instant>, timer: Timer| sooner(&mut first, deadline, timer);
+        self.each_timer(|deadline, timer| sooner(&mut first, deadline, timer));
+        first
+    }
+
+    /// Shows `consider` every timer that can run now, with its deadline where it runs.
+    #[inline(always)]
+    pub(super) fn each_timer(&self, mut consider: impl FnMut(Option<Instant>, Timer)) {
         match self.phase {
             Phase::Separation { t5 } => consider(Some(t5), Timer::T5),
             Phase::NotSelected { t7 } => consider(t7, Timer::T7),
             Phase::Selected { quiet, .. } => consider(self.linktest_due(quiet), Timer::Linktest),
-            Phase::Disabled { .. } | Phase::Ready | Phase::Opening => return None,
+            Phase::Disabled { .. } | Phase::Ready | Phase::Opening => return,
         }
         if self.paused.is_none() {
             consider(self.t8, Timer::T8);
@@ -165,7 +171,6 @@ impl<const TRANSACTIONS: usize, S: Sessions> Connection<TRANSACTIONS, S> {
                 }
             }
         }
-        first
     }
 
     /// When the next linktest is due. None is begun while a text is open or a message is arriving: request or answer could

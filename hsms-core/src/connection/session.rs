@@ -131,6 +131,14 @@ impl<const N: usize> General<N> {
     }
 }
 
+#[cfg(feature = "arbitrary")]
+impl<const N: usize> General<N> {
+    /// The ids in the list.
+    pub(crate) fn ids(&self) -> impl Iterator<Item = SessionId> {
+        self.entries.iter().map(|entry| entry.session())
+    }
+}
+
 /// The empty list.
 impl<const N: usize> Default for General<N> {
     fn default() -> Self {

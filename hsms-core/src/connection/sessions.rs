@@ -1,7 +1,7 @@
 //! What the machine of HSMS-GS does beside that of HSMS-SS: commands about sessions, and messages about them.
 
 use super::general::{self, Change, Session, SessionStep};
-use super::inbound::Class;
+use super::inbound::{Class, Stray};
 use super::input::GIVEN_UP;
 use super::session::sealed::Sessions as _;
 use super::session::{Admission, Entry, General, Mode, Sessions};
@@ -400,6 +400,10 @@ impl<const TRANSACTIONS: usize, S: Sessions> Connection<TRANSACTIONS, S> {
         if arriving && self.class == Class::Reply {
             // The rest of that reply is for nobody.
             self.class = GIVEN_UP;
+        }
+        if self.class == Class::Primary && self.decoder.session() == Some(session) {
+            // Nor is there anybody for the rest of a primary.
+            self.class = Class::Stray(Stray::UnknownDevice);
         }
         if !self.sessions.entries().iter().any(|entry| entry.selected) {
             self.phase = Phase::NotSelected { t7: Some(self.now.plus_millis(self.config.t7.into())) };

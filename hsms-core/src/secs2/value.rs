@@ -136,7 +136,7 @@ pub struct Values<'a, T: Value> {
 impl<'a, T: Value> Values<'a, T> {
     /// `None` where `octets` end in a part of a value.
     #[inline]
-    pub(super) fn new(octets: &'a [u8]) -> Option<Self> {
+    pub(crate) fn new(octets: &'a [u8]) -> Option<Self> {
         T::split(octets).map(|values| Values { values })
     }
 

@@ -333,3 +333,29 @@ fn the_sole_session_is_the_one_that_is_selected_where_there_is_one() {
         assert_eq!(scene.machine.sole_session(), Some(id(A)));
     }
 }
+
+#[test]
+fn a_primary_that_arrives_while_its_session_ends_is_for_nobody() {
+    for who in everyone() {
+        let mut scene = Scene::selected(who, &[A, B]);
+        let octets = data_with(A, 0x81, 1, 9, b"text");
+        let (front, rest) = octets.split_at(octets.len() - 1);
+        let now = scene.now();
+        let (taken, inbound) = scene.machine.receive(now, front).unwrap();
+        assert_eq!((taken, inbound.map(|inbound| inbound.class)), (front.len(), Some(Class::Primary)));
+        scene.separate(A, OURS, &[]);
+        let (taken, inbound) = scene.machine.receive(now, rest).unwrap();
+        let inbound = inbound.unwrap();
+        assert_eq!((taken, inbound.class, inbound.last()), (1, Class::Stray(Stray::UnknownDevice), true));
+        assert_eq!(inbound.reply_token(), None);
+        // A primary of another session that arrives meanwhile goes on.
+        let mut scene = Scene::selected(who, &[A, B]);
+        let octets = data_with(B, 0x81, 1, 10, b"text");
+        let (front, rest) = octets.split_at(octets.len() - 1);
+        let now = scene.now();
+        scene.machine.receive(now, front).unwrap();
+        scene.separate(A, OURS, &[]);
+        let inbound = scene.machine.receive(now, rest).unwrap().1.unwrap();
+        assert_eq!((inbound.class, inbound.last()), (Class::Primary, true));
+    }
+}

@@ -100,7 +100,7 @@ fn every_length_field_is_parsed_as_it_says() {
                 assert_eq!(message.header.encode(), HEADER);
             }
             Err(ParseError::LengthTooShort { length: found }) => {
-                assert!(found == length && length < 10, "length {length}")
+                assert!(found == length && length < 10, "length {length}");
             }
             Err(ParseError::Incomplete { missing }) => {
                 assert!(length > 10 && missing == u64::from(length) - 10, "length {length}: {missing} missing");

@@ -1,0 +1,106 @@
+//! Strategies: octets, and the values that [`Arbitrary`](arbitrary::Arbitrary) makes of them. They shrink as octets do,
+//! to fewer and smaller ones, and so to the values that come first.
+
+use super::{GeneralScript, OwnedInput, OwnedMessage, Script, Seed};
+use crate::collect::{CollectError, NoMemory};
+use crate::config::{Config, ConfigError, ConnectMode, DeviceId, DeviceIds, Entity, Field, Profile, SelectMode};
+use crate::connection::{
+    Action, Admission, Class, CloseReason, ControlFrame, ControlRequest, Event, FrameOctets, General, Leniency, Mode,
+    Notice, ReplyToken, SessionEnd, SessionEntity, SessionRefusal, SessionsError, Single, State, Stray, Stream9,
+    TransactionEnd,
+};
+use crate::counters::{Closes, Counters, Leniencies, Messages, Rejects, Strays, Timeouts, Traffic, TransactionEnds};
+use crate::error::{Error, Fault};
+use crate::frame::LengthTooShort;
+use crate::time::{Instant, WrappingTick};
+use crate::wire::{
+    BodyTooLong, DeselectStatus, EncodeError, Header, Kind, PType, ParseError, RejectReason, SType, SelectStatus,
+    SessionId, StreamFunction, SystemBytes,
+};
+use ::proptest::arbitrary::{Arbitrary, any};
+use ::proptest::collection::vec;
+use ::proptest::strategy::{BoxedStrategy, Strategy};
+
+/// Octets that a value is made of, up to `most` of them.
+pub fn octets(most: usize) -> impl Strategy<Value = Seed> {
+    vec(any::<u8>(), 0..=most).prop_map(Seed)
+}
+
+macro_rules! strategies {
+    ( $most:literal: $( $name:ty ),* $(,)? ) => { $(
+        impl Arbitrary for $name {
+            type Parameters = ();
+            type Strategy = BoxedStrategy<Self>;
+
+            fn arbitrary_with((): ()) -> BoxedStrategy<Self> {
+                octets($most).prop_map(|seed| seed.make::<Self>()).boxed()
+            }
+        }
+    )* };
+}
+
+strategies! { 64:
+    ConnectMode, Entity, Profile, SelectMode, Field, ConfigError, DeviceId, DeviceIds,
+    BodyTooLong, DeselectStatus, EncodeError, Header, Kind, PType, ParseError, RejectReason, SType, SelectStatus,
+    SessionId, StreamFunction, SystemBytes,
+    Action, Admission, Class, CloseReason, ControlFrame, ControlRequest, Event, FrameOctets, Leniency, Mode, Notice,
+    ReplyToken, SessionEnd, SessionEntity, SessionRefusal, SessionsError, Single, State, Stray, Stream9, TransactionEnd,
+    Error, Fault, CollectError, NoMemory, LengthTooShort, Instant, WrappingTick,
+}
+
+strategies! { 256:
+    Config, OwnedInput, OwnedMessage,
+    Closes, Counters, Leniencies, Messages, Rejects, Strays, Timeouts, Traffic, TransactionEnds,
+}
+
+#[cfg(feature = "secs2")]
+strategies! { 64:
+    crate::secs2::Encoding, crate::secs2::Error, crate::secs2::ErrorKind, crate::secs2::Format,
+    crate::secs2::HeaderOctets, crate::secs2::ItemHeader, crate::secs2::Limits, crate::secs2::SmlError,
+    crate::secs2::SmlErrorKind, crate::secs2::Summary, crate::secs2::WriteError,
+}
+
+#[cfg(all(feature = "secs2", feature = "serde"))]
+strategies! { 64: crate::secs2::serde::Cause }
+
+#[cfg(feature = "secs2")]
+strategies! { 512: crate::secs2::Tree, crate::secs2::SmlMessage }
+
+impl Arbitrary for Seed {
+    type Parameters = ();
+    type Strategy = BoxedStrategy<Self>;
+
+    fn arbitrary_with((): ()) -> BoxedStrategy<Self> {
+        octets(256).boxed()
+    }
+}
+
+impl<const N: usize> Arbitrary for General<N> {
+    type Parameters = ();
+    type Strategy = BoxedStrategy<Self>;
+
+    fn arbitrary_with((): ()) -> BoxedStrategy<Self> {
+        octets(128).prop_map(|seed| seed.make::<Self>()).boxed()
+    }
+}
+
+/// Octets of a script. With so many most of them fill it.
+const SCRIPT: usize = 1024;
+
+impl<const TRANSACTIONS: usize> Arbitrary for Script<TRANSACTIONS> {
+    type Parameters = ();
+    type Strategy = BoxedStrategy<Self>;
+
+    fn arbitrary_with((): ()) -> BoxedStrategy<Self> {
+        octets(SCRIPT).prop_map(|seed| seed.make::<Self>()).boxed()
+    }
+}
+
+impl<const TRANSACTIONS: usize, const N: usize> Arbitrary for GeneralScript<TRANSACTIONS, N> {
+    type Parameters = ();
+    type Strategy = BoxedStrategy<Self>;
+
+    fn arbitrary_with((): ()) -> BoxedStrategy<Self> {
+        octets(SCRIPT).prop_map(|seed| seed.make::<Self>()).boxed()
+    }
+}

@@ -1,0 +1,178 @@
+//! What the feature `model` gives to model checkers: timers at will, relative time, renamed numbers.
+#![cfg(feature = "model")]
+
+use hsms_core::Error;
+use hsms_core::config::{Config, DeviceId};
+use hsms_core::connection::{
+    Action, Class, CloseReason, Connection, ControlRequest, Event, Notice, REBASED, ReplyToken, Stray, Timer,
+    TransactionEnd,
+};
+use hsms_core::time::Instant;
+use hsms_core::wire::{Header, StreamFunction, SystemBytes};
+use std::time::Duration;
+
+const S1F1: StreamFunction = StreamFunction::new(1, 1);
+
+fn device() -> DeviceId {
+    DeviceId::new(1).unwrap()
+}
+
+fn drain(connection: &mut Connection<2>) -> Vec<Action> {
+    std::iter::from_fn(|| connection.poll_action()).collect()
+}
+
+/// A passive end that is SELECTED at `now`, with one primary open and written.
+fn waiting(now: Instant) -> (Connection<2>, SystemBytes) {
+    let mut connection = Connection::<2>::new(Config::equipment(device()));
+    connection.enable(now).unwrap();
+    drain(&mut connection);
+    connection.handle(now, Event::TransportOpen).unwrap();
+    connection.receive(now, &Header::select_req(SystemBytes(0x70)).encode_alone()).unwrap();
+    drain(&mut connection);
+    let (system, _) = connection.begin_primary(now, device(), S1F1, true, 0).unwrap();
+    connection.end_body(now).unwrap();
+    connection.written(now, 28).unwrap();
+    (connection, system)
+}
+
+fn armed(connection: &Connection<2>) -> Vec<(Timer, Instant)> {
+    let mut armed = Vec::new();
+    connection.armed_timers(|timer, deadline| armed.push((timer, deadline)));
+    armed
+}
+
+#[test]
+fn a_timer_fires_at_will_whatever_the_others_say() {
+    let now = Instant::from_millis(5);
+    let (mut connection, system) = waiting(now);
+    let after = |seconds| now.saturating_add(Duration::from_secs(seconds));
+    assert_eq!(armed(&connection), [(Timer::Linktest, after(30)), (Timer::T3(system), after(45))]);
+
+    let before = connection.clone();
+    for idle in [Timer::T5, Timer::T6, Timer::T7, Timer::T8, Timer::T3(SystemBytes(99)), Timer::SessionT6] {
+        connection.fire(idle).unwrap();
+        assert_eq!(connection, before, "{idle:?} does not run");
+    }
+    // The linktest would be due first.
+    connection.fire(Timer::T3(system)).unwrap();
+    assert_eq!(connection.waiting_actions(), 2);
+    let actions = drain(&mut connection);
+    assert!(
+        actions.contains(&Action::Notify(Notice::TransactionEnded { system, end: TransactionEnd::T3 })),
+        "{actions:?}"
+    );
+    assert_eq!(armed(&connection), [(Timer::Linktest, after(30))]);
+
+    let linktest = connection.next_system_bytes();
+    connection.fire(Timer::Linktest).unwrap();
+    drain(&mut connection);
+    connection.written(now, 14 + 26).unwrap();
+    assert_eq!(armed(&connection), [(Timer::T6, after(5))]);
+    connection.fire(Timer::T6).unwrap();
+    let close = Action::CloseTransport(CloseReason::T6(ControlRequest::Linktest));
+    let ended = Notice::TransactionEnded { system: linktest, end: TransactionEnd::SessionEnded };
+    assert_eq!(drain(&mut connection), [close, Action::Notify(ended), Action::OpenTransport]);
+    assert_eq!(armed(&connection), []);
+}
+
+#[test]
+fn a_timer_does_not_fire_before_the_actions_are_polled() {
+    let (mut connection, system) = waiting(Instant::EPOCH);
+    for linktest in 0..6 {
+        connection.receive(Instant::EPOCH, &Header::linktest_req(SystemBytes(linktest)).encode_alone()).unwrap();
+    }
+    let before = connection.clone();
+    assert_eq!(connection.fire(Timer::T3(system)), Err(Error::ActionsPending));
+    assert_eq!(connection, before);
+}
+
+#[test]
+fn machines_that_differ_in_the_hour_alone_are_equal_once_rebased() {
+    let (mut early, system) = waiting(Instant::from_millis(7));
+    let (mut late, _) = waiting(Instant::from_millis(1_000_000));
+    assert_ne!(early, late);
+    early.rebase(Instant::from_millis(7 + 20_000));
+    late.rebase(Instant::from_millis(1_000_000 + 20_000));
+    assert_eq!(early, late);
+    let after = |seconds| REBASED.saturating_add(Duration::from_secs(seconds));
+    assert_eq!(armed(&early), [(Timer::Linktest, after(10)), (Timer::T3(system), after(25))], "20 s have passed");
+    assert_eq!(early.next_deadline(), Some(after(10)));
+    early.rebase(REBASED);
+    assert_eq!(early, late, "again, and nothing happens");
+}
+
+#[test]
+fn restarted_timers_say_no_more_than_that_they_run() {
+    let (mut early, system) = waiting(Instant::EPOCH);
+    let (mut late, _) = waiting(Instant::from_millis(1_000_000));
+    late.receive(Instant::from_millis(1_005_000), &Header::linktest_req(SystemBytes(3)).encode_alone()).unwrap();
+    drain(&mut late);
+    late.written(Instant::from_millis(1_005_000), 14).unwrap();
+    early.restart_timers();
+    late.restart_timers();
+    assert_eq!(early, late);
+    let after = |seconds| Instant::EPOCH.saturating_add(Duration::from_secs(seconds));
+    assert_eq!(armed(&early), [(Timer::Linktest, after(30)), (Timer::T3(system), after(45))]);
+}
+
+#[test]
+fn renamed_system_bytes_are_matched_by_their_new_names() {
+    let now = Instant::EPOCH;
+    let (mut connection, system) = waiting(now);
+    let mut seen = Vec::new();
+    connection.map_system_bytes(|system| {
+        seen.push(system);
+        SystemBytes(0x500)
+    });
+    assert_eq!(seen, [system]);
+    connection.set_issued(0x4FE..0x501);
+    assert_eq!((connection.issued(), connection.next_system_bytes()), (0x4FE..0x501, SystemBytes(0x501)));
+    let mut class = |system| {
+        let reply = Header::data(SystemBytes(system), StreamFunction::new(1, 2), false, device().session());
+        connection.receive(now, &reply.encode_alone()).unwrap().1.unwrap().class
+    };
+    assert_eq!(class(0x4FD), Class::Stray(Stray::Orphan));
+    assert_eq!(class(0x4FE), Class::Stray(Stray::Late));
+    assert_eq!(class(0x500), Class::Reply);
+    assert_eq!(class(0x500), Class::Stray(Stray::Late));
+    assert_eq!(class(0x501), Class::Stray(Stray::Orphan));
+}
+
+#[test]
+fn a_renamed_connection_takes_the_tokens_that_were_renamed_with_it() {
+    let now = Instant::EPOCH;
+    let (mut connection, _) = waiting(now);
+    let primary = Header::data(SystemBytes(9), S1F1, true, device().session());
+    let octets = primary.encode_alone();
+    let (_, inbound) = connection.receive(now, &octets).unwrap();
+    let token: ReplyToken = inbound.unwrap().reply_token().unwrap();
+    assert!(connection.is_current_token(&token));
+    connection.map_links(|link| link + 6);
+    assert!(!connection.is_current_token(&token));
+    assert_eq!(connection.begin_reply(now, &token, 0), Err(Error::StaleToken));
+    let renamed = token.renamed(token.link() + 6, SystemBytes(8));
+    assert!(connection.is_current_token(&renamed));
+    let prefix = connection.begin_reply(now, &renamed, 0).unwrap();
+    assert_eq!(prefix[10..], [0, 0, 0, 8]);
+}
+
+#[test]
+fn what_is_never_looked_at_again_is_cleared() {
+    let mut fresh = Connection::<2>::new(Config::host(device()));
+    fresh.set_issued(5..5);
+    let mut ended = fresh.clone();
+    let now = Instant::EPOCH;
+    ended.enable(now).unwrap();
+    drain(&mut ended);
+    ended.handle(now, Event::TransportOpen).unwrap();
+    drain(&mut ended);
+    ended.disable(now).unwrap();
+    drain(&mut ended);
+    // T5 outlives the link, and then it does not.
+    ended.rebase(now.saturating_add(Duration::from_secs(10)));
+    ended.clear_unused();
+    ended.restart_timers();
+    ended.set_issued(5..5);
+    ended.map_links(|_| 0);
+    assert_eq!(ended, fresh);
+}

@@ -1,0 +1,86 @@
+//! Model checking with stateright: real machines, face to face or before a peer that may send anything, in every order of what can
+//! happen. See `hsms_tests::model`; `tests/README.md` says what is claimed.
+//!
+//! `HSMS_SCALE` is `quick`, `ci` or `full`; with `full` the largest run stops at `HSMS_MODEL_MEMORY` GiB, 6 where that is not set.
+
+#[path = "model/check.rs"]
+mod check;
+#[path = "model/setups.rs"]
+mod setups;
+
+use check::{explore, run, serially};
+use hsms_tests::model::{Setup, Situation, subject::Subject};
+use hsms_tests::scale;
+
+#[test]
+fn two_ends_with_a_single_session() {
+    let _one_at_a_time = serially();
+    run(setups::calls());
+    run(setups::texts());
+    run(setups::strict());
+    run(setups::on_command());
+    run(setups::timed());
+    run(setups::colliding());
+    run(setups::pausing());
+    if scale() > 10 {
+        run(setups::two_each());
+    }
+}
+
+#[test]
+fn two_ends_find_each_other_again_from_everywhere() {
+    let _one_at_a_time = serially();
+    run(setups::recovering());
+}
+
+#[test]
+fn two_ends_with_sessions_of_their_own() {
+    let _one_at_a_time = serially();
+    run(setups::session());
+    run(setups::sessions());
+    run(setups::asking());
+}
+
+#[test]
+fn a_peer_that_may_send_anything() {
+    let _one_at_a_time = serially();
+    for setup in setups::free() {
+        run(setup);
+    }
+    run(setups::free_sessions());
+}
+
+#[test]
+fn every_situation_is_asked_for() {
+    fn must<M: Subject>(setup: &Setup<M>) -> Vec<Situation> {
+        setup.must.to_vec()
+    }
+    let mut asked: Vec<Situation> = setups::free().iter().flat_map(must).collect();
+    for setup in [
+        setups::calls(),
+        setups::texts(),
+        setups::strict(),
+        setups::on_command(),
+        setups::colliding(),
+        setups::pausing(),
+    ] {
+        asked.extend(must(&setup));
+    }
+    for setup in [setups::session(), setups::sessions(), setups::asking(), setups::free_sessions()] {
+        asked.extend(must(&setup));
+    }
+    let missing: Vec<&Situation> = Situation::ALL.iter().filter(|situation| !asked.contains(situation)).collect();
+    assert!(missing.is_empty(), "no run has to meet {missing:?}");
+}
+
+/// A kit that shuffles what it delivers proves nothing: the properties notice it.
+#[test]
+fn a_pipe_that_delivers_the_last_frame_first_is_noticed() {
+    let _one_at_a_time = serially();
+    let mut setup = setups::calls();
+    (setup.lifo, setup.must) = (true, &[]);
+    let figures = explore(setup, u64::MAX);
+    let (property, trace) = figures.broken.expect("the last frame first, and every property holds");
+    println!("{property}: does not hold.\n{trace}");
+    assert_eq!(property, "two machines do not offend each other");
+}
