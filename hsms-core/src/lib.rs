@@ -42,7 +42,9 @@
         clippy::arithmetic_side_effects,
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
-        clippy::cast_possible_wrap
+        clippy::cast_possible_wrap,
+        clippy::cognitive_complexity,
+        clippy::too_many_lines
     )
 )]
 
