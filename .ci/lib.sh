@@ -280,20 +280,31 @@ readme_command() { # its beginning
 }
 
 stage_tests() {
-  local command log=$root/target/ci/tests.log status=0
+  local command
   command=$(readme_command "cargo test --workspace") || return
   printf 'README.md: %s\n' "$command"
+  run_tests tests "HSMS_PEERS=required $command"
+}
+
+# The layers that go far, as far as there is time for here, optimised.
+stage_proof() {
+  run_tests proof "HSMS_SCALE=ci cargo test --locked --release -p hsms-tests $proof_tests -- --nocapture"
+}
+proof_tests="--test model --test simulation --test exhaustive --test torture --test properties --test reference_model --test secs2"
+
+run_tests() { # name, command
+  local log=$root/target/ci/$1.log status=0
   mkdir -p "$root/target/ci"
   (
     set -o pipefail
-    cd "$root" && HSMS_PEERS=required HSMS_SCALE=ci bash -c "$command" 2>&1 | tee "$log"
+    cd "$root" && bash -c "$2" 2>&1 | tee "$log"
   ) || status=$?
-  count_tests "$log" || status=1
+  count_tests "$log" "$1" || status=1
   [ "$status" = 0 ] || fail "the tests failed"
 }
 
 # Sums the result lines of all test programs. Fails for no tests, a failed one, and an ignored one: nothing may be left out here.
-count_tests() { # log
+count_tests() { # log, name
   awk '
     /^test result: / {
       programs++
@@ -304,9 +315,9 @@ count_tests() { # log
       }
     }
     END {
-      printf "tests: %d passed, %d failed, %d ignored in %d programs\n", passed, failed, ignored, programs
+      printf "%s: %d passed, %d failed, %d ignored in %d programs\n", name, passed, failed, ignored, programs
       exit !(passed > 0 && failed == 0 && ignored == 0)
-    }' "$1" | tee "$root/target/ci/test-counts"
+    }' name="${2:-tests}" "$1" | tee "$root/target/ci/${2:-tests}-counts"
   [ "${PIPESTATUS[0]}" = 0 ] || fail "not every test ran and passed"
 }
 
