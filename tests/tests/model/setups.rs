@@ -78,7 +78,7 @@ pub fn texts() -> Setup<Machine> {
         abort: true,
         forget: true,
         texts: true,
-        written: scale() > 1,
+        written: scale() > 10,
         ..Commands::NONE
     };
     setup.text = 2;
