@@ -37,7 +37,8 @@ pub enum Stray {
     /// A reply with the system bytes of an open transaction, and another session id, stream or function. The transaction
     /// stays open.
     Mismatched,
-    /// A message for a device id that is not served here.
+    /// A message for a device id that is not served here. HSMS-GS: also the rest of a primary whose session we ended while it
+    /// arrived.
     UnknownDevice,
 }
 
