@@ -26,7 +26,7 @@ stage_tools() {
   need_program gcc gcc libc6-dev && need_program python3 python3 && need_program npm npm || return
   need_program valgrind valgrind && need_program tshark tshark && need_python_venv || return
   need_crate cargo-hack "$cargo_hack_version" && need_crate cargo-deny "$cargo_deny_version" || return
-  "$root/tests/peers/setup"
+  "$root/tests/peers/setup" && bash "$root/.ci/embedded-toolchain" >/dev/null
 }
 
 need_program() { # program, its Debian packages
@@ -111,6 +111,7 @@ stage_hygiene() {
   (cd "$root" && cargo metadata --locked --manifest-path tests/footprint/Cargo.toml --format-version 1 >/dev/null) ||
     fail "tests/footprint/Cargo.lock is not up to date" || bad=1
   check_figures || bad=1
+  (cd "$root" && tests/planted/run --check) || fail "the planted faults are not in order" || bad=1
   return "$bad"
 }
 

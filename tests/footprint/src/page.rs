@@ -113,10 +113,9 @@ each run.
 ## Roles
 
 Which end dials is a setting, read when the program runs, so the machine cannot be linked for one role: the rows of the active and the passive end lack
-only the call that the other alone makes. With a `const` [`Config`](crate::Config) the settings cost nothing, and the
-machine stays the same.
+only the call that the other alone makes.
 
 `Connection<4>` and `Connection<0>` are two types, and in flash two machines. To refuse a second caller, take the type that is there already:
-`Connection::<4>::refusing` takes 64 octets of RAM more for a moment, and ten kilobytes of flash less for good. The same holds for
+`Connection::<4>::refusing` takes 64 octets of RAM more for a moment, and no flash for a second machine. The same holds for
 a machine with sessions beside one without.
 ";
