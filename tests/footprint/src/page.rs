@@ -85,12 +85,13 @@ pub fn page(tables: &str) -> String {
 const PAGE: &str = "\
 # Footprint
 
-<!-- Made by: bash .ci/footprint --write -->
+<!-- Made by: bash .ci/footprint --gate --write -->
 
 Flash and RAM of the core alone on bare-metal targets, without I/O and without an application. To repeat it:
 
 ```sh
-bash .ci/footprint            # this table, for your compiler
+bash .ci/footprint --gate     # this table, for your compiler
+bash .ci/footprint            # the same for four targets at three levels
 bash .ci/footprint --symbols both thumbv7m-none-eabi s   # what takes how much in one image
 ```
 
