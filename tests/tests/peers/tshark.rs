@@ -83,7 +83,10 @@ pub(crate) fn limits_are_known() -> bool {
     let version = String::from_utf8_lossy(&output.stdout);
     let known = version.lines().next().is_some_and(|line| line.contains(" 4.0."));
     if !known {
-        println!("NOT RUN: the limits of {PROGRAM}, which are known of 4.0 only: {}", version.lines().next().unwrap_or("?"));
+        println!(
+            "NOT RUN: the limits of {PROGRAM}, which are known of 4.0 only: {}",
+            version.lines().next().unwrap_or("?")
+        );
     }
     known
 }
