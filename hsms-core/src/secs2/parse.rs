@@ -2,7 +2,7 @@
 //!
 //! Everything that reads goes through here but two short cuts of [`Reader`](super::Reader), in front of it: an item of one value
 //! behind one length octet, and a list of at most 255 elements. With nom alone a typed read takes 1.7 to 2.2 times as long as rmp's, and 1.5
-//! times is the limit: in instructions per item 42.7 instead of 16.4, 68.1 instead of 36.6, 92.7 instead of 63.3. `cargo bench -p hsms-core --bench secs2` prints both counts, as
+//! times is the limit: in instructions per item 62.5 instead of 16.5, 93.1 instead of 36.5, 109.1 instead of 63.3. `cargo bench -p hsms-core --bench secs2` prints both counts, as
 //! `hsms Reader` and `hsms Reader, nom alone`; `the_fast_path_and_the_parser_agree_on_every_short_item` holds them together.
 
 use super::{ErrorKind, Format, ItemHeader};
