@@ -69,6 +69,8 @@ pub(super) struct Link<const TRANSACTIONS: usize> {
     output: Vec<u8>,
     /// Octets of it that have been written.
     start: usize,
+    /// Octets that the machine has put into the output, whatever the application has, since little of it was left.
+    answers: usize,
     write_limit: Duration,
     /// When the peer has to have taken something.
     stalled: Option<Instant>,
@@ -103,6 +105,7 @@ impl<const TRANSACTIONS: usize> Link<TRANSACTIONS> {
             writable: false,
             output: Vec::new(),
             start: 0,
+            answers: 0,
             write_limit: options.write_limit(),
             stalled: None,
             assembly: None,
@@ -137,7 +140,13 @@ impl<const TRANSACTIONS: usize> Link<TRANSACTIONS> {
 
     /// Whether there may be octets to read that nobody will announce.
     pub(super) fn has_more(&self) -> bool {
-        self.stream.is_some() && self.readable && self.pending() <= MOST_ANSWERS
+        self.stream.is_some() && self.readable && !self.is_flooded()
+    }
+
+    /// Whether the peer goes on asking and takes no answers. What the application sends does not count, so that two ends that send
+    /// long texts at once both finish.
+    fn is_flooded(&self) -> bool {
+        self.answers > MOST_ANSWERS && self.pending() > MOST_ANSWERS
     }
 
     pub(super) fn next_deadline(&self) -> Option<Instant> {
@@ -210,6 +219,7 @@ impl<const TRANSACTIONS: usize> Link<TRANSACTIONS> {
     /// Puts SxF0 into the output.
     pub(super) fn abort(&mut self, now: Instant, told: &mut Vec<Told>, token: &ReplyToken) -> Result<(), Refusal> {
         let prefix = self.machine.begin_abort(now, token)?;
+        self.answers = self.answers.saturating_add(prefix.len());
         self.put(now, told, &prefix, &[]);
         Ok(())
     }
@@ -236,7 +246,7 @@ impl<const TRANSACTIONS: usize> Link<TRANSACTIONS> {
             self.read(now, buffer, told);
             self.write(now, told);
         }
-        if self.pending() > MOST_ANSWERS {
+        if self.is_flooded() {
             // Nothing is read, and so the timers of what the peer owes stand still. Of no consequence where it has ended.
             let _ = self.machine.pause_input(now);
         }
@@ -335,6 +345,7 @@ impl<const TRANSACTIONS: usize> Link<TRANSACTIONS> {
             }
         }
         if self.pending() <= MOST_ANSWERS {
+            self.answers = 0;
             // A no-op where nothing was paused.
             let _ = self.machine.resume_input(now);
         }
@@ -376,6 +387,7 @@ impl<const TRANSACTIONS: usize> Link<TRANSACTIONS> {
                     let octets = frame.encode();
                     trace::sent(&frame.header(), octets.get(PREFIX_LEN..).unwrap_or(&[]));
                     self.output.extend_from_slice(&octets);
+                    self.answers = self.answers.saturating_add(octets.len());
                 }
                 Action::CloseTransport(reason) => self.close(reason, now, told),
                 Action::Notify(notice) => {
@@ -406,7 +418,7 @@ impl<const TRANSACTIONS: usize> Link<TRANSACTIONS> {
             }
         }
         (self.output, self.start, self.stalled, self.assembly) = (Vec::new(), 0, None, None);
-        (self.readable, self.writable) = (false, false);
+        (self.readable, self.writable, self.answers) = (false, false, 0);
         trace::closed(reason, error.as_ref());
         told.push(Told::Closed { reason, error });
     }

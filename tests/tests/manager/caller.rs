@@ -102,7 +102,9 @@ impl Caller {
 
 /// The settings of a tool that calls from `from`.
 pub fn tool(listen: SocketAddr, from: Ipv4Addr) -> PeerSettings {
-    PeerSettings::passive(listen, Expected::Address(from.into()), Config::equipment(DEVICE))
+    // The callers would have to answer.
+    let config = Config::equipment(DEVICE).with_linktest_period(Duration::ZERO).unwrap();
+    PeerSettings::passive(listen, Expected::Address(from.into()), config)
 }
 
 /// Answers every primary with its own text.

@@ -1,7 +1,9 @@
 //! What one peer, or its handler, costs the others: nothing.
 
-use crate::caller::{Caller, Echo, LIMIT, LOCAL, S1F1, S1F2, tool};
-use hsms_std::manager::{Delegate, Error, Manager, Peer, Received};
+use crate::caller::{Call, Caller, DEVICE, Echo, LIMIT, LOCAL, Recorder, S1F1, S1F2, tool};
+use hsms_std::manager::{Delegate, Error, Expected, Manager, Peer, PeerSettings, Received};
+use hsms_std::{CloseReason, Config, Header, Options};
+use std::io::Write;
 use std::net::Ipv4Addr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Sender, channel};
@@ -74,7 +76,8 @@ fn with_64_handlers_blocked_every_linktest_of_many_peers_is_answered() {
 fn a_peer_that_takes_nothing_is_bounded_and_costs_the_others_nothing() {
     let manager = Manager::start().unwrap();
     let (slow, quick) = (Ipv4Addr::new(127, 0, 3, 1), Ipv4Addr::new(127, 0, 3, 2));
-    let dead = manager.add("slow", tool(LOCAL, slow).with_output(1 << 20)).unwrap();
+    let patient = Options::new().with_write_limit(LIMIT);
+    let dead = manager.add("slow", tool(LOCAL, slow).with_output(1 << 20).with_options(patient)).unwrap();
     let port = dead.local_addr().unwrap();
     let alive = manager.add("quick", tool(port, quick)).unwrap();
     dead.enable().unwrap();
@@ -99,6 +102,53 @@ fn a_peer_that_takes_nothing_is_bounded_and_costs_the_others_nothing() {
         let (header, _) = caller.read().unwrap();
         caller.answer(&header, &[]);
         request.wait(LIMIT).unwrap();
+    }
+    manager.stop(LIMIT).unwrap();
+}
+
+#[test]
+fn two_ends_that_send_long_texts_at_once_both_finish() {
+    let manager = Manager::start().unwrap();
+    let settings = |settings: PeerSettings| settings.with_output(64 << 20).with_delegate(Arc::new(Echo));
+    let tool = PeerSettings::passive(LOCAL, Expected::Anyone, Config::equipment(DEVICE));
+    let tool = manager.add("tool", settings(tool)).unwrap();
+    let host = PeerSettings::active([tool.local_addr().unwrap()], Config::host(DEVICE));
+    let host = manager.add("host", settings(host)).unwrap();
+    tool.enable().unwrap();
+    host.enable().unwrap();
+    for peer in [&tool, &host] {
+        peer.selected().wait(LIMIT).unwrap();
+    }
+    let text = vec![7; 12 << 20];
+    for mut request in [tool.request(S1F1, text.clone()), host.request(S1F1, text.clone())] {
+        assert!(request.wait(LIMIT).unwrap().body == text);
+    }
+    manager.stop(LIMIT).unwrap();
+}
+
+#[test]
+fn a_peer_that_asks_and_never_takes_answers_is_given_up_after_the_write_limit() {
+    let manager = Manager::start().unwrap();
+    let from = Ipv4Addr::new(127, 0, 3, 3);
+    let options = Options::new().with_write_limit(std::time::Duration::from_millis(100));
+    let (recorder, calls) = Recorder::new();
+    let settings = tool(LOCAL, from).with_options(options).with_delegate(Arc::new(recorder));
+    let peer = manager.add("flood", settings).unwrap();
+    peer.enable().unwrap();
+    let mut caller = Caller::selected(from, peer.local_addr().unwrap());
+    let frame = Header::linktest_req(caller.system()).encode_alone();
+    let many = frame.repeat(10_000);
+    // Until the other end has closed.
+    while caller.stream.write_all(&many).is_ok() {}
+    loop {
+        match calls.recv_timeout(LIMIT).unwrap() {
+            Call::Closed(reason) => {
+                assert_eq!(reason, CloseReason::TransportClosed);
+                break;
+            }
+            Call::Received(message) => panic!("{message:?}"),
+            _ => {}
+        }
     }
     manager.stop(LIMIT).unwrap();
 }
