@@ -292,7 +292,7 @@ impl EventLoop {
     /// Takes callers from the system's queue.
     fn accept(&mut self, id: usize) {
         for _ in 0..MOST_ACCEPTED {
-            let Some(listener) = self.listeners.get_mut(&id) else { return };
+            let Some(listener) = self.listeners.get(&id) else { return };
             match listener.accept() {
                 Accepted::Caller(stream, caller) => self.called(id, stream, caller),
                 Accepted::Nobody => return,

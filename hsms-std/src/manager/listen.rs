@@ -32,7 +32,7 @@ impl Listener {
         self.address
     }
 
-    pub(super) fn accept(&mut self) -> Accepted {
+    pub(super) fn accept(&self) -> Accepted {
         loop {
             match self.socket.accept() {
                 Ok((stream, caller)) => return Accepted::Caller(stream, caller),
