@@ -14,11 +14,12 @@
 //! | [`driver`], [`transport`] | the same over any byte stream, such as TLS or a pipe in memory |
 //! | [`tcp`], [`clock`] | TCP as such a stream; milliseconds since the start |
 //! | [`statement`] | what the standards ask an implementation to document |
+//! | `manager` (feature) | any number of peers by name on one event loop, with delegates on worker threads |
 //! | `conformance` (feature) | every duty of the standards as a row with a test, for ours and for other implementations |
 //! | `faults` (feature) | what a link can suffer, made at will, and a scripted peer |
 //!
 //! Features, none by default: `tracing` (every message as an event of the target `hsms::message`, every notice as one of `hsms::connection`), `serde` (settings that
-//! survive a restart), `secs2` (texts in the log as SML), `conformance`,
+//! survive a restart), `secs2` (texts in the log as SML), `manager`, `conformance`,
 //! `faults`.
 
 mod blocking;
@@ -30,6 +31,8 @@ mod error;
 #[cfg(feature = "faults")]
 pub mod faults;
 mod incoming;
+#[cfg(feature = "manager")]
+pub mod manager;
 mod options;
 #[doc = include_str!("../docs/statement.md")]
 pub mod statement {}

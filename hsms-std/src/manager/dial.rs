@@ -1,0 +1,99 @@
+//! An attempt to dial a peer: its addresses in turn.
+
+use hsms_core::time::Instant;
+use mio::net::TcpStream;
+use mio::{Interest, Registry, Token};
+use std::io;
+use std::net::SocketAddr;
+
+/// One round through the addresses of a peer.
+pub(super) struct Dial {
+    index: usize,
+    stream: TcpStream,
+    /// When the next address has its turn.
+    over: Instant,
+    /// When the whole attempt has failed.
+    end: Instant,
+}
+
+/// What has come of an attempt.
+pub(super) enum Dialled {
+    Open(TcpStream),
+    Goes(Dial),
+    Failed(io::Error),
+}
+
+impl Dial {
+    /// When the address that is being dialled has had its time.
+    pub(super) const fn over(&self) -> Instant {
+        self.over
+    }
+
+    /// Begins with the first address.
+    pub(super) fn begin(
+        addresses: &[SocketAddr],
+        token: Token,
+        registry: &Registry,
+        now: Instant,
+        end: Instant,
+    ) -> Dialled {
+        let none = io::Error::new(io::ErrorKind::AddrNotAvailable, "no address");
+        Dial::from(0, addresses, token, registry, (now, end), none)
+    }
+
+    /// Looks what has become of it.
+    pub(super) fn go_on(self, addresses: &[SocketAddr], token: Token, registry: &Registry, now: Instant) -> Dialled {
+        let error = match outcome(&self.stream) {
+            // TCP allows a socket that dials a free port of its own machine to reach itself.
+            Some(Ok(())) if self.stream.local_addr().ok() == self.stream.peer_addr().ok() => {
+                io::ErrorKind::ConnectionRefused.into()
+            }
+            Some(Ok(())) => return Dialled::Open(self.stream),
+            Some(Err(error)) => error,
+            None if now < self.over => return Dialled::Goes(self),
+            None => io::Error::new(io::ErrorKind::TimedOut, "no answer within the connect limit"),
+        };
+        let Dial { index, end, stream, .. } = self;
+        drop(stream);
+        Dial::from(index.saturating_add(1), addresses, token, registry, (now, end), error)
+    }
+
+    fn from(
+        first: usize,
+        addresses: &[SocketAddr],
+        token: Token,
+        registry: &Registry,
+        (now, end): (Instant, Instant),
+        mut error: io::Error,
+    ) -> Dialled {
+        for (index, address) in addresses.iter().enumerate().skip(first) {
+            // One that never answers leaves their share of the time to those behind it.
+            let left = u32::try_from(addresses.len().saturating_sub(index)).unwrap_or(u32::MAX);
+            let over = now.saturating_add(end.saturating_since(now) / left.max(1));
+            let dialled = TcpStream::connect(*address).and_then(|mut stream| {
+                registry.register(&mut stream, token, Interest::READABLE | Interest::WRITABLE)?;
+                Ok(stream)
+            });
+            match dialled {
+                Ok(stream) => return Dialled::Goes(Dial { index, stream, over, end }),
+                Err(source) => error = source,
+            }
+        }
+        Dialled::Failed(error)
+    }
+}
+
+/// What has become of a dial; `None` where it is not decided.
+fn outcome(stream: &TcpStream) -> Option<io::Result<()>> {
+    match stream.take_error() {
+        Ok(Some(error)) | Err(error) => return Some(Err(error)),
+        Ok(None) => {}
+    }
+    match stream.peer_addr() {
+        Ok(_) => Some(Ok(())),
+        Err(error) if error.kind() == io::ErrorKind::NotConnected => None,
+        // Linux tells this while the dial goes on.
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => None,
+        Err(error) => Some(Err(error)),
+    }
+}

@@ -1,0 +1,102 @@
+//! Errors of the manager.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+use std::{fmt, io};
+
+/// A call that could not be carried out, or the outcome of a request that was not answered.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Error {
+    /// A peer of this name exists.
+    NameTaken {
+        /// The name.
+        name: String,
+    },
+    /// There is no peer of this name.
+    NameUnknown {
+        /// The name.
+        name: String,
+    },
+    /// Another peer on the same port expects callers from the same place: nothing would tell the two apart.
+    SamePlace {
+        /// The name of the other.
+        other: String,
+    },
+    /// An active peer needs one address at least.
+    NoAddress,
+    /// The port could not be listened on.
+    Listen {
+        /// Where.
+        address: SocketAddr,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The system refused a thread or an event loop.
+    System {
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The peer takes less than it is sent: so many octets wait for it, and the new ones would exceed what may wait.
+    OutputFull {
+        /// Octets that wait.
+        waiting: usize,
+    },
+    /// The peer has been removed.
+    Removed,
+    /// The manager has stopped.
+    Stopped,
+    /// There was no outcome within the limit of the wait. The request goes on.
+    Late {
+        /// The limit that was given.
+        limit: Duration,
+    },
+    /// Some handlers had not returned within the limit that `stop` was given. Everything else has ended.
+    HandlersBusy {
+        /// How many.
+        handlers: usize,
+    },
+    /// What a [`Connection`](crate::Connection) would say as well: refused by the machine, no reply, closed, and so on.
+    Connection(crate::Error),
+}
+
+impl From<crate::Error> for Error {
+    fn from(error: crate::Error) -> Self {
+        Error::Connection(error)
+    }
+}
+
+impl From<hsms_core::Error> for Error {
+    fn from(error: hsms_core::Error) -> Self {
+        Error::Connection(error.into())
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Error::NameTaken { name } => write!(f, "there is a peer {name:?} already"),
+            Error::NameUnknown { name } => write!(f, "there is no peer {name:?}"),
+            Error::SamePlace { other } => write!(f, "peer {other:?} expects callers on this port from the same place"),
+            Error::NoAddress => f.write_str("an active peer needs an address"),
+            Error::Listen { address, .. } => write!(f, "cannot listen on {address}"),
+            Error::System { .. } => f.write_str("the system refused its service"),
+            Error::OutputFull { waiting } => write!(f, "{waiting} octets wait for the peer to take them"),
+            Error::Removed => f.write_str("the peer has been removed"),
+            Error::Stopped => f.write_str("the manager has stopped"),
+            Error::Late { limit } => write!(f, "no outcome within {limit:?}"),
+            Error::HandlersBusy { handlers } => write!(f, "{handlers} handlers have not returned"),
+            Error::Connection(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Error::Listen { source, .. } | Error::System { source } => Some(source),
+            Error::Connection(error) => Some(error),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,236 @@
+//! Any number of peers on one event loop, which has a thread of its own.
+//!
+//! A [`Manager`] owns peers by name: active ones, which are dialled, and passive ones, which call; any number of these can share a
+//! port. They are added, removed, enabled and disabled while it runs. A [`Peer`] is a handle for any thread. What happens is told to a [`Delegate`], by worker
+//! threads and never by the loop, or, for peers without one, by [`Manager::next`].
+//!
+//! ```
+//! # fn main() -> Result<(), hsms_std::manager::Error> {
+//! use hsms_std::manager::{Delegate, Expected, Manager, Peer, PeerSettings, Received};
+//! use hsms_std::{Config, DeviceId, StreamFunction};
+//! use std::{sync::Arc, time::Duration};
+//!
+//! struct Echo;
+//! impl Delegate for Echo {
+//!     fn received(&self, peer: &Peer, message: Received) {
+//!         let Some(token) = message.token else { return };
+//!         let _ = peer.reply(token, message.body);
+//!     }
+//! }
+//! # const DEVICE: DeviceId = DeviceId::new(0).unwrap();
+//! # const LOCAL: std::net::SocketAddr = std::net::SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 0);
+//! let manager = Manager::start()?;
+//! let tool = PeerSettings::passive(LOCAL, Expected::Anyone, Config::equipment(DEVICE));
+//! let tool = manager.add("tool", tool.with_delegate(Arc::new(Echo)))?;
+//! let address = tool.local_addr().into_iter().collect::<Vec<_>>();
+//! let host = manager.add("host", PeerSettings::active(address, Config::host(DEVICE)))?;
+//! tool.enable()?;
+//! host.enable()?;
+//! host.selected().wait(Duration::from_secs(10))?;
+//! let reply = host.request(StreamFunction::new(1, 1), []).wait(Duration::from_secs(10))?;
+//! assert_eq!(reply.header.stream_function(), StreamFunction::new(1, 2));
+//! manager.stop(Duration::from_secs(10))
+//! # }
+//! ```
+//!
+//! # What happens where
+//!
+//! * The loop reads, writes, answers linktests and runs every timer. It waits for nobody: no peer, no handler. Its sockets never block.
+//! * Bounded, for each peer: octets that wait to be sent ([`PeerSettings::with_output`]), messages that wait for their handler
+//!   ([`Options::with_inbox`](crate::Options::with_inbox)). What does not fit is refused with
+//!   [`Error::OutputFull`], or answered SxF0 or dropped, and told by [`Event::Dropped`]. A peer that does not take what the machine answers is not read until it
+//!   does, and is given up after the [write limit](crate::Options::with_write_limit).
+//! * Every [`Pending`] has exactly one outcome, also when its peer is removed or the manager stops.
+//!
+//! # Passive peers on one port
+//!
+//! A caller is told from others by its address and port, or by its address: [`Expected`]. It is the peer's that expects it most exactly. Two peers
+//! on one port that expect the same are refused with [`Error::SamePlace`]. A caller whose peer has a connection already, or is
+//! disabled, is answered status 1 and hung up on; a caller that nobody expects is hung up on at once.
+
+mod delegate;
+mod dial;
+mod entry;
+mod error;
+mod event_loop;
+mod link;
+mod listen;
+mod peer;
+mod pending;
+mod settings;
+
+pub use delegate::{Delegate, Event, Received};
+pub use error::Error;
+pub use peer::Peer;
+pub use pending::Pending;
+pub use settings::{Expected, ManagerSettings, PeerSettings};
+
+use delegate::{Pool, lock};
+use event_loop::{EventLoop, MAILBOX};
+use peer::{Command, Mailbox, Order, Shared};
+use pending::pending;
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// Owner of any number of peers by name, and of the thread that serves them. See the [module](self).
+pub struct Manager {
+    mailbox: Arc<Mailbox>,
+    peers: Mutex<HashMap<String, Peer>>,
+    workers: Arc<Pool>,
+    events: Arc<Pool>,
+    /// Until it has been waited for.
+    ended: Mutex<Option<Pending<()>>>,
+    next_id: AtomicUsize,
+}
+
+impl Manager {
+    /// A manager without peers, running, with the defaults.
+    ///
+    /// # Errors
+    /// [`Error::System`].
+    pub fn start() -> Result<Self, Error> {
+        Manager::start_with(ManagerSettings::new())
+    }
+
+    /// The same, with these settings.
+    ///
+    /// # Errors
+    /// [`Error::System`].
+    pub fn start_with(settings: ManagerSettings) -> Result<Self, Error> {
+        let system = |source| Error::System { source };
+        let poll = mio::Poll::new().map_err(system)?;
+        let waker = mio::Waker::new(poll.registry(), MAILBOX).map_err(system)?;
+        let mailbox = Arc::new(Mailbox::new(waker));
+        let (workers, events) = (Arc::new(Pool::new(settings.max_handlers())), Arc::new(Pool::new(0)));
+        let event_loop = EventLoop::new(poll, Arc::clone(&mailbox), Arc::clone(&workers), Arc::clone(&events));
+        let (promise, ended) = pending();
+        let run = move || {
+            event_loop.run();
+            promise.settle(Ok(()));
+        };
+        thread::Builder::new().name("hsms-manager".into()).spawn(run).map_err(system)?;
+        Ok(Manager {
+            mailbox,
+            peers: Mutex::default(),
+            workers,
+            events,
+            ended: Mutex::new(Some(ended)),
+            next_id: AtomicUsize::new(1),
+        })
+    }
+
+    /// Adds a peer, which is not enabled yet. A passive one is listened for from here on, and its callers are told that the place is
+    /// taken until it is enabled.
+    ///
+    /// # Errors
+    /// [`Error::NameTaken`], [`Error::SamePlace`], [`Error::NoAddress`], [`Error::Listen`], [`Error::Stopped`].
+    pub fn add(&self, name: &str, settings: PeerSettings) -> Result<Peer, Error> {
+        let mut peers = lock(&self.peers);
+        if peers.contains_key(name) {
+            return Err(Error::NameTaken { name: name.to_owned() });
+        }
+        let id = self.next_id.fetch_add(1, Ordering::Relaxed);
+        let shared = Arc::new(Shared::new(id, name, Arc::clone(&self.mailbox), &settings));
+        let (promise, added) = pending();
+        self.mailbox.post(Command::Add(Arc::clone(&shared), Box::new(settings), promise))?;
+        // The loop waits for nobody, so this does not take long.
+        added.outcome()?;
+        let peer = Peer { shared };
+        peers.insert(name.to_owned(), peer.clone());
+        Ok(peer)
+    }
+
+    /// Disables a peer, and removes it when its connection is closed. What still waits for it ends. The name is free at once; its
+    /// place on a port when the connection is closed.
+    ///
+    /// # Errors
+    /// [`Error::NameUnknown`], [`Error::Stopped`].
+    pub fn remove(&self, name: &str) -> Result<(), Error> {
+        let peer = lock(&self.peers).remove(name).ok_or_else(|| unknown(name))?;
+        self.mailbox.post(Command::Order(peer.shared.id, Order::Remove))
+    }
+
+    /// The peer of this name.
+    ///
+    /// # Errors
+    /// [`Error::NameUnknown`].
+    pub fn peer(&self, name: &str) -> Result<Peer, Error> {
+        lock(&self.peers).get(name).cloned().ok_or_else(|| unknown(name))
+    }
+
+    /// All peers, in no order.
+    #[must_use]
+    pub fn peers(&self) -> Vec<Peer> {
+        lock(&self.peers).values().cloned().collect()
+    }
+
+    /// Enables the peer of this name: see [`Peer::enable`].
+    ///
+    /// # Errors
+    /// [`Error::NameUnknown`], [`Error::Stopped`].
+    pub fn enable(&self, name: &str) -> Result<(), Error> {
+        self.peer(name)?.enable()
+    }
+
+    /// Disables the peer of this name: see [`Peer::disable`].
+    ///
+    /// # Errors
+    /// [`Error::NameUnknown`], [`Error::Stopped`].
+    pub fn disable(&self, name: &str) -> Result<(), Error> {
+        self.peer(name)?.disable()
+    }
+
+    /// The next event of a peer without a delegate, in order for each peer. `None` when there is none within `limit`, or the manager
+    /// has stopped. Not reading them harms nobody: they are bounded like those of a delegate. Of several threads that read them
+    /// each gets some.
+    #[must_use]
+    pub fn next(&self, limit: Duration) -> Option<(Peer, Event)> {
+        let (peer, event) = self.events.next(limit)?;
+        self.events.finish(peer.clone());
+        Some((peer, event))
+    }
+
+    /// Ends all sessions with Separate.req, closes all connections and listeners, and waits until everything has ended, for `limit` at most. Half of it is
+    /// for delegates to say farewell, as far as their peers allow. Ports are free then. May be repeated.
+    ///
+    /// Called by a delegate it waits for that very delegate in vain.
+    ///
+    /// # Errors
+    /// [`Error::HandlersBusy`] where delegates have not returned: their threads end when they do. [`Error::Late`].
+    pub fn stop(&self, limit: Duration) -> Result<(), Error> {
+        let begun = Instant::now();
+        let _ = self.mailbox.post(Command::Stop { farewell: limit / 2 });
+        let mut ended = lock(&self.ended);
+        if let Some(pending) = &mut *ended {
+            pending.wait(limit)?;
+            *ended = None;
+        }
+        drop(ended);
+        lock(&self.peers).clear();
+        match self.workers.wait_ended(limit.saturating_sub(begun.elapsed())) {
+            0 => Ok(()),
+            handlers => Err(Error::HandlersBusy { handlers }),
+        }
+    }
+}
+
+/// Stops without waiting, and without farewells.
+impl Drop for Manager {
+    fn drop(&mut self) {
+        let _ = self.mailbox.post(Command::Stop { farewell: Duration::ZERO });
+    }
+}
+
+impl fmt::Debug for Manager {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Manager").field("peers", &self.peers()).finish_non_exhaustive()
+    }
+}
+
+fn unknown(name: &str) -> Error {
+    Error::NameUnknown { name: name.to_owned() }
+}

@@ -1,0 +1,312 @@
+//! Handles of peers, and what they ask the event loop for.
+
+use super::Error;
+use super::delegate::{Delegate, Queue, Received, lock};
+use super::pending::{Pending, Promise, pending};
+use super::settings::PeerSettings;
+use hsms_core::connection::{ReplyToken, State};
+use hsms_core::counters::Counters;
+use hsms_core::wire::{SessionId, StreamFunction, SystemBytes};
+use std::collections::VecDeque;
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, OnceLock};
+use std::time::Duration;
+
+/// What a message costs beside its text while it waits for the loop.
+const OVERHEAD: usize = 64;
+
+/// One peer of a [`Manager`](super::Manager). Cheap to clone; for any number of threads.
+///
+/// The calls only ask: they return at once, and what comes of it is told by the [`Pending`] they give.
+#[derive(Clone)]
+pub struct Peer {
+    pub(super) shared: Arc<Shared>,
+}
+
+/// What handles, workers and the event loop know of a peer.
+pub(super) struct Shared {
+    pub(super) id: usize,
+    pub(super) name: String,
+    pub(super) mailbox: Arc<Mailbox>,
+    pub(super) queue: Queue,
+    pub(super) delegate: Option<Arc<dyn Delegate>>,
+    pub(super) local: OnceLock<SocketAddr>,
+    state: AtomicU8,
+    /// Octets that wait for the loop.
+    commanded: AtomicUsize,
+    /// Octets that wait for the peer.
+    outstanding: AtomicUsize,
+    most_output: usize,
+}
+
+/// What the loop is asked for.
+#[derive(Debug)]
+pub(super) enum Command {
+    Add(Arc<Shared>, Box<PeerSettings>, Promise<()>),
+    Order(usize, Order),
+    Stop { farewell: Duration },
+}
+
+/// The same, about one peer.
+#[derive(Debug)]
+pub(super) enum Order {
+    Enable,
+    Disable,
+    Remove,
+    Reconnect(Promise<()>),
+    Request(Target, Vec<u8>, Promise<Received>),
+    Send(Target, Vec<u8>, Promise<SystemBytes>),
+    Reply(ReplyToken, Vec<u8>, Promise<()>),
+    Abort(ReplyToken, Promise<()>),
+    Linktest(Promise<()>),
+    Counters(Promise<Counters>),
+    /// To be told when the connection is SELECTED.
+    Selected(Promise<()>),
+    /// The delegate has returned from `before_closed`.
+    FarewellSaid,
+}
+
+/// Where a primary goes; `None`: to the one device id or session there is.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Target {
+    pub(super) session: Option<SessionId>,
+    pub(super) stream_function: StreamFunction,
+}
+
+/// Commands on their way to the loop.
+#[derive(Debug)]
+pub(super) struct Mailbox {
+    state: Mutex<Mail>,
+    waker: mio::Waker,
+}
+
+#[derive(Debug, Default)]
+struct Mail {
+    commands: VecDeque<Command>,
+    closed: bool,
+}
+
+impl Mailbox {
+    pub(super) fn new(waker: mio::Waker) -> Self {
+        Mailbox { state: Mutex::default(), waker }
+    }
+
+    /// Where the loop has ended the command is dropped, and whoever waits for it learns that by its promise.
+    pub(super) fn post(&self, command: Command) -> Result<(), Error> {
+        let mut state = lock(&self.state);
+        if state.closed {
+            drop(state);
+            return Err(Error::Stopped);
+        }
+        let first = state.commands.is_empty();
+        state.commands.push_back(command);
+        drop(state);
+        if first {
+            self.waker.wake().map_err(|source| Error::System { source })?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn take(&self) -> VecDeque<Command> {
+        std::mem::take(&mut lock(&self.state).commands)
+    }
+
+    /// From here on nothing is taken any more.
+    pub(super) fn close(&self) {
+        let mut state = lock(&self.state);
+        state.closed = true;
+        let left = std::mem::take(&mut state.commands);
+        drop(state);
+        drop(left);
+    }
+}
+
+impl Shared {
+    pub(super) fn new(id: usize, name: &str, mailbox: Arc<Mailbox>, settings: &PeerSettings) -> Self {
+        let options = settings.options();
+        Shared {
+            id,
+            name: name.to_owned(),
+            mailbox,
+            queue: Queue::new(options.inbox_messages(), options.inbox_octets()),
+            delegate: settings.delegate().cloned(),
+            local: OnceLock::new(),
+            state: AtomicU8::new(0),
+            commanded: AtomicUsize::new(0),
+            outstanding: AtomicUsize::new(0),
+            most_output: settings.output(),
+        }
+    }
+
+    /// What the loop has seen.
+    pub(super) fn tell(&self, state: State, outstanding: usize) {
+        let state = match state {
+            State::NotConnected => 0,
+            State::NotSelected => 1,
+            State::Selected => 2,
+        };
+        self.state.store(state, Ordering::Release);
+        self.outstanding.store(outstanding, Ordering::Release);
+    }
+
+    /// The loop has taken a text over.
+    pub(super) fn release(&self, body: usize) {
+        self.commanded.fetch_sub(body.saturating_add(OVERHEAD), Ordering::AcqRel);
+    }
+
+    /// A text of this length may wait. One is taken however long it is.
+    fn reserve(&self, body: usize) -> Result<(), Error> {
+        let size = body.saturating_add(OVERHEAD);
+        let waiting =
+            self.commanded.fetch_add(size, Ordering::AcqRel).saturating_add(self.outstanding.load(Ordering::Acquire));
+        if waiting > 0 && waiting.saturating_add(size) > self.most_output {
+            self.commanded.fetch_sub(size, Ordering::AcqRel);
+            return Err(Error::OutputFull { waiting });
+        }
+        Ok(())
+    }
+}
+
+impl Peer {
+    /// The name that it was added by.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.shared.name
+    }
+
+    /// Where it is listened for; `None` for an active peer.
+    #[must_use]
+    pub fn local_addr(&self) -> Option<SocketAddr> {
+        self.shared.local.get().copied()
+    }
+
+    /// Where its connection is, as the loop last saw it.
+    #[must_use]
+    pub fn state(&self) -> State {
+        match self.shared.state.load(Ordering::Acquire) {
+            0 => State::NotConnected,
+            1 => State::NotSelected,
+            _ => State::Selected,
+        }
+    }
+
+    /// Connects, and connects again after every loss. May be repeated; safe in any state and in a delegate.
+    ///
+    /// # Errors
+    /// [`Error::Stopped`].
+    pub fn enable(&self) -> Result<(), Error> {
+        self.order(Order::Enable)
+    }
+
+    /// Ends the session with Separate.req where there is one and closes, or gives up a pending attempt, and does not connect
+    /// again. May be repeated; safe in any state and in a delegate.
+    ///
+    /// # Errors
+    /// [`Error::Stopped`].
+    pub fn disable(&self) -> Result<(), Error> {
+        self.order(Order::Disable)
+    }
+
+    /// Ends the session with Separate.req and closes; an active peer dials again after T5, a passive one waits for a call.
+    ///
+    /// The outcome is [`Error::Connection`] where nothing is connected.
+    pub fn reconnect(&self) -> Pending<()> {
+        self.ask(Order::Reconnect)
+    }
+
+    /// Sends a primary that expects a reply, to the one device id that is served.
+    ///
+    /// The outcome is the reply, or [`Error::OutputFull`], [`Error::Removed`], [`Error::Stopped`], or in [`Error::Connection`] what
+    /// [`Connection::request`](crate::Connection::request) would fail with.
+    pub fn request(&self, stream_function: StreamFunction, body: impl Into<Vec<u8>>) -> Pending<Received> {
+        self.put(body.into(), |body, promise| Order::Request(Target { session: None, stream_function }, body, promise))
+    }
+
+    /// The same, naming the session id: for peers with several.
+    pub fn request_in(
+        &self,
+        session: SessionId,
+        stream_function: StreamFunction,
+        body: impl Into<Vec<u8>>,
+    ) -> Pending<Received> {
+        let target = Target { session: Some(session), stream_function };
+        self.put(body.into(), |body, promise| Order::Request(target, body, promise))
+    }
+
+    /// Sends a primary that expects no reply. The outcome, its system bytes, comes when it stands in the ordered output.
+    pub fn send(&self, stream_function: StreamFunction, body: impl Into<Vec<u8>>) -> Pending<SystemBytes> {
+        self.put(body.into(), |body, promise| Order::Send(Target { session: None, stream_function }, body, promise))
+    }
+
+    /// The same, naming the session id.
+    pub fn send_in(
+        &self,
+        session: SessionId,
+        stream_function: StreamFunction,
+        body: impl Into<Vec<u8>>,
+    ) -> Pending<SystemBytes> {
+        let target = Target { session: Some(session), stream_function };
+        self.put(body.into(), |body, promise| Order::Send(target, body, promise))
+    }
+
+    /// Replies to the primary that `token` came with. The outcome comes when the reply stands in the ordered output.
+    pub fn reply(&self, token: ReplyToken, body: impl Into<Vec<u8>>) -> Pending<()> {
+        self.put(body.into(), |body, promise| Order::Reply(token, body, promise))
+    }
+
+    /// Aborts the transaction of the primary that `token` came with: SxF0.
+    pub fn abort(&self, token: ReplyToken) -> Pending<()> {
+        self.ask(|promise| Order::Abort(token, promise))
+    }
+
+    /// Sends Linktest.req. The outcome tells whether it was answered within T6.
+    pub fn linktest(&self) -> Pending<()> {
+        self.ask(Order::Linktest)
+    }
+
+    /// Is there when the connection is SELECTED: at once where it is.
+    pub fn selected(&self) -> Pending<()> {
+        self.ask(Order::Selected)
+    }
+
+    /// What has happened since the peer was added.
+    pub fn counters(&self) -> Pending<Counters> {
+        self.ask(Order::Counters)
+    }
+
+    fn order(&self, order: Order) -> Result<(), Error> {
+        self.shared.mailbox.post(Command::Order(self.shared.id, order))
+    }
+
+    fn ask<T>(&self, order: impl FnOnce(Promise<T>) -> Order) -> Pending<T> {
+        let (promise, pending) = pending();
+        // Where it fails the promise was dropped, and has said so.
+        let _ = self.order(order(promise));
+        pending
+    }
+
+    fn put<T>(&self, body: Vec<u8>, order: impl FnOnce(Vec<u8>, Promise<T>) -> Order) -> Pending<T> {
+        let (promise, pending) = pending();
+        match self.shared.reserve(body.len()) {
+            Ok(()) => {
+                let _ = self.order(order(body, promise));
+            }
+            Err(error) => promise.settle(Err(error)),
+        }
+        pending
+    }
+}
+
+impl fmt::Debug for Peer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Peer").field("name", &self.name()).field("state", &self.state()).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shared").field("name", &self.name).finish_non_exhaustive()
+    }
+}
