@@ -27,8 +27,7 @@ stage_tools() {
   cargo --version && cargo fmt --version && cargo clippy --version || return
   need_program gcc gcc libc6-dev && need_program python3 python3 && need_program npm npm || return
   need_program valgrind valgrind && need_program tshark tshark && need_python_venv || return
-  need_crate cargo-hack "$cargo_hack_version" && need_crate cargo-deny "$cargo_deny_version" &&
-    need_crate cargo-fuzz "$cargo_fuzz_version" || return
+  need_crate cargo-hack "$cargo_hack_version" && need_crate cargo-deny "$cargo_deny_version" || return
   # What later stages build from, so that none of them waits for the network.
   local manifest
   for manifest in Cargo.toml fuzz/Cargo.toml tests/footprint/Cargo.toml; do
