@@ -202,8 +202,17 @@ impl<const N: usize, LenT: heapless::LenType> Storage for heapless::Vec<u8, N, L
             return Err(NoMemory);
         }
         self.truncate(at);
-        self.extend_from_slice(octets).map_err(|_| NoMemory)
+        if append(self, octets) { Ok(()) } else { Err(NoMemory) }
     }
+}
+
+/// Puts `octets` behind what `held` has, all of them or none; gives whether they fit. `extend_from_slice` has an addition that panics under
+/// overflow checks, as far as a compiler can tell.
+pub(crate) fn append<const N: usize, LenT: heapless::LenType>(
+    held: &mut heapless::Vec<u8, N, LenT>,
+    octets: &[u8],
+) -> bool {
+    octets.len() <= N.saturating_sub(held.len()) && octets.iter().all(|octet| held.push(*octet).is_ok())
 }
 
 /// Memory is reserved for octets that are there, and at most as much again; never for what a length field claims. What one
