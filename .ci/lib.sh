@@ -110,6 +110,8 @@ stage_hygiene() {
     fail "fuzz/Cargo.lock is not up to date" || bad=1
   (cd "$root" && cargo metadata --locked --manifest-path tests/footprint/Cargo.toml --format-version 1 >/dev/null) ||
     fail "tests/footprint/Cargo.lock is not up to date" || bad=1
+  (cd "$root" && cargo metadata --locked --manifest-path tests/nopanic/Cargo.toml --format-version 1 >/dev/null) ||
+    fail "tests/nopanic/Cargo.lock is not up to date" || bad=1
   check_figures || bad=1
   return "$bad"
 }
