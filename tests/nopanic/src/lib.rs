@@ -1,6 +1,6 @@
 //! Every public function of hsms-core, in a library without std, without an allocator, and with a panic handler that calls what does not
 //! exist. Where one panic can be reached, the finished library asks for that symbol; where none can, the handler is gone and so is the
-//! symbol. `cargo test -p hsms-tests --test nopanic` builds it, looks for the symbol, and compares what is called here with what is public.
+//! symbol. `tests/nopanic/run` builds it and looks for the symbol.
 //!
 //! Each function is called as `Type::function(…)`, from an entry point of its own, so that the optimiser knows nothing of its
 //! arguments.
