@@ -8,7 +8,9 @@ cargo_hack_version=0.6.46
 cargo_fuzz_version=0.13.2
 
 : "${packages:=--workspace}"
-tools=${HSMS_TOOLS:-$root/target/tools}
+# Outside the tree, so that a fresh one does not build them again; each is asked for its version.
+export HSMS_TOOLS=${HSMS_TOOLS:-$HOME/.cache/hsms/tools}
+tools=$HSMS_TOOLS
 PATH=$tools/bin:$PATH
 export CARGO_TERM_PROGRESS_WHEN=never
 
@@ -25,8 +27,14 @@ stage_tools() {
   cargo --version && cargo fmt --version && cargo clippy --version || return
   need_program gcc gcc libc6-dev && need_program python3 python3 && need_program npm npm || return
   need_program valgrind valgrind && need_program tshark tshark && need_python_venv || return
-  need_crate cargo-hack "$cargo_hack_version" && need_crate cargo-deny "$cargo_deny_version" || return
-  "$root/tests/peers/setup"
+  need_crate cargo-hack "$cargo_hack_version" && need_crate cargo-deny "$cargo_deny_version" &&
+    need_crate cargo-fuzz "$cargo_fuzz_version" || return
+  # What later stages build from, so that none of them waits for the network.
+  local manifest
+  for manifest in Cargo.toml fuzz/Cargo.toml tests/footprint/Cargo.toml; do
+    (cd "$root" && cargo fetch --quiet --locked --manifest-path "$manifest") || fail "cannot fetch what $manifest needs" || return
+  done
+  "$root/tests/peers/setup" && bash "$root/.ci/embedded-toolchain" >/dev/null
 }
 
 need_program() { # program, its Debian packages
@@ -113,6 +121,7 @@ stage_hygiene() {
   (cd "$root" && cargo metadata --locked --manifest-path tests/nopanic/Cargo.toml --format-version 1 >/dev/null) ||
     fail "tests/nopanic/Cargo.lock is not up to date" || bad=1
   check_figures || bad=1
+  (cd "$root" && tests/planted/run --check) || fail "the planted faults are not in order" || bad=1
   return "$bad"
 }
 
@@ -288,11 +297,12 @@ stage_tests() {
   run_tests tests "HSMS_PEERS=required $command"
 }
 
-# The layers that go far, as far as there is time for here, optimised.
+# The layers that go far, as far as there is time for here: the programs that stage tests has built, optimised and with the checks of
+# debug builds.
 stage_proof() {
-  run_tests proof "HSMS_SCALE=ci cargo test --locked --release -p hsms-tests $proof_tests -- --nocapture"
+  run_tests proof "HSMS_SCALE=ci cargo test --locked --workspace $proof_tests -- --nocapture"
 }
-proof_tests="--test model --test simulation --test exhaustive --test torture --test properties --test reference_model --test secs2"
+proof_tests="--test model --test simulation --test exhaustive --test torture --test properties --test reference_model --test secs2 --test fuzz_corpus --test generators"
 
 run_tests() { # name, command
   local log=$root/target/ci/$1.log status=0
@@ -394,6 +404,11 @@ stage_demo() {
 stage_bench() {
   (cd "$root" && HSMS_BENCH=${HSMS_BENCH:-required} cargo bench --locked -p hsms-core &&
     cargo bench --locked -p hsms-std --bench loopback -- --quick)
+}
+
+# Two faults in the core, drawn by the commit, for the layers of tests to find.
+stage_drawn() {
+  (cd "$root" && tests/planted/run --assume-green --draw 2 --by "$(git rev-parse HEAD)")
 }
 
 stage_planted() {

@@ -195,12 +195,12 @@ fn walk(text: &[u8], visits: &[Visit], fault: Option<Fault>) {
     }
     // One item less, one level less, one octet less than there are: the first that is over is refused.
     let refusal = |limits| check(text, limits).expect_err("over the limit");
-    if fault.is_none()
-        && let Some(last) = visits.last()
-    {
+    if fault.is_none() && !visits.is_empty() {
         let items = visits.len() - 1;
         let error = refusal(Limits { items, ..Limits::NONE });
-        assert_eq!(error, Error { offset: last.offset, kind: ErrorKind::TooManyItems { limit: items } });
+        // Said by the list that makes them too many.
+        let begins = visits.iter().rfind(|visit| visit.code == 0 && visit.length > 0).map_or(0, |visit| visit.offset);
+        assert_eq!(error, Error { offset: begins, kind: ErrorKind::TooManyItems { limit: items } });
         let octets = text.len() - 1;
         let error = refusal(Limits { octets, ..Limits::NONE });
         assert_eq!(error, Error { offset: 0, kind: ErrorKind::TooLarge { limit: octets, found: text.len() } });

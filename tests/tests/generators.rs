@@ -75,10 +75,11 @@ lent! {
 }
 
 /// What is no value: it does something, and is made by its own constructor.
-const MACHINERY: [(&str, &str); 14] = [
+const MACHINERY: [(&str, &str); 15] = [
     ("connection::Connection", "the machine"),
     ("connection::Holders", "a register that is kept"),
     ("connection::Entry", "of the machine's own; not exported"),
+    ("connection::Timer", "of feature `model`; a machine tells which it has armed"),
     ("frame::Decoder", "takes a stream apart"),
     ("collect::Collector", "puts messages together"),
     ("secs2::Reader", "reads a text"),

@@ -608,7 +608,11 @@ impl ReferenceStateMachine for Machine {
             (Place::Disabled, _) => Just(Cause::Enable).boxed(),
             (Place::Waiting, _) => Just(Cause::Expire).boxed(),
             (Place::Opening, _) => Just(Cause::Tell(Event::TransportOpen)).boxed(),
-            (Place::NotSelected, Some((system, _))) => Just(control(Header::select_rsp(SystemBytes(system)))).boxed(),
+            (Place::NotSelected, Some((system, _))) => {
+                // The peer has asked as well, now and then.
+                let answer = control(Header::select_rsp(SystemBytes(system)));
+                prop_oneof![3 => Just(answer), 1 => Just(control(Header::select_req(SystemBytes(7))))].boxed()
+            }
             (Place::NotSelected, None) => Just(control(Header::select_req(SystemBytes(7)))).boxed(),
             (Place::Selected, _) => {
                 let replies = model.open.iter().map(|open| {
@@ -618,7 +622,15 @@ impl ReferenceStateMachine for Machine {
                 let linktest = model.linktest.map(|(system, _)| control(Header::linktest_rsp(SystemBytes(system))));
                 let own = (1..=3_u8, 0..=2_u8, any::<bool>())
                     .prop_map(|(stream, pair, w)| Cause::Ask(stream, 2 * pair + 1, w));
-                let answers: Vec<Cause> = replies.chain(linktest).collect();
+                // Of a select that crossed the peer's: done, or already done.
+                let select = model.select.into_iter().flat_map(|(system, _)| {
+                    [0, 1].map(|status| {
+                        let mut octets = Header::select_rsp(SystemBytes(system)).encode();
+                        octets[3] = status;
+                        Cause::Receive(octets, 0)
+                    })
+                });
+                let answers: Vec<Cause> = replies.chain(linktest).chain(select).collect();
                 if answers.is_empty() { own.boxed() } else { prop_oneof![own, prop::sample::select(answers)].boxed() }
             }
         };

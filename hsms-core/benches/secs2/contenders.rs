@@ -4,7 +4,7 @@ use crate::arrays::{ARRAY, copied, octets_copied, one_by_one, one_by_one_minicbo
 use crate::data::Data;
 use crate::documents::{Document, Nested, Numbers, Report, model};
 use crate::readers::{Minicbor, Nom, Ours, Rmp, read};
-use crate::walks::{walk, walk_minicbor, walk_rmp};
+use crate::walks::{walk, walk_minicbor, walk_nom, walk_rmp};
 use crate::writers::{MinicborTo, OursTo, RmpTo, size, written};
 
 pub(crate) type Run = fn(&mut Data) -> Option<u64>;
@@ -66,8 +66,9 @@ pub(crate) fn groups(plant: Option<Run>) -> Vec<Group> {
             let walk = vec![
                 contender("rmp, by markers", |d| walk_rmp(&d.rmp[$document::AT]), None),
                 contender("minicbor, by types", |d| walk_minicbor(&d.minicbor[$document::AT]), None),
-                contender("hsms Walk (nom)", |d| walk::<true>(&d.secs2[$document::AT]).ok(), WALK),
+                contender("hsms Walk", |d| walk::<true>(&d.secs2[$document::AT]).ok(), WALK),
                 contender("hsms Walk, texts not checked", |d| walk::<false>(&d.secs2[$document::AT]).ok(), WALK),
+                contender("hsms Reader::item, nom alone", |d| walk_nom(&d.secs2[$document::AT]).ok(), None),
             ];
             let write = vec![
                 contender("rmp", |d| written::<$document, RmpTo>(d, |d| &d.rmp[$document::AT]), None),

@@ -1,7 +1,7 @@
 //! Contenders that read whatever comes.
 
 use crate::documents::Sum;
-use hsms_core::secs2::{Error, Item, Walk, ascii};
+use hsms_core::secs2::{Error, Item, Reader, Value, Values, Walk, ascii};
 use std::hint::black_box;
 
 /// `LOOK`: whether ASCII texts are looked at.
@@ -9,25 +9,51 @@ use std::hint::black_box;
 pub(crate) fn walk<const LOOK: bool>(octets: &[u8]) -> Result<u64, Error> {
     let mut sum = Sum::default();
     for step in Walk::<32>::new(black_box(octets)) {
-        match step?.item {
-            Item::List(count) => sum.add(count as u64),
-            Item::Ascii(octets) if LOOK => sum.text(ascii(octets)?.as_bytes()),
-            Item::Binary(octets) | Item::Ascii(octets) | Item::Jis8(octets) => sum.text(octets),
-            Item::Localized(text) => sum.text(text.octets),
-            Item::Boolean(values) => values.iter().for_each(|value| sum.boolean(value)),
-            Item::I8(values) => values.iter().for_each(|value| sum.add(value as u64)),
-            Item::I1(values) => values.iter().for_each(|value| sum.add(value as u64)),
-            Item::I2(values) => values.iter().for_each(|value| sum.add(value as u64)),
-            Item::I4(values) => values.iter().for_each(|value| sum.i4(value)),
-            Item::F8(values) => values.iter().for_each(|value| sum.f8(value)),
-            Item::F4(values) => values.iter().for_each(|value| sum.f8(f64::from(value))),
-            Item::U8(values) => values.iter().for_each(|value| sum.add(value)),
-            Item::U1(values) => values.iter().for_each(|value| sum.add(u64::from(value))),
-            Item::U2(values) => values.iter().for_each(|value| sum.add(u64::from(value))),
-            Item::U4(values) => values.iter().for_each(|value| sum.u4(value)),
-        }
+        add::<LOOK>(&mut sum, step?.item)?;
     }
     Ok(sum.sum)
+}
+
+/// Without the short cut of `Walk`: every item header by nom. Of depth no look.
+#[inline(never)]
+pub(crate) fn walk_nom(octets: &[u8]) -> Result<u64, Error> {
+    let mut sum = Sum::default();
+    let mut reader = Reader::new(black_box(octets));
+    while !reader.is_empty() {
+        add::<true>(&mut sum, reader.item()?)?;
+    }
+    Ok(sum.sum)
+}
+
+#[inline(always)]
+fn add<const LOOK: bool>(sum: &mut Sum, item: Item<'_>) -> Result<(), Error> {
+    match item {
+        Item::List(count) => sum.add(count as u64),
+        Item::Ascii(octets) if LOOK => sum.text(ascii(octets)?.as_bytes()),
+        Item::Binary(octets) | Item::Ascii(octets) | Item::Jis8(octets) => sum.text(octets),
+        Item::Localized(text) => sum.text(text.octets),
+        Item::Boolean(values) => each(values, |value| sum.boolean(value)),
+        Item::I8(values) => each(values, |value| sum.add(value as u64)),
+        Item::I1(values) => each(values, |value| sum.add(value as u64)),
+        Item::I2(values) => each(values, |value| sum.add(value as u64)),
+        Item::I4(values) => each(values, |value| sum.i4(value)),
+        Item::F8(values) => each(values, |value| sum.f8(value)),
+        Item::F4(values) => each(values, |value| sum.f8(f64::from(value))),
+        Item::U8(values) => each(values, |value| sum.add(value)),
+        Item::U1(values) => each(values, |value| sum.add(u64::from(value))),
+        Item::U2(values) => each(values, |value| sum.add(u64::from(value))),
+        Item::U4(values) => each(values, |value| sum.u4(value)),
+    }
+    Ok(())
+}
+
+/// Most items hold one value.
+#[inline(always)]
+fn each<T: Value>(values: Values<'_, T>, mut to: impl FnMut(T)) {
+    match values.one() {
+        Some(value) => to(value),
+        None => values.iter().for_each(to),
+    }
 }
 
 /// Without a look at depth, or at whether the arrays are complete: rmp leaves that to its user.

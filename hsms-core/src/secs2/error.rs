@@ -81,7 +81,7 @@ pub enum ErrorKind {
         /// The limit.
         limit: usize,
     },
-    /// An item more than the limit allows.
+    /// More items than the limit allows: the text's one, or the list at this offset with all lists before it, has them.
     TooManyItems {
         /// The limit.
         limit: usize,

@@ -1,6 +1,7 @@
 //! One item of any format.
 
 use super::{Error, ErrorKind, Format, ItemHeader, Values};
+use ascii::AsAsciiStr;
 use core::fmt;
 
 /// An item, its values where they lie. Of a list only the number of elements: they come next in the text.
@@ -58,23 +59,44 @@ impl<'a> Item<'a> {
     /// The item with this header and these octets, as many as the header says; `None` where they are no whole values.
     #[inline(always)]
     pub(super) fn new(header: ItemHeader, octets: &'a [u8]) -> Option<Self> {
-        Some(match header.format() {
-            Format::List => Item::List(usize::try_from(header.length()).ok()?),
-            Format::Binary => Item::Binary(octets),
-            Format::Boolean => Item::Boolean(Values::new(octets)?),
-            Format::Ascii => Item::Ascii(octets),
-            Format::Jis8 => Item::Jis8(octets),
-            Format::Localized => Item::Localized(Localized::new(octets)?),
-            Format::I8 => Item::I8(Values::new(octets)?),
-            Format::I1 => Item::I1(Values::new(octets)?),
-            Format::I2 => Item::I2(Values::new(octets)?),
-            Format::I4 => Item::I4(Values::new(octets)?),
-            Format::F8 => Item::F8(Values::new(octets)?),
-            Format::F4 => Item::F4(Values::new(octets)?),
-            Format::U8 => Item::U8(Values::new(octets)?),
-            Format::U1 => Item::U1(Values::new(octets)?),
-            Format::U2 => Item::U2(Values::new(octets)?),
-            Format::U4 => Item::U4(Values::new(octets)?),
+        match header.format() {
+            Format::List => Some(Item::List(usize::try_from(header.length()).ok()?)),
+            format => Self::of(format.code() << 2 | 1, octets),
+        }
+    }
+
+    /// The item in front, where it is whole and has one length octet; and what is behind it.
+    #[inline(always)]
+    pub(super) fn short(text: &'a [u8]) -> Option<(Self, &'a [u8])> {
+        let [format, length, behind @ ..] = text else { return None };
+        if *format == 0x01 {
+            return Some((Item::List(usize::from(*length)), behind));
+        }
+        let (octets, rest) = behind.split_at_checked(usize::from(*length))?;
+        Some((Self::of(*format, octets)?, rest))
+    }
+
+    /// The item, no list, whose header begins with this octet where one length octet follows. One `match` on the octet as it
+    /// comes is what a walk has time for.
+    #[inline(always)]
+    fn of(format: u8, octets: &'a [u8]) -> Option<Self> {
+        Some(match format {
+            0x21 => Item::Binary(octets),
+            0x25 => Item::Boolean(Values::new(octets)?),
+            0x41 => Item::Ascii(octets),
+            0x45 => Item::Jis8(octets),
+            0x49 => Item::Localized(Localized::new(octets)?),
+            0x61 => Item::I8(Values::new(octets)?),
+            0x65 => Item::I1(Values::new(octets)?),
+            0x69 => Item::I2(Values::new(octets)?),
+            0x71 => Item::I4(Values::new(octets)?),
+            0x81 => Item::F8(Values::new(octets)?),
+            0x91 => Item::F4(Values::new(octets)?),
+            0xa1 => Item::U8(Values::new(octets)?),
+            0xa5 => Item::U1(Values::new(octets)?),
+            0xa9 => Item::U2(Values::new(octets)?),
+            0xb1 => Item::U4(Values::new(octets)?),
+            _ => return None,
         })
     }
 
@@ -184,9 +206,9 @@ impl fmt::Debug for Encoding {
 /// [`ErrorKind::NotAscii`] at the offset, in `octets`, of the first that is none.
 #[inline]
 pub fn ascii(octets: &[u8]) -> Result<&str, Error> {
-    match core::str::from_utf8(octets) {
-        Ok(text) if text.is_ascii() => Ok(text),
-        _ => Err(not_ascii(octets)),
+    match octets.as_ascii_str() {
+        Ok(text) => Ok(text.as_str()),
+        Err(_) => Err(not_ascii(octets)),
     }
 }
 

@@ -58,7 +58,7 @@ impl<'a> Reader<'a> {
     #[must_use]
     #[inline]
     pub const fn position(&self) -> usize {
-        self.end.saturating_sub(self.rest.len())
+        self.end.wrapping_sub(self.rest.len())
     }
 
     /// The octets that are left.
@@ -139,7 +139,7 @@ impl<'a> Reader<'a> {
         }
         let octets = self.any_value(T::FORMAT, size_of::<T::Octets>())?;
         // One value is there, or there would be no octets.
-        Values::whole(octets).get(0).ok_or(Error { offset: 0, kind: ErrorKind::NoItem })
+        Values::whole(octets).one().ok_or(Error { offset: 0, kind: ErrorKind::NoItem })
     }
 
     /// Takes an item of any number of values.
@@ -291,6 +291,22 @@ impl<'a> Reader<'a> {
     fn cut(&self, len: usize) -> Reader<'a> {
         let front = self.rest.get(..len).unwrap_or(self.rest);
         Reader { rest: front, end: self.position().saturating_add(front.len()) }
+    }
+
+    /// As [`unchecked_item`](Self::unchecked_item), and short of the parser where an item has one length octet.
+    #[inline(always)]
+    pub(super) fn next_item(&mut self) -> Result<Item<'a>, Error> {
+        if let Some((item, rest)) = Item::short(self.rest) {
+            self.rest = rest;
+            return Ok(item);
+        }
+        self.parsed_item()
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn parsed_item(&mut self) -> Result<Item<'a>, Error> {
+        self.unchecked_item()
     }
 
     /// As [`item`](Self::item), but whether the elements of a list can be there is not looked at.

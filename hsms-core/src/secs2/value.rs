@@ -122,7 +122,7 @@ values! {
 ///
 /// let text = [0xa9, 6, 0, 1, 0, 2, 1, 0];
 /// let values = Reader::new(&text).values::<u16>()?;
-/// assert_eq!((values.len(), values.get(2), values.get(3)), (3, Some(256), None));
+/// assert_eq!((values.len(), values.get(2), values.get(3), values.one()), (3, Some(256), None, None));
 /// assert_eq!(values.iter().sum::<u16>(), 259);
 ///
 /// let mut copy = [0; 4];
@@ -172,6 +172,14 @@ impl<'a, T: Value> Values<'a, T> {
     #[inline]
     pub fn get(&self, index: usize) -> Option<T> {
         self.values.get(index).copied().map(T::from_octets)
+    }
+
+    /// The value, where there is exactly one, as in most items.
+    #[must_use]
+    #[inline]
+    pub fn one(&self) -> Option<T> {
+        let [value] = self.values else { return None };
+        Some(T::from_octets(*value))
     }
 
     /// The values, one after the other.

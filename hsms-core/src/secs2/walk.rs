@@ -97,7 +97,7 @@ pub struct Step<'a> {
 pub struct Walk<'a, const DEPTH: usize = 32> {
     reader: Reader<'a>,
     limits: Limits,
-    /// Items that are still allowed.
+    /// Items that are allowed beside those that are known to come: the text's one, and the elements of the lists so far.
     items: usize,
     /// Items left in the list around, or of the text.
     left: u32,
@@ -123,8 +123,8 @@ impl<'a, const DEPTH: usize> Walk<'a, DEPTH> {
         Walk {
             reader: Reader::new(text),
             limits: Limits { depth, ..limits },
-            items: limits.items,
-            left: if text.is_empty() { 0 } else { 1 },
+            items: limits.items.saturating_sub(1),
+            left: if text.is_empty() || text.len() > limits.octets || limits.items == 0 { 0 } else { 1 },
             depth: 0,
             outer: [0; DEPTH],
             strict: true,
@@ -155,30 +155,32 @@ impl<'a, const DEPTH: usize> Walk<'a, DEPTH> {
         true
     }
 
+    /// Little more than the item, so that its format is asked for but twice: here, and by whoever takes the step. What limits
+    /// have to say about items is said where lists begin.
     #[inline(always)]
     fn step(&mut self) -> Result<Step<'a>, Error> {
+        let (depth, offset) = (self.depth, self.reader.position());
         self.left = self.left.wrapping_sub(1);
-        let offset = self.reader.position();
-        let step = Step { depth: self.depth, offset, item: self.reader.unchecked_item()? };
-        self.items = self
-            .items
-            .checked_sub(1)
-            .ok_or(Error { offset, kind: ErrorKind::TooManyItems { limit: self.limits.items } })?;
-        if let Item::List(count) = step.item
+        let item = self.reader.next_item()?;
+        if let Item::List(count) = item
             && let Some(kind) = self.enter(count)
         {
             return Err(Error { offset, kind });
         }
-        Ok(step)
+        Ok(Step { depth, offset, item })
     }
 
     /// Enters a list; gives what is wrong with it, if anything.
     #[inline(always)]
     fn enter(&mut self, count: usize) -> Option<ErrorKind> {
-        if self.strict
-            && let Some(kind) = self.reader.too_many(count)
-        {
-            return Some(kind);
+        if self.strict {
+            if let Some(kind) = self.reader.too_many(count) {
+                return Some(kind);
+            }
+            match self.items.checked_sub(count) {
+                Some(items) => self.items = items,
+                None => return Some(ErrorKind::TooManyItems { limit: self.limits.items }),
+            }
         }
         if count == 0 {
             return None;
@@ -197,25 +199,22 @@ impl<'a, const DEPTH: usize> Walk<'a, DEPTH> {
     /// What is to be said once, behind the last item.
     #[inline]
     fn at_end(&mut self) -> Option<Error> {
-        let found = self.reader.rest().len();
-        if found == 0 {
-            return None;
-        }
         let end = core::mem::replace(&mut self.reader, Reader::new(&[]));
-        end.finish().err()
+        match (end.position(), end.rest().len()) {
+            (_, 0) => None,
+            // Not begun, for its limits.
+            (0, found) if found > self.limits.octets => {
+                Some(Error { offset: 0, kind: ErrorKind::TooLarge { limit: self.limits.octets, found } })
+            }
+            (0, _) => Some(Error { offset: 0, kind: ErrorKind::TooManyItems { limit: self.limits.items } }),
+            _ => end.finish().err(),
+        }
     }
 
     fn give_up(&mut self) {
         self.reader = Reader::new(&[]);
         self.left = 0;
         self.depth = 0;
-    }
-
-    #[cold]
-    fn too_large(&self) -> Option<Error> {
-        let found = self.reader.rest().len();
-        (self.reader.position() == 0 && found > self.limits.octets)
-            .then_some(Error { offset: 0, kind: ErrorKind::TooLarge { limit: self.limits.octets, found } })
     }
 }
 
@@ -226,10 +225,6 @@ impl<'a, const DEPTH: usize> Iterator for Walk<'a, DEPTH> {
     fn next(&mut self) -> Option<Self::Item> {
         if !self.leave_lists() {
             return self.at_end().map(Err);
-        }
-        if let Some(error) = if self.reader.position() == 0 { self.too_large() } else { None } {
-            self.give_up();
-            return Some(Err(error));
         }
         let step = self.step();
         if step.is_err() {

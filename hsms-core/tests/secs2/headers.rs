@@ -1,7 +1,7 @@
 //! Item headers: all format octets, with all numbers of length octets.
 
 use super::support::{item, read_in_every_way};
-use hsms_core::secs2::{Error, ErrorKind, Format, Item, ItemHeader, MAX_LENGTH, Reader};
+use hsms_core::secs2::{Error, ErrorKind, Format, Item, ItemHeader, MAX_LENGTH, Reader, Walk};
 
 #[test]
 fn every_format_octet_with_every_length_is_read_or_refused_as_the_standard_says() {
@@ -109,6 +109,9 @@ fn the_fast_path_and_the_parser_agree_on_every_short_item() {
                         }
                     )+};
                 }
+                // A walk gives the same item, and refuses a list whose elements cannot be there, as the parser does.
+                let step = Walk::<1>::new(&text).next().expect("the text is not empty");
+                assert_eq!(step.map(|step| step.item), parsed, "{text:02x?}");
                 agree!(u1 U1 u2 U2 u4 U4 u8 U8 i1 I1 i2 I2 i4 I4 i8 I8 boolean Boolean);
                 let mut reader = Reader::new(&text);
                 match (reader.list(), parsed) {

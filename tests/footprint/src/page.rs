@@ -85,12 +85,13 @@ pub fn page(tables: &str) -> String {
 const PAGE: &str = "\
 # Footprint
 
-<!-- Made by: bash .ci/footprint --write -->
+<!-- Made by: bash .ci/footprint --gate --write -->
 
 Flash and RAM of the core alone on bare-metal targets, without I/O and without an application. To repeat it:
 
 ```sh
-bash .ci/footprint            # this table, for your compiler
+bash .ci/footprint --gate     # this table, for your compiler
+bash .ci/footprint            # the same for four targets at three levels
 bash .ci/footprint --symbols both thumbv7m-none-eabi s   # what takes how much in one image
 ```
 
@@ -113,10 +114,9 @@ each run.
 ## Roles
 
 Which end dials is a setting, read when the program runs, so the machine cannot be linked for one role: the rows of the active and the passive end lack
-only the call that the other alone makes. With a `const` [`Config`](crate::Config) the settings cost nothing, and the
-machine stays the same.
+only the call that the other alone makes.
 
 `Connection<4>` and `Connection<0>` are two types, and in flash two machines. To refuse a second caller, take the type that is there already:
-`Connection::<4>::refusing` takes 64 octets of RAM more for a moment, and ten kilobytes of flash less for good. The same holds for
+`Connection::<4>::refusing` takes 64 octets of RAM more for a moment, and no flash for a second machine. The same holds for
 a machine with sessions beside one without.
 ";

@@ -63,10 +63,19 @@ impl<M: Subject> Model for Checked<M> {
 pub struct Figures {
     /// The property that did not hold, and the shortest way there.
     pub broken: Option<(&'static str, String)>,
+    /// Whether all of it was seen, within the memory that was allowed.
+    pub complete: bool,
 }
 
-/// Explores all of `setup`, prints the figures, and fails where a property does not hold or a situation is not met.
-pub fn run<M: Subject>(setup: Setup<M>) -> Figures {
+/// Explores all of `setup`, prints the figures, and fails where a property does not hold, a situation is not met, or there was
+/// no memory for all of it.
+pub fn run<M: Subject>(setup: Setup<M>) {
+    let name = setup.name;
+    assert!(run_within_memory(setup).complete, "{name}: not all of it was seen; see HSMS_MODEL_MEMORY");
+}
+
+/// The same for setups that may be too large, of which as much is explored as there is memory for.
+pub fn run_within_memory<M: Subject>(setup: Setup<M>) -> Figures {
     let figures = explore(setup, memory());
     if let Some((property, trace)) = &figures.broken {
         panic!("{property}: does not hold. The shortest way there:\n{trace}");
@@ -104,7 +113,7 @@ pub fn explore<M: Subject>(setup: Setup<M>, memory: u64) -> Figures {
     }
     let met: Vec<String> = setup.met.all().map(|situation| format!("{situation:?}")).collect();
     println!("    met: {}", met.join(" "));
-    Figures { broken }
+    Figures { broken, complete }
 }
 
 /// `HSMS_MODEL_MEMORY`, in GiB.

@@ -67,7 +67,15 @@ pub fn two_each() -> Setup<Machine> {
     setup
 }
 
-/// Texts that are written in steps, and given up; written octets told of later; SxF0; transactions given up; splits everywhere.
+/// The same as [`texts`], with octets told of as written at any later step. By command.
+pub fn texts_written_late() -> Setup<Machine> {
+    let mut setup = texts();
+    setup.name = "SS: texts in steps, written late";
+    setup.commands.written = true;
+    setup
+}
+
+/// Texts that are written in steps, and given up; SxF0; transactions given up; splits everywhere.
 pub fn texts() -> Setup<Machine> {
     let mut setup = Setup::new("SS: texts in steps", Machine::new(host()), Machine::new(equipment()));
     setup.commands = Commands {
@@ -78,7 +86,6 @@ pub fn texts() -> Setup<Machine> {
         abort: true,
         forget: true,
         texts: true,
-        written: scale() > 10,
         ..Commands::NONE
     };
     setup.text = 2;

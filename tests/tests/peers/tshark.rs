@@ -77,6 +77,20 @@ pub(crate) fn missing() -> Option<String> {
     (!found).then(|| format!("no {PROGRAM}: apt-get install tshark"))
 }
 
+/// Whether the one that is there is of the versions whose limits are known here: others may have lost some. Where there is none, yes.
+pub(crate) fn limits_are_known() -> bool {
+    let Ok(output) = Command::new(PROGRAM).arg("--version").output() else { return true };
+    let version = String::from_utf8_lossy(&output.stdout);
+    let known = version.lines().next().is_some_and(|line| line.contains(" 4.0."));
+    if !known {
+        println!(
+            "NOT RUN: the limits of {PROGRAM}, which are known of 4.0 only: {}",
+            version.lines().next().unwrap_or("?")
+        );
+    }
+    known
+}
+
 /// 1,000 random messages in segments of random sizes: tshark tells of them what we read.
 pub(crate) fn our_messages() -> Result<(), Failed> {
     let mut config = generate::config(1);

@@ -321,8 +321,11 @@ fn connection(driver: &mut Machine, failing: Option<(usize, Failure)>) -> Known 
 
 fn driver() -> Machine {
     let device = DeviceId::new(SESSION.0).unwrap();
+    // The driver looks at the real clock, and nothing here waits for it: no timer may expire however long the machine stalls.
+    let long = Duration::from_secs(86_400);
     let config = Config::equipment(device).with_linktest_period(Duration::ZERO).unwrap();
-    let mut driver = Driver::new(config, Options::new());
+    let config = config.with_t3(long).unwrap().with_t6(long).unwrap().with_t7(long).unwrap().with_t8(long).unwrap();
+    let mut driver = Driver::new(config, Options::new().with_write_limit(long));
     driver.enable();
     driver
 }
