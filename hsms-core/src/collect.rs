@@ -207,12 +207,23 @@ impl<const N: usize, LenT: heapless::LenType> Storage for heapless::Vec<u8, N, L
 }
 
 /// Puts `octets` behind what `held` has, all of them or none; gives whether they fit. `extend_from_slice` has an addition that panics under
-/// overflow checks, as far as a compiler can tell.
+/// overflow checks, as far as a compiler can tell, and `push` for each octet costs a hundred times this for long texts.
 pub(crate) fn append<const N: usize, LenT: heapless::LenType>(
     held: &mut heapless::Vec<u8, N, LenT>,
     octets: &[u8],
 ) -> bool {
-    octets.len() <= N.saturating_sub(held.len()) && octets.iter().all(|octet| held.push(*octet).is_ok())
+    let at = held.len();
+    if held.resize(at.saturating_add(octets.len()), 0).is_err() {
+        return false;
+    }
+    match held.get_mut(at..) {
+        // As long as each other, always: what the optimiser needs to see.
+        Some(place) if place.len() == octets.len() => {
+            place.copy_from_slice(octets);
+            true
+        }
+        _ => false,
+    }
 }
 
 /// Memory is reserved for octets that are there, and at most as much again; never for what a length field claims. What one

@@ -142,6 +142,7 @@ macro_rules! of_values {
                 is_empty(it: &Values<'_, V>) Values::is_empty(it);
                 octets(it: &Values<'_, V>) { keep(Values::octets(it)); };
                 get(it: &Values<'_, V>, index: usize) Values::get(it, index);
+                one(it: &Values<'_, V>) Values::one(it);
                 iter(it: &Values<'_, V>) { keep(Values::iter(it)); };
                 into_iter(it: Values<'_, V>) { keep(Values::into_iter(it)); };
                 clone(it: &Values<'_, V>) { keep(Values::clone(it)); };
