@@ -30,7 +30,7 @@ stage_tools() {
   need_crate cargo-hack "$cargo_hack_version" && need_crate cargo-deny "$cargo_deny_version" || return
   # What later stages build from, so that none of them waits for the network.
   local manifest
-  for manifest in Cargo.toml fuzz/Cargo.toml tests/footprint/Cargo.toml; do
+  for manifest in Cargo.toml fuzz/Cargo.toml tests/footprint/Cargo.toml tests/nopanic/Cargo.toml; do
     (cd "$root" && cargo fetch --quiet --locked --manifest-path "$manifest") || fail "cannot fetch what $manifest needs" || return
   done
   "$root/tests/peers/setup" && bash "$root/.ci/embedded-toolchain" >/dev/null
@@ -117,6 +117,8 @@ stage_hygiene() {
     fail "fuzz/Cargo.lock is not up to date" || bad=1
   (cd "$root" && cargo metadata --locked --manifest-path tests/footprint/Cargo.toml --format-version 1 >/dev/null) ||
     fail "tests/footprint/Cargo.lock is not up to date" || bad=1
+  (cd "$root" && cargo metadata --locked --manifest-path tests/nopanic/Cargo.toml --format-version 1 >/dev/null) ||
+    fail "tests/nopanic/Cargo.lock is not up to date" || bad=1
   check_figures || bad=1
   (cd "$root" && tests/planted/run --check) || fail "the planted faults are not in order" || bad=1
   return "$bad"
@@ -266,6 +268,15 @@ stage_footprint() {
     CARGO_TARGET_DIR=$folder cargo test --quiet --locked) || fail "tests/footprint is not in order" || return
   HSMS_EMBEDDED_TOOLCHAIN=$toolchain CARGO_TARGET_DIR=$folder bash "$root/.ci/footprint" --gate ||
     fail "the footprint of hsms-core is not what it was"
+}
+
+# At the level of firmware alone; `tests/nopanic/run` without a level tries all three.
+stage_nopanic() {
+  local folder=${CARGO_TARGET_DIR:-$root/target/nopanic}
+  (cd "$root/tests/nopanic" && cargo fmt --all --check &&
+    CARGO_TARGET_DIR=$folder cargo clippy --quiet --locked --profile os --all-features -- -D warnings) ||
+    fail "tests/nopanic is not in order" || return
+  CARGO_TARGET_DIR=$folder bash "$root/tests/nopanic/run" s || fail "hsms-core can panic, or asks for what it may not"
 }
 
 # Where the checked tree is a copy, the toolchain is that of the workspace.

@@ -202,7 +202,27 @@ impl<const N: usize, LenT: heapless::LenType> Storage for heapless::Vec<u8, N, L
             return Err(NoMemory);
         }
         self.truncate(at);
-        self.extend_from_slice(octets).map_err(|_| NoMemory)
+        if append(self, octets) { Ok(()) } else { Err(NoMemory) }
+    }
+}
+
+/// Puts `octets` behind what `held` has, all of them or none; gives whether they fit. `extend_from_slice` has an addition that panics under
+/// overflow checks, as far as a compiler can tell, and `push` for each octet costs a hundred times this for long texts.
+pub(crate) fn append<const N: usize, LenT: heapless::LenType>(
+    held: &mut heapless::Vec<u8, N, LenT>,
+    octets: &[u8],
+) -> bool {
+    let at = held.len();
+    if held.resize(at.saturating_add(octets.len()), 0).is_err() {
+        return false;
+    }
+    match held.get_mut(at..) {
+        // As long as each other, always: what the optimiser needs to see.
+        Some(place) if place.len() == octets.len() => {
+            place.copy_from_slice(octets);
+            true
+        }
+        _ => false,
     }
 }
 

@@ -60,12 +60,22 @@ impl<H: Copy + PartialEq, const N: usize> Holders<H, N> {
 
     /// The connection no longer has the entity. A no-op where it has not.
     pub fn release(&mut self, session: SessionId, holder: H) {
-        self.held.retain(|entry| *entry != (session, holder));
+        self.keep(|entry| entry != (session, holder));
     }
 
     /// The connection has ended and no longer has anything.
     pub fn release_all(&mut self, holder: H) {
-        self.held.retain(|(_, held_by)| *held_by != holder);
+        self.keep(|(_, held_by)| held_by != holder);
+    }
+
+    /// `retain` has an addition that panics under overflow checks, as far as a compiler can tell.
+    fn keep(&mut self, stays: impl Fn((SessionId, H)) -> bool) {
+        let mut kept = Vec::new();
+        for entry in self.held.iter().filter(|entry| stays(**entry)) {
+            // There is room: no more are kept than were there.
+            let _ = kept.push(*entry);
+        }
+        self.held = kept;
     }
 }
 

@@ -1,6 +1,7 @@
 //! Where a writer puts octets.
 
 use super::WriteError;
+use crate::collect::append;
 
 /// Takes the octets of a text, in order. Implemented by [`Slice`], `heapless::Vec`, with feature `alloc` by `Vec`, by
 /// [`Count`], [`Pieces`], and by `&mut` of each.
@@ -106,7 +107,7 @@ impl<const N: usize, LenT: heapless::LenType> Sink for heapless::Vec<u8, N, LenT
 
     fn put(&mut self, octets: &[u8]) -> Result<(), WriteError> {
         let room = N.saturating_sub(self.len());
-        self.extend_from_slice(octets).map_err(|_| WriteError::NoRoom { missing: octets.len().saturating_sub(room) })
+        if append(self, octets) { Ok(()) } else { room_for(octets.len(), room) }
     }
 }
 
@@ -271,7 +272,9 @@ impl<const N: usize, F: FnMut(&[u8]) -> Result<(), WriteError>> Sink for Pieces<
             }
             let count = octets.len().min(N.saturating_sub(self.buffer.len()));
             let (now, later) = octets.split_at_checked(count).unwrap_or((octets, &[]));
-            self.buffer.extend_from_slice(now).map_err(|_| WriteError::Refused)?;
+            if !append(&mut self.buffer, now) {
+                return Err(WriteError::Refused);
+            }
             octets = later;
         }
         Ok(())

@@ -37,7 +37,7 @@ fn all_sinks_get_the_same_octets() {
     assert_eq!(fill(Writer::new(vec![])).unwrap(), expected);
     // Behind what is there already.
     let mut behind = heapless::Vec::<u8, 200>::new();
-    behind.extend_from_slice(b"head").unwrap();
+    Sink::put(&mut behind, b"head").unwrap();
     fill(Writer::new(&mut behind)).unwrap();
     assert_eq!(behind[..], [b"head", &expected[..]].concat());
 }

@@ -1,0 +1,160 @@
+//! `wire`, `frame`, `collect`, `config`, `counters`, `error`, `time`.
+
+use crate::entries;
+use core::hint::black_box as keep;
+use core::time::Duration;
+use hsms_core::Error;
+use hsms_core::collect::{CollectError, Collector, Storage};
+use hsms_core::config::{Config, ConnectMode, DeviceId, DeviceIds, Entity, Profile, SelectMode};
+use hsms_core::connection::{Action, Event, Inbound};
+use hsms_core::counters::{Closes, Counters, Leniencies, Messages, Rejects, Strays, Timeouts, TransactionEnds};
+use hsms_core::frame::{Decoder, Piece};
+use hsms_core::time::{Instant, WrappingTick};
+use hsms_core::wire::{
+    DeselectStatus, Header, Hex, Kind, Message, PType, RejectReason, SType, SelectStatus, SessionId, StreamFunction,
+    SystemBytes,
+};
+
+type Slots = heapless::Vec<u8, 64>;
+
+entries! {
+    header_decode(octets: &[u8; 10]) Header::decode(octets);
+    header_encode(it: &Header) Header::encode(it);
+    header_encode_prefix(it: &Header, body_len: u32) Header::encode_prefix(it, body_len);
+    header_encode_alone(it: &Header) Header::encode_alone(it);
+    header_kind(it: &Header) Header::kind(it);
+    header_stream(it: &Header) Header::stream(it);
+    header_function(it: &Header) Header::function(it);
+    header_stream_function(it: &Header) Header::stream_function(it);
+    header_reply_expected(it: &Header) Header::reply_expected(it);
+    header_select_req(system: SystemBytes) Header::select_req(system);
+    header_select_rsp(system: SystemBytes) Header::select_rsp(system);
+    header_deselect_req(system: SystemBytes) Header::deselect_req(system);
+    header_deselect_rsp(system: SystemBytes) Header::deselect_rsp(system);
+    header_linktest_req(system: SystemBytes) Header::linktest_req(system);
+    header_linktest_rsp(system: SystemBytes) Header::linktest_rsp(system);
+    header_reject_req(system: SystemBytes, offender: u8, reason: RejectReason) Header::reject_req(system, offender, reason);
+    header_separate_req(system: SystemBytes) Header::separate_req(system);
+    header_data(system: SystemBytes, what: StreamFunction, w: bool, session: SessionId) Header::data(system, what, w, session);
+    header_with_session(it: Header, session: SessionId) Header::with_session(it, session);
+    header_with_status(it: Header, status: u8) Header::with_status(it, status);
+    header_name(it: &Header) Header::name(it);
+    hex_new(octets: &[u8]) { keep(Hex::new(octets)); };
+    hex_bounded(octets: &[u8], most: usize) { keep(Hex::bounded(octets, most)); };
+    kind_name(it: Kind) Kind::name(it);
+    stream_function_new(stream: u8, function: u8) StreamFunction::new(stream, function);
+    stream_function_is_primary(it: StreamFunction) StreamFunction::is_primary(it);
+    stream_function_is_abort(it: StreamFunction) StreamFunction::is_abort(it);
+    stream_function_reply(it: StreamFunction) StreamFunction::reply(it);
+    stream_function_abort(it: StreamFunction) StreamFunction::abort(it);
+    message_new(header: Header, body: &[u8]) { keep(Message::new(header, body)); };
+    message_parse(input: &[u8]) keep(Message::parse(input)).is_ok();
+    message_encoded_len(it: &Message<'_>) Message::encoded_len(it);
+    message_encode(it: &Message<'_>, out: &mut [u8]) Message::encode(it, out);
+    select_status_name(it: SelectStatus) SelectStatus::name(it);
+    deselect_status_name(it: DeselectStatus) DeselectStatus::name(it);
+    reject_reason_name(it: RejectReason) RejectReason::name(it);
+    stype_name(it: SType) SType::name(it);
+    ptype_name(it: PType) PType::name(it);
+    select_status_from(value: u8) SelectStatus::from(value);
+    deselect_status_from(value: u8) DeselectStatus::from(value);
+    reject_reason_from(value: u8) RejectReason::from(value);
+    stype_from(value: u8) SType::from(value);
+    ptype_from(value: u8) PType::from(value);
+    octet_from(a: SelectStatus, b: DeselectStatus, c: RejectReason, d: SType, e: PType)
+        [u8::from(a), u8::from(b), u8::from(c), u8::from(d), u8::from(e)];
+
+    decoder_new() Decoder::new();
+    decoder_default() Decoder::default();
+    decoder_in_message(it: &Decoder) Decoder::in_message(it);
+    decoder_body_left(it: &Decoder) Decoder::body_left(it);
+    decoder_received(it: &Decoder) Decoder::received(it);
+    decoder_decode(it: &mut Decoder, input: &[u8]) keep(Decoder::decode(it, input)).is_ok();
+    decoder_reset(it: &mut Decoder) Decoder::reset(it);
+    piece_first(it: &Piece<'_>) Piece::first(it);
+    piece_last(it: &Piece<'_>) Piece::last(it);
+
+    collector_new(storage: &mut [u8], limit: usize) keep(Collector::new(storage, limit)).storage_mut().room();
+    collector_push(it: &mut Collector<&mut [u8]>, inbound: &Inbound<'_>) keep(Collector::push(it, inbound)).is_ok();
+    collector_push_slots(it: &mut Collector<Slots>, inbound: &Inbound<'_>) keep(Collector::push(it, inbound)).is_ok();
+    collector_push_piece(it: &mut Collector<&mut [u8]>, piece: &Piece<'_>) keep(Collector::push_piece(it, piece)).is_ok();
+    collector_reset(it: &mut Collector<Slots>) Collector::reset(it);
+    collector_storage_mut(it: &mut Collector<Slots>) { keep(Collector::storage_mut(it)); };
+    collector_into_storage(it: Collector<Slots>) Collector::into_storage(it);
+    storage_room(it: &&mut [u8]) Storage::room(it);
+    storage_put(it: &mut &mut [u8], at: usize, octets: &[u8], total: usize) Storage::put(it, at, octets, total);
+    storage_room_slots(it: &Slots) Storage::room(it);
+    storage_put_slots(it: &mut Slots, at: usize, octets: &[u8], total: usize) Storage::put(it, at, octets, total);
+    collect_error_fault(it: &CollectError) CollectError::fault(it);
+
+    device_id_new(id: u16) DeviceId::new(id);
+    device_id_get(it: DeviceId) DeviceId::get(it);
+    device_id_session(it: DeviceId) DeviceId::session(it);
+    device_id_try_from(id: u16) DeviceId::try_from(id);
+    device_id_into(it: DeviceId) u16::from(it);
+    device_ids_one(id: DeviceId) DeviceIds::one(id);
+    device_ids_list(ids: &[DeviceId]) DeviceIds::list(ids);
+    device_ids_contains(it: &DeviceIds, id: DeviceId) DeviceIds::contains(it, id);
+    device_ids_as_slice(it: &DeviceIds) { keep(DeviceIds::as_slice(it)); };
+    device_ids_from(id: DeviceId) DeviceIds::from(id);
+    config_new(mode: ConnectMode, entity: Entity, ids: DeviceIds) Config::new(mode, entity, ids);
+    config_host(id: DeviceId) Config::host(id);
+    config_equipment(id: DeviceId) Config::equipment(id);
+    config_mode(it: &Config) Config::mode(it);
+    config_with_mode(it: Config, mode: ConnectMode) Config::with_mode(it, mode);
+    config_entity(it: &Config) Config::entity(it);
+    config_with_entity(it: Config, entity: Entity) Config::with_entity(it, entity);
+    config_profile(it: &Config) Config::profile(it);
+    config_with_profile(it: Config, profile: Profile) Config::with_profile(it, profile);
+    config_select_mode(it: &Config) Config::select_mode(it);
+    config_with_select_mode(it: Config, select: SelectMode) Config::with_select_mode(it, select);
+    config_device_ids(it: &Config) *Config::device_ids(it);
+    config_with_device_ids(it: Config, ids: DeviceIds) Config::with_device_ids(it, ids);
+    config_t3(it: &Config) Config::t3(it);
+    config_with_t3(it: Config, span: Duration) Config::with_t3(it, span);
+    config_t5(it: &Config) Config::t5(it);
+    config_with_t5(it: Config, span: Duration) Config::with_t5(it, span);
+    config_t6(it: &Config) Config::t6(it);
+    config_with_t6(it: Config, span: Duration) Config::with_t6(it, span);
+    config_t7(it: &Config) Config::t7(it);
+    config_with_t7(it: Config, span: Duration) Config::with_t7(it, span);
+    config_t8(it: &Config) Config::t8(it);
+    config_with_t8(it: Config, span: Duration) Config::with_t8(it, span);
+    config_linktest_period(it: &Config) Config::linktest_period(it);
+    config_with_linktest_period(it: Config, span: Duration) Config::with_linktest_period(it, span);
+    config_linktest_threshold(it: &Config) Config::linktest_threshold(it);
+    config_with_linktest_threshold(it: Config, threshold: u8) Config::with_linktest_threshold(it, threshold);
+    config_max_message(it: &Config) Config::max_message(it);
+    config_with_max_message(it: Config, length: u32) Config::with_max_message(it, length);
+    config_skip_limit(it: &Config) Config::skip_limit(it);
+    config_with_skip_limit(it: Config, length: u32) Config::with_skip_limit(it, length);
+    config_outside_standard(it: &Config) Config::outside_standard(it).for_each(|error| { keep(error); });
+
+    counters_new() Counters::new();
+    counters_record_event(it: &mut Counters, event: &Event) Counters::record_event(it, event);
+    counters_record_action(it: &mut Counters, action: &Action) Counters::record_action(it, action);
+    counters_record_inbound(it: &mut Counters, inbound: &Inbound<'_>) Counters::record_inbound(it, inbound);
+    counters_record_sent(it: &mut Counters, header: &Header, body_len: u32) Counters::record_sent(it, header, body_len);
+    messages_iter(it: &Messages) Messages::iter(it).for_each(|count| { keep(count); });
+    messages_total(it: &Messages) Messages::total(it);
+    timeouts_iter(it: &Timeouts) Timeouts::iter(it).for_each(|count| { keep(count); });
+    timeouts_total(it: &Timeouts) Timeouts::total(it);
+    transaction_ends_iter(it: &TransactionEnds) TransactionEnds::iter(it).for_each(|count| { keep(count); });
+    transaction_ends_total(it: &TransactionEnds) TransactionEnds::total(it);
+    rejects_iter(it: &Rejects) Rejects::iter(it).for_each(|count| { keep(count); });
+    rejects_total(it: &Rejects) Rejects::total(it);
+    leniencies_iter(it: &Leniencies) Leniencies::iter(it).for_each(|count| { keep(count); });
+    leniencies_total(it: &Leniencies) Leniencies::total(it);
+    strays_iter(it: &Strays) Strays::iter(it).for_each(|count| { keep(count); });
+    strays_total(it: &Strays) Strays::total(it);
+    closes_iter(it: &Closes) Closes::iter(it).for_each(|count| { keep(count); });
+    closes_total(it: &Closes) Closes::total(it);
+
+    error_fault(it: &Error) Error::fault(it);
+    instant_from_millis(millis: u64) Instant::from_millis(millis);
+    instant_as_millis(it: Instant) Instant::as_millis(it);
+    instant_saturating_add(it: Instant, span: Duration) Instant::saturating_add(it, span);
+    instant_saturating_since(it: Instant, earlier: Instant) Instant::saturating_since(it, earlier);
+    wrapping_tick_new() WrappingTick::new();
+    wrapping_tick_widen(it: &mut WrappingTick, tick: u32) WrappingTick::widen(it, tick);
+}
