@@ -19,6 +19,9 @@ mod behaviour {
     mod refusals;
     mod roles;
     mod sending;
+    #[cfg(feature = "serde")]
+    mod settings;
     mod texts;
     mod timing;
+    mod words;
 }

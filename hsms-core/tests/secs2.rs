@@ -11,6 +11,7 @@ mod secs2 {
     mod messages;
     mod random;
     mod reader;
+    mod refusing;
     #[cfg(all(feature = "alloc", feature = "serde"))]
     mod serde;
     mod sizes;
@@ -19,5 +20,6 @@ mod secs2 {
     #[cfg(feature = "alloc")]
     mod tree;
     mod walk;
+    mod words;
     mod writer;
 }

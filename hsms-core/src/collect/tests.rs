@@ -265,3 +265,57 @@ fn errors_tell_what_was_seen_and_who_is_at_fault() {
     assert_eq!(CollectError::NoMemory { needed: 9 }.fault(), Fault::Capacity);
     assert_eq!(CollectError::Gap { filled: 0, offset: 2 }.fault(), Fault::Caller);
 }
+
+#[test]
+fn only_a_reply_is_told_as_one() {
+    let stream = frame(b"");
+    for piece in pieces(&stream, 99) {
+        assert!(inbound(piece, Class::Reply).is_reply());
+        assert!(!inbound(piece, Class::Primary).is_reply());
+    }
+}
+
+#[test]
+fn a_storage_takes_nothing_behind_a_gap() {
+    let mut octets = [0; 4];
+    assert_eq!((&mut octets[..]).put(5, b"a", 6), Err(NoMemory));
+    assert_eq!((&mut octets[..]).put(3, b"ab", 5), Err(NoMemory));
+    assert_eq!(heapless::Vec::<u8, 4>::new().put(1, b"a", 2), Err(NoMemory));
+    assert_eq!(heapless::Vec::<u8, 4>::new().put(0, b"abcde", 5), Err(NoMemory));
+    assert_eq!(octets, [0; 4]);
+    #[cfg(feature = "alloc")]
+    {
+        let mut grown = Vec::new();
+        assert_eq!(grown.put(1, b"a", 2), Err(NoMemory));
+        assert!(grown.is_empty());
+    }
+}
+
+#[test]
+fn a_collector_tells_where_it_is_and_its_errors_tell_why() {
+    let mut memory = [0; 8];
+    let said = std::format!("{:?}", Collector::new(&mut memory[..], 8));
+    assert!(said.starts_with("Collector {") && said.contains("progress: Between"), "{said}");
+    assert_eq!(NoMemory.to_string(), "the storage cannot take the octets");
+    for (error, words) in [
+        (CollectError::NoRoom { needed: 9, room: 8 }, "the text takes 9 octets and there is room for 8"),
+        (CollectError::NoMemory { needed: 9 }, "no memory for a text of 9 octets"),
+        (
+            CollectError::Gap { filled: 3, offset: 5 },
+            "a piece that begins at octet 5 of a text came where 3 octets were there",
+        ),
+    ] {
+        assert_eq!(error.to_string(), words);
+    }
+}
+
+#[test]
+fn a_message_that_begins_ends_the_passing_by_of_one_that_was_cut_off() {
+    let mut collector = Collector::new([0; 4].to_vec(), 4);
+    let (long, good) = (frame(b"too long"), frame(b"good"));
+    let refused = collector.push_piece(&pieces(&long[..16], 99)[0]);
+    assert_eq!(refused, Err(CollectError::NoRoom { needed: 8, room: 4 }));
+    // A new connection, say: the rest never comes.
+    let message = collector.push_piece(&pieces(&good, 99)[0]).unwrap().unwrap();
+    assert_eq!(message.body, b"good");
+}

@@ -303,3 +303,10 @@ fn a_real_conversation_is_counted() {
     assert_eq!(counted(counters.closes.iter()), [("transport_closed", 2)]);
     assert_eq!(counters.leniencies.total() + counters.rejects_sent.total() + counters.too_long, 0);
 }
+
+#[test]
+fn an_attempt_that_fails_is_counted_as_one() {
+    let mut counters = Counters::new();
+    counters.record_event(&Event::TransportFailed);
+    assert_eq!((counters.failed_attempts, counters.connections), (1, 0));
+}

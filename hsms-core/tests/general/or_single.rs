@@ -5,7 +5,9 @@ use super::harness::*;
 use crate::support::{DEVICE, PAUSE, T7, Who, passive};
 use hsms_core::Error;
 use hsms_core::config::Profile;
-use hsms_core::connection::{Class, CloseReason, General, Leniency, Notice, SessionEnd, SessionEntity, State, Stray};
+use hsms_core::connection::{
+    Class, CloseReason, Event, General, Leniency, Mode, Notice, SessionEnd, SessionEntity, State, Stray,
+};
 use hsms_core::wire::{StreamFunction, SystemBytes};
 
 const S1F1: StreamFunction = StreamFunction::new(1, 1);
@@ -101,10 +103,7 @@ fn as_hsms_ss_select_deselect_separate_and_linktest_are_those_of_hsms_ss() {
         scene.takes(&separate(0xFFFF, 10), &[Out::Close(CloseReason::SeparateReceived), Out::Open]);
         let mut scene = single(who);
         scene.does(&[sent(linktest_req(OURS))], hsms_core::Connection::linktest);
-        scene.happens(
-            hsms_core::connection::Event::TransportClosed,
-            &[Out::Close(CloseReason::TransportClosed), void(OURS), Out::Open],
-        );
+        scene.happens(Event::TransportClosed, &[Out::Close(CloseReason::TransportClosed), void(OURS), Out::Open]);
     }
 }
 
@@ -145,13 +144,13 @@ fn it_is_decided_anew_on_every_connection() {
     for who in profiles() {
         let mut scene = single(who);
         let lost = [Out::Close(CloseReason::TransportClosed), Out::Open];
-        scene.happens(hsms_core::connection::Event::TransportClosed, &lost);
+        scene.happens(Event::TransportClosed, &lost);
         assert!(!scene.machine.is_single(), "no connection, no choice");
         scene.opens(&[]);
         assert!(!scene.machine.is_single());
         scene.is_selected_by_peer(A);
         scene.takes(&select_req(0xFFFF, 10), &[sent(select_rsp(0xFFFF, 4, 10))]);
-        scene.happens(hsms_core::connection::Event::TransportClosed, &lost);
+        scene.happens(Event::TransportClosed, &lost);
         scene.opens(&[]);
         scene.takes(&select_req(0xFFFF, 11), &[sent(select_rsp(0xFFFF, 0, 11)), told(Notice::Selected)]);
         assert!(scene.machine.is_single());
@@ -201,10 +200,7 @@ fn a_session_that_we_ask_for_first_decides_for_hsms_gs() {
         scene.takes(&linktest_rsp(OURS + 1), &[answered]);
         scene.is(State::Selected, None, &[B]);
         // On the next connection as well, where we ask first again.
-        scene.happens(
-            hsms_core::connection::Event::TransportClosed,
-            &[Out::Close(CloseReason::TransportClosed), Out::Open],
-        );
+        scene.happens(Event::TransportClosed, &[Out::Close(CloseReason::TransportClosed), Out::Open]);
         scene.opens(&[sent(select_req(B, OURS + 2))]);
         scene.is(State::NotSelected, Some(T7), &[]);
     }
@@ -217,4 +213,40 @@ fn a_select_req_with_text_decides_nothing() {
     assert!(outs.contains(&sent(reject(0xFFFF, 1, 1, 9))), "{outs:?}");
     assert!(!scene.machine.is_single());
     scene.takes(&select_req(0xFFFF, 10), &[sent(select_rsp(0xFFFF, 0, 10)), told(Notice::Selected)]);
+}
+
+#[test]
+fn a_caller_beyond_those_that_are_served_is_refused_with_status_1_whatever_its_session() {
+    for who in everyone() {
+        for (sessions, session) in
+            [(General::default(), A), (General::default().or_single(), A), (General::default().or_single(), 0xFFFF)]
+        {
+            let mut scene = Scene::disabled(who, General::default());
+            scene.machine = Machine::general_refusing(who.0, sessions);
+            scene.happens(Event::TransportOpen, &[]);
+            scene.pass(PAUSE);
+            scene.takes(
+                &select_req(session, 9),
+                &[sent(select_rsp(session, 1, 9)), Out::Close(CloseReason::CallerRefused)],
+            );
+            assert_eq!(scene.machine.state(), State::NotConnected);
+            assert_eq!(scene.machine.selected_sessions().count(), 0);
+        }
+    }
+}
+
+#[test]
+fn what_a_connection_begins_with_is_told_by_its_list() {
+    let first = |sessions: General<20>| Scene::disabled(passive(), sessions).machine.first_mode();
+    assert_eq!(first(General::new(&list()).unwrap()), Mode::General);
+    assert_eq!(first(General::new(&list()).unwrap().or_single()), Mode::Undecided);
+    assert_eq!(passive().disabled().connection.first_mode(), Mode::Single);
+}
+
+#[test]
+fn the_sole_session_is_the_one_that_is_selected() {
+    let sole = |sessions: &[u16]| Scene::selected(passive(), sessions).machine.sole_session();
+    assert_eq!(sole(&[]), None);
+    assert_eq!(sole(&[B]), Some(id(B)));
+    assert_eq!(sole(&[A, B]), None);
 }

@@ -162,3 +162,47 @@ fn messages_have_stream_function_and_w() {
         assert_eq!((error.line, error.column, error.kind), (1, column, kind), "{sml}: {error}");
     }
 }
+
+#[test]
+fn a_comment_that_does_not_end_is_found_wherever_it_begins() {
+    let tokens = [
+        "", "name:", "S1F3", "W", "<", "L", "[", "2", "]", "<", "U4", "[", "1", "..", "2", "]", "7", ">", "<", "C2",
+        "2", "'x'", ">", ">", ".",
+    ];
+    assert!(tokens.join(" ").parse::<SmlMessage>().is_ok());
+    for end in 1..=tokens.len() {
+        let cut = format!("{} /* and so on", tokens[..end].join(" "));
+        let error = cut.parse::<SmlMessage>().unwrap_err();
+        assert_eq!(error.kind, SmlErrorKind::Unclosed, "{cut}: {error}");
+    }
+}
+
+#[test]
+fn every_error_is_told_in_words() {
+    use SmlErrorKind as Kind;
+    let format = hsms_core::secs2::Format::U4;
+    for (kind, words) in [
+        (Kind::NoItem, "an item was expected: <"),
+        (Kind::UnknownFormat, "not the name of a format"),
+        (Kind::BadCount, "a count was expected, closed if it is in brackets"),
+        (Kind::NotAValue { format }, "not a value of U4"),
+        (Kind::NoEncoding, "the number of an encoding was expected, 0 to 65535"),
+        (Kind::NotAscii, "a character beyond ASCII"),
+        (Kind::Unclosed, "a quote or a comment is not closed"),
+        (Kind::TooDeep { limit: 32 }, "lists nested deeper than 32"),
+        (Kind::NoStreamFunction, "stream and function were expected, as in S1F1"),
+        (Kind::Trailing, "something behind the end"),
+    ] {
+        assert_eq!(kind.to_string(), words);
+    }
+    assert_eq!("<U4 1".parse::<Tree>().map_err(|error| error.line), Err(1));
+}
+
+#[test]
+fn a_tree_that_is_too_long_to_be_written_prints_as_the_error() {
+    let long = Tree::Binary(vec![0; 1 << 24]);
+    let words = "/* an item of length 16777216; 16777215 is the most */";
+    assert_eq!(long.to_string(), words);
+    let message = SmlMessage { stream_function: StreamFunction::new(6, 11), reply_expected: false, item: Some(long) };
+    assert_eq!(message.to_string(), format!("S6F11 {words}"));
+}

@@ -4,8 +4,9 @@ use hsms_core::secs2::serde::{Cause, SerdeError, array, binary, from_text, to_te
 use hsms_core::secs2::{Encoding, Error, ErrorKind, Format, Reader, Sml, SmlMessage, Tree, WriteError, Writer};
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt::Debug;
+use std::net::Ipv4Addr;
 
 fn text(sml: &str) -> Vec<u8> {
     sml.parse::<Tree>().unwrap_or_else(|error| panic!("{error} in {sml}")).to_text().unwrap()
@@ -337,5 +338,95 @@ fn what_is_no_tree_is_refused_where_it_is() {
     ] {
         let error = serde_json::from_str::<Tree>(json).unwrap_err().to_string();
         assert!(error.contains(why), "{json}: {error}");
+    }
+}
+
+#[test]
+fn types_of_the_standard_library_go_both_ways() {
+    #[derive(Debug, PartialEq, Serialize, Deserialize)]
+    struct Two(u8, bool);
+
+    both_ways(Two(1, true), "<L [2] <U1 1> <BOOLEAN TRUE>>");
+    both_ways(HashMap::from([("a".to_owned(), 1_u8)]), r#"<L [1] <L [2] <A "a"> <U1 1>>>"#);
+    // Its form for machines, and not its text.
+    both_ways(Ipv4Addr::LOCALHOST, "<L [4] <U1 127> <U1 0> <U1 0> <U1 1>>");
+    assert_eq!(to_text(&format_args!("a{}", 1)).unwrap(), b"\x41\x02a1");
+    assert_eq!(from_text::<&[u8]>(b"\x49\x04\0\x02ok"), Ok(&b"ok"[..]));
+    assert_eq!(from_text::<&[u8]>(b"\xa5\x02\x01\x02"), Ok(&[1, 2][..]));
+    assert_eq!(from_text::<()>(b"\x01\x00"), Ok(()));
+    assert!(from_text::<()>(b"\xa5\x01\x07").is_err());
+    assert!(from_text::<Option<u8>>(b"").is_err());
+    assert!(from_text::<&[u8]>(b"\x01\x00").is_err());
+}
+
+#[test]
+fn what_cannot_be_written_is_told_in_words_with_its_path() {
+    #[derive(Serialize)]
+    struct Outer<T> {
+        inner: T,
+    }
+    struct Unwilling;
+    impl Serialize for Unwilling {
+        fn serialize<S: serde::Serializer>(&self, _: S) -> Result<S::Ok, S::Error> {
+            Err(serde::ser::Error::custom("not this one"))
+        }
+    }
+    struct Counted;
+    impl Serialize for Counted {
+        fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            serializer.collect_map([(1, 1)].into_iter().filter(|_| true))
+        }
+    }
+    // Left out, the others would be taken for one another.
+    #[derive(Serialize)]
+    struct Sparse {
+        #[serde(skip_serializing_if = "Option::is_none")]
+        left_out: Option<u8>,
+        there: u8,
+    }
+    fn said<T: Serialize>(inner: T) -> String {
+        to_text(&Outer { inner: Outer { inner } }).unwrap_err().to_string()
+    }
+    assert_eq!(said("\u{b5}"), "inner.inner: a character beyond ASCII at offset 0");
+    assert_eq!(said(1_i128), "inner.inner: there is no item for integers of 128 bits");
+    let sparse = |left_out| Sparse { left_out, there: 7 };
+    assert_eq!(said(sparse(None)), "inner.inner.left_out: there is no item for a field that is left out");
+    assert_eq!(Sml::new(&to_text(&sparse(Some(1))).unwrap()).to_string(), "<L [2] <U1 1> <U1 7>>");
+    assert_eq!(said(Unwilling), "inner.inner: not this one");
+    assert_eq!(said(Counted), "inner.inner: there is no item for a map of unknown length");
+    assert_eq!(said(BTreeMap::from([(1, "\u{b5}")])), "inner.inner[0]: a character beyond ASCII at offset 0");
+}
+
+#[test]
+fn a_recursive_enum_stops_at_a_depth() {
+    #[derive(Debug, Deserialize)]
+    enum Nest {
+        End,
+        Deeper(#[expect(dead_code, reason = "only read")] Box<Nest>),
+    }
+    let nested = |depth: usize| [b"\x01\x02\x41\x06Deeper".repeat(depth), b"\x41\x03End".to_vec()].concat();
+    assert!(from_text::<Nest>(&nested(30)).is_ok());
+    let error = from_text::<Nest>(&nested(10_000)).unwrap_err();
+    assert!(matches!(error.cause(), Cause::Read(Error { kind: ErrorKind::TooDeep { limit: 32 }, .. })), "{error}");
+}
+
+#[test]
+fn a_variant_with_content_is_not_its_name_alone() {
+    for name in ["Text", "Pair", "Trace"] {
+        let said = read::<Value>(&format!("<A '{name}'>")).unwrap_err().to_string();
+        assert_eq!(said, "at offset 0: a variant with content is a list of its name and the content");
+    }
+    assert!(from_text::<IgnoredAny>(b"\xa5\x01").is_err());
+}
+
+#[test]
+fn a_text_of_a_tree_tells_what_else_was_expected() {
+    for (json, why) in [
+        (r#"{"A":7}"#, "invalid type: integer `7`, expected a text or octets"),
+        ("{\"J\":\"\u{b5}\"}", "a character beyond ASCII"),
+        (r#"{"B":7}"#, "invalid type: integer `7`, expected octets"),
+    ] {
+        let error = serde_json::from_str::<Tree>(json).unwrap_err().to_string();
+        assert!(error.starts_with(why), "{json}: {error}");
     }
 }

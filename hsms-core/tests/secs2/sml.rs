@@ -81,3 +81,21 @@ fn floats_stay_short_and_whole() {
     }
     assert_eq!(Sml::new(&text).to_string(), "<F8 0.1 -0.0 1e-300 1.7976931348623157e308 NaN>");
 }
+
+#[test]
+fn a_receiver_that_takes_no_more_is_told_of_as_an_error() {
+    struct Room(usize);
+    impl std::fmt::Write for Room {
+        fn write_str(&mut self, text: &str) -> std::fmt::Result {
+            self.0 = self.0.checked_sub(text.len()).ok_or(std::fmt::Error)?;
+            Ok(())
+        }
+    }
+    let header = Header::data(SystemBytes(1), StreamFunction::new(6, 11), true, SessionId(0));
+    let sml = Sml::message(&Message::new(header, TEXT));
+    let whole = sml.to_string().len();
+    for room in 0..whole + 2 {
+        let written = std::fmt::write(&mut Room(room), format_args!("{sml}"));
+        assert_eq!(written.is_ok(), room >= whole, "{room}");
+    }
+}

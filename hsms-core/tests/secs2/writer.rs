@@ -192,3 +192,43 @@ fn a_patch_beyond_what_is_there_does_nothing() {
     assert_eq!(slice.written(), [9, 2]);
     assert_eq!(slice.put(&[1, 2, 3]), Err(WriteError::NoRoom { missing: 1 }));
 }
+
+#[test]
+fn sinks_that_are_used_alone_refuse_what_they_have_no_room_for() {
+    let mut octets = [0; 2];
+    let mut slice = Slice::new(&mut octets);
+    assert_eq!(slice.reserve(2), Ok(()));
+    assert_eq!(slice.reserve(3), Err(WriteError::NoRoom { missing: 1 }));
+    assert_eq!(slice.put(b"a"), Ok(()));
+    assert_eq!(slice.put(b"bcd"), Err(WriteError::NoRoom { missing: 2 }));
+    slice.patch(1, b"z");
+    assert_eq!(slice.written(), b"a");
+
+    let mut fixed = heapless::Vec::<u8, 2>::new();
+    assert_eq!(Sink::reserve(&mut fixed, 3), Err(WriteError::NoRoom { missing: 1 }));
+    assert_eq!(fixed.put(b"abc"), Err(WriteError::NoRoom { missing: 1 }));
+    assert!(fixed.is_empty());
+
+    let mut count = Count::default();
+    assert_eq!(count.put(b"a"), Ok(()));
+    assert_eq!(count.reserve(usize::MAX), Err(WriteError::NoRoom { missing: usize::MAX }));
+
+    let mut pieces = vec![];
+    let hand_on = |octets: &[u8]| {
+        pieces.push(octets.to_vec());
+        if pieces.len() < 2 { Ok(()) } else { Err(WriteError::Refused) }
+    };
+    let mut sink = Pieces::<2, _>::new(hand_on);
+    assert_eq!(sink.reserve(usize::MAX), Ok(()));
+    assert_eq!(sink.put(b"abc"), Ok(()));
+    assert_eq!(sink.put(b"de"), Err(WriteError::Refused));
+    assert_eq!(pieces, [b"ab", b"cd"]);
+    // Nothing is handed on where there is nothing.
+    assert_eq!(Pieces::<2, _>::new(|_: &[u8]| Err(WriteError::Refused)).finish(), Ok(()));
+}
+
+#[cfg(feature = "alloc")]
+#[test]
+fn a_vec_refuses_what_no_memory_can_hold() {
+    assert_eq!(Sink::reserve(&mut Vec::new(), usize::MAX), Err(WriteError::NoRoom { missing: usize::MAX }));
+}

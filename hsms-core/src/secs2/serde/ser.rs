@@ -260,9 +260,10 @@ macro_rules! fields {
                 self.field(name, value)
             }
 
-            /// Left out, the others would be taken for one another.
+            /// The count of the list, written already, has no place for it; and left out, the others would be taken for one
+            /// another.
             fn skip_field(&mut self, name: &'static str) -> Result<(), SerdeError> {
-                self.field(name, &())
+                Err(SerdeError::from(Cause::NoItemFor("a field that is left out")).inside(Segment::Field(name)))
             }
 
             fn end(self) -> Result<(), SerdeError> {
