@@ -27,7 +27,7 @@ pub enum Item<'a> {
     Binary(&'a [u8]),
     /// False and true.
     Boolean(Values<'a, bool>),
-    /// ASCII text, not looked at: equipment is known to put other codes in. [`ascii`] looks.
+    /// ASCII text, not looked at: equipment is known to put other codes in. [`ascii()`] looks.
     Ascii(&'a [u8]),
     /// JIS-8 text.
     Jis8(&'a [u8]),
