@@ -78,7 +78,7 @@ pub trait Delegate: Send + Sync + 'static {
         let _ = peer;
     }
 
-    /// A primary has come. Where its token is there, the sender waits for [`Peer::reply`].
+    /// A primary has come. Where its token is there, the sender waits for [`Peer::reply`]; where this panics before, it is answered SxF0.
     fn received(&self, peer: &Peer, message: Received);
 
     /// The connection is about to be closed: see [`Event::BeforeClosed`].
@@ -200,15 +200,29 @@ impl Pool {
     pub(super) fn schedule(self: &Arc<Self>, peer: Peer) {
         let mut state = lock(&self.state);
         state.ready.push_back(peer);
-        if state.ready.len() > state.idle && state.threads < self.most_threads {
+        if state.ready.len() > state.idle {
+            self.start_thread(&mut state);
+        }
+        drop(state);
+        self.come.notify_one();
+    }
+
+    /// Something more has come for a peer that stands in line: another chance where the system had no thread for it.
+    pub(super) fn help(self: &Arc<Self>) {
+        let mut state = lock(&self.state);
+        if state.threads == 0 && !state.ready.is_empty() {
+            self.start_thread(&mut state);
+        }
+    }
+
+    /// Where the system has no thread left, one of those there are comes to it, or the next event tries again.
+    fn start_thread(self: &Arc<Self>, state: &mut PoolState) {
+        if state.threads < self.most_threads {
             let pool = Arc::clone(self);
-            // Where the system has no thread left, one of those there are comes to it, or the next event tries again.
             if thread::Builder::new().name("hsms-handler".into()).spawn(move || work(&pool)).is_ok() {
                 state.threads = state.threads.saturating_add(1);
             }
         }
-        drop(state);
-        self.come.notify_one();
     }
 
     /// The next event, and the peer that it is about. `None` when there is none for so long, or no more will come.
@@ -220,7 +234,9 @@ impl Pool {
                 if let Some(event) = peer.shared.queue.pop() {
                     return Some((peer, event));
                 }
-                peer.shared.queue.goes_on();
+                if peer.shared.queue.goes_on() {
+                    state.ready.push_back(peer);
+                }
             }
             let left = end.map_or(limit, |end| end.saturating_duration_since(Instant::now()));
             if state.stopped || left.is_zero() {
@@ -282,8 +298,14 @@ fn work(pool: &Pool) {
             continue;
         };
         let before_closed = matches!(event, Event::BeforeClosed);
+        let token = if let Event::Received(message) = &event { message.token } else { None };
         // A handler that panics has told so itself, and harms neither its peer nor this thread.
-        let _ = catch_unwind(AssertUnwindSafe(|| deliver(&peer, event)));
+        if catch_unwind(AssertUnwindSafe(|| deliver(&peer, event))).is_err()
+            && let Some(token) = token
+        {
+            // Nobody else will answer. Refused where the handler has.
+            drop(peer.abort(token));
+        }
         if before_closed {
             let _ = peer.shared.mailbox.post(Command::Order(peer.shared.id, Order::FarewellSaid));
         }

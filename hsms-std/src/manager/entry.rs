@@ -106,7 +106,10 @@ impl Entry {
                 self.farewells = self.farewells.saturating_sub(1);
                 return self.farewells == 0 && self.close(now);
             }
-            Order::Selected(promise) => self.selected.push(promise),
+            Order::Selected(promise) => {
+                self.selected.retain(|other| !other.is_abandoned());
+                self.selected.push(promise);
+            }
             Order::Request(target, body, promise) => {
                 self.shared.release(body.len());
                 match self.send(now, target, true, &body) {
@@ -154,7 +157,8 @@ impl Entry {
         if let Some(closing) = &mut self.closing {
             closing.how = closing.how.max(how);
             closing.until = closing.until.min(until);
-            closing.then_enable = false;
+            // A reconnect does not take back that it was enabled.
+            closing.then_enable &= how == Close::Separate;
             return false;
         }
         self.closing = Some(Closing { how, until, then_enable: false });
@@ -185,7 +189,7 @@ impl Entry {
         if closing.how >= Close::Disable {
             self.dial = None;
         }
-        if closing.then_enable {
+        if closing.then_enable && closing.how < Close::Remove {
             self.enable(now);
         }
         closing.how == Close::Remove
@@ -245,6 +249,8 @@ impl Entry {
                 if !self.farewell_told {
                     self.tell_farewell();
                 }
+                // What was to be closed is: a reconnect is not for the next connection.
+                self.closing.take_if(|closing| closing.how == Close::Separate);
                 self.closed = Some((reason, error.as_ref().map(copy)));
                 self.tell(Event::Closed { reason, error });
             }
@@ -309,7 +315,10 @@ impl Entry {
     /// Tells the application. Gives false where there was no room.
     pub(super) fn tell(&self, event: Event) -> bool {
         match self.shared.queue.push(event) {
-            Queued::Kept => true,
+            Queued::Kept => {
+                self.pool.help();
+                true
+            }
             Queued::First => {
                 self.pool.schedule(Peer { shared: Arc::clone(&self.shared) });
                 true

@@ -65,6 +65,11 @@ impl<T> Cell<T> {
 }
 
 impl<T> Promise<T> {
+    /// Nobody waits for it any more.
+    pub(super) fn is_abandoned(&self) -> bool {
+        Arc::strong_count(&self.cell) == 1
+    }
+
     pub(super) fn settle(self, outcome: Result<T, Error>) {
         self.cell.settle(outcome);
     }

@@ -4,7 +4,7 @@ use crate::caller::{Call, Caller, Echo, LIMIT, LOCAL, Recorder, S1F1, tool};
 use hsms_std::core::wire::SType;
 use hsms_std::manager::{Delegate, Error, Event, Manager, Peer, Received};
 use hsms_std::{CloseReason, Notice, Options, StreamFunction};
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, Shutdown};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 
@@ -79,6 +79,63 @@ fn before_we_close_a_delegate_can_still_send() {
     manager.stop(LIMIT).unwrap();
 }
 
+/// Tells that it is asked before a close, waits for a word, and echoes.
+struct Holds(Mutex<(Sender<()>, Receiver<()>)>);
+
+impl Delegate for Holds {
+    fn received(&self, peer: &Peer, message: Received) {
+        Echo.received(peer, message);
+    }
+
+    fn before_closed(&self, _: &Peer) {
+        let word = self.0.lock().unwrap();
+        word.0.send(()).unwrap();
+        word.1.recv_timeout(LIMIT).unwrap();
+    }
+}
+
+fn held(manager: &Manager) -> (Peer, Caller, Receiver<()>, Sender<()>) {
+    let ((asked, told), (word, given)) = (channel(), channel());
+    let settings = tool(LOCAL, FROM).with_delegate(Arc::new(Holds(Mutex::new((asked, given))))).with_farewell(LIMIT);
+    let peer = manager.add("tool", settings).unwrap();
+    peer.enable().unwrap();
+    let caller = Caller::selected(FROM, peer.local_addr().unwrap());
+    (peer, caller, told, word)
+}
+
+#[test]
+fn a_reconnect_does_not_take_an_enable_back() {
+    let manager = Manager::start().unwrap();
+    let (peer, mut caller, told, word) = held(&manager);
+    peer.disable().unwrap();
+    peer.enable().unwrap();
+    peer.reconnect().wait(LIMIT).unwrap();
+    told.recv_timeout(LIMIT).unwrap();
+    word.send(()).unwrap();
+    assert_eq!(caller.read().unwrap().0.stype, SType::SEPARATE_REQ);
+    caller.expect_end();
+    Caller::selected(FROM, peer.local_addr().unwrap());
+    word.send(()).unwrap();
+    manager.stop(LIMIT).unwrap();
+}
+
+#[test]
+fn a_reconnect_is_over_when_the_peer_has_closed_meanwhile() {
+    let manager = Manager::start().unwrap();
+    let (peer, mut caller, told, word) = held(&manager);
+    peer.reconnect().wait(LIMIT).unwrap();
+    told.recv_timeout(LIMIT).unwrap();
+    caller.stream.shutdown(Shutdown::Write).unwrap();
+    caller.expect_end();
+    let mut next = Caller::selected(FROM, peer.local_addr().unwrap());
+    word.send(()).unwrap();
+    // Not Separate.req.
+    let system = next.primary(S1F1, true, b"still there");
+    assert_eq!(next.read().unwrap().0.system, system);
+    word.send(()).unwrap();
+    manager.stop(LIMIT).unwrap();
+}
+
 /// Asks the sender something before it replies.
 struct Asks;
 
@@ -139,7 +196,10 @@ impl Delegate for Panics {
 fn a_handler_that_panics_harms_neither_its_peer_nor_the_manager() {
     let manager = Manager::start().unwrap();
     let (_, mut caller) = add(&manager, Panics);
-    caller.primary(S1F1, true, b"1");
+    let panics = caller.primary(S1F1, true, b"1");
+    // The sender is told, and need not wait for T3.
+    let (abort, _) = caller.read().unwrap();
+    assert_eq!((abort.system, abort.stream_function()), (panics, StreamFunction::new(1, 0)));
     let system = caller.primary(S1F1, true, b"22");
     let (reply, body) = caller.read().unwrap();
     assert_eq!((reply.system, body.as_slice()), (system, b"22".as_slice()));
