@@ -18,8 +18,6 @@ mod transaction;
 mod transition;
 
 #[cfg(test)]
-mod table;
-#[cfg(test)]
 mod tests;
 
 pub use action::{

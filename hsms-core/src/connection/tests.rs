@@ -1,5 +1,7 @@
 //! The transition table as a whole. What each cell does is tested through the public methods, in `tests/cells`.
 
+mod table;
+
 use super::transition::{
     Answer, Cause, Course, Matched, Next, Place, Received, Report, Situation, Step, happened, is_plain_data,
     is_plain_linktest, received, too_long,

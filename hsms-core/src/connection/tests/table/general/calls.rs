@@ -2,8 +2,8 @@
 
 use super::machine::{Machine, Make, OTHER, Stage, UNLISTED};
 use super::{ASKED, ENTITY, OTHERS, SELECTED, SESSION, WAITS};
-use crate::connection::table::ss::{CALLS, MISSED, PLACES, SELECTS, STREAM, name};
-use crate::connection::table::{Axis, Block, Cause, Cell, Outcome, Point};
+use crate::connection::tests::table::ss::{CALLS, MISSED, PLACES, SELECTS, STREAM, name};
+use crate::connection::tests::table::{Axis, Block, Cause, Cell, Outcome, Point};
 use crate::connection::transition::Place;
 use crate::connection::{Admission, ControlRequest, Event, GeneralInput, Input, Stream9};
 use crate::wire::{Header, SelectStatus, SessionId, StreamFunction, SystemBytes};

@@ -4,7 +4,7 @@ use super::machine::{Machine, Make, OTHER, Stage};
 use super::*;
 use crate::connection::GeneralInput;
 use crate::connection::Input;
-use crate::connection::table::ss::{CALLS, PLACES, course};
+use crate::connection::tests::table::ss::{CALLS, PLACES, course};
 use crate::connection::transition::happened;
 
 /// A machine for which `case` is so, and the message.

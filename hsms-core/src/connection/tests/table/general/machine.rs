@@ -3,8 +3,8 @@
 use super::{SESSION, ended, head, name};
 use crate::config::{Config, ConnectMode, DeviceId, Entity, Profile, SelectMode};
 use crate::connection::session::sealed::Sessions as _;
-use crate::connection::table::Outcome;
-use crate::connection::table::ss::answer;
+use crate::connection::tests::table::Outcome;
+use crate::connection::tests::table::ss::answer;
 use crate::connection::transition::Answer;
 use crate::connection::transition::Place;
 use crate::connection::{

@@ -378,21 +378,21 @@ fn no_two_rows_of_a_state_read_alike() {
 #[test]
 fn the_tables_are_those_in_the_docs() {
     let [active, passive, second] = ss::sheets();
-    snapbox::assert_data_eq!(active.print(), snapbox::file!["../../docs/states/active.txt"]);
-    snapbox::assert_data_eq!(passive.print(), snapbox::file!["../../docs/states/passive.txt"]);
-    snapbox::assert_data_eq!(second.print(), snapbox::file!["../../docs/states/second-caller.txt"]);
-    snapbox::assert_data_eq!(general::sheet().print(), snapbox::file!["../../docs/states/general.txt"]);
+    snapbox::assert_data_eq!(active.print(), snapbox::file!["../../../docs/states/active.txt"]);
+    snapbox::assert_data_eq!(passive.print(), snapbox::file!["../../../docs/states/passive.txt"]);
+    snapbox::assert_data_eq!(second.print(), snapbox::file!["../../../docs/states/second-caller.txt"]);
+    snapbox::assert_data_eq!(general::sheet().print(), snapbox::file!["../../../docs/states/general.txt"]);
 }
 
 /// The page is written by hand, except for what stands between the lines that name a diagram.
 #[test]
 fn the_diagrams_are_those_in_the_docs() {
     let [active, passive, _] = ss::sheets();
-    let page = include_str!("../../docs/states.md");
+    let page = include_str!("../../../docs/states.md");
     let page = replace(page, "active", &diagram::draw(&active));
     let page = replace(&page, "passive", &diagram::draw(&passive));
     let page = replace(&page, "general", &diagram::draw(&general::sheet()));
-    snapbox::assert_data_eq!(page, snapbox::file!["../../docs/states.md"]);
+    snapbox::assert_data_eq!(page, snapbox::file!["../../../docs/states.md"]);
 }
 
 /// `page` with `drawing` between the two lines that name it.
