@@ -261,6 +261,5 @@ impl<T: Transport> Transport for Faulty<T> {
 
 #[expect(clippy::disallowed_methods, reason = "what is late becomes due by time alone; no condition announces it")]
 fn pass(limit: Duration) {
-    // Nothing to wait for but time: the octets are here, late on purpose, and the transport below has room already.
-    std::thread::sleep(limit);
+    std::thread::sleep(limit); // The octets are here, late on purpose, and the transport below has room: there is nothing to wait for but time.
 }
