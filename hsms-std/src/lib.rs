@@ -26,6 +26,7 @@ mod blocking;
 pub mod clock;
 #[cfg(feature = "conformance")]
 pub mod conformance;
+mod dial;
 pub mod driver;
 mod error;
 #[cfg(feature = "faults")]

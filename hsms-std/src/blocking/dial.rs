@@ -1,14 +1,19 @@
 //! The active side's transport: dialled.
 
+use crate::dial::{Attempt, Attempted};
 use crate::driver::Driver;
 use crate::tcp::{LONGEST, Tcp};
 use crate::{Error, Options, trace};
 use hsms_core::connection::Sessions;
 use hsms_core::time::Instant;
-use mio::{Events, Interest, Poll, Token};
+use mio::net::TcpStream;
+use mio::{Events, Poll, Token};
 use std::net::SocketAddr;
 use std::time::Duration;
 use std::{fmt, io};
+
+/// Of the one socket that is dialled.
+const TOKEN: Token = Token(0);
 
 /// Gives the addresses that a name stands for at the moment.
 pub(super) type Resolve = Box<dyn Fn() -> io::Result<Vec<SocketAddr>> + Send + Sync>;
@@ -21,18 +26,6 @@ pub(super) struct Dial {
     poll: Poll,
     events: Events,
     attempt: Option<Attempt>,
-}
-
-/// An attempt: one round through the addresses.
-#[derive(Debug)]
-struct Attempt {
-    /// The address being dialled.
-    index: usize,
-    stream: mio::net::TcpStream,
-    /// When the next address has its turn.
-    over: Instant,
-    /// When the whole attempt has failed.
-    end: Instant,
 }
 
 impl Dial {
@@ -66,28 +59,28 @@ impl Dial {
         until: Instant,
     ) -> Result<bool, Error> {
         let now = driver.tick();
-        let Some(attempt) = &self.attempt else {
-            self.resolve_anew();
-            let limit = driver.options().connect_limit();
-            let end = driver.tick().saturating_add(limit);
-            let none = io::Error::new(io::ErrorKind::AddrNotAvailable, "the name stands for no address");
-            return Ok(self.begin(driver, 0, end, none));
+        let attempted = match self.attempt.take() {
+            Some(attempt) => attempt.go_on(&self.addresses, TOKEN, self.poll.registry(), now),
+            None => {
+                self.resolve_anew();
+                // That may have taken its time.
+                let now = driver.tick();
+                let end = now.saturating_add(driver.options().connect_limit());
+                Attempt::begin(&self.addresses, TOKEN, self.poll.registry(), now, end)
+            }
         };
-        let over = attempt.over;
-        match outcome(&attempt.stream) {
-            Some(Ok(())) => {
-                self.opened(driver);
-                return Ok(true);
+        match attempted {
+            Attempted::Open(stream) => self.opened(driver, stream),
+            Attempted::Failed(error) => driver.open_failed(error),
+            Attempted::Goes(attempt) => {
+                let over = attempt.over();
+                self.attempt = Some(attempt);
+                if now >= until {
+                    return Ok(false);
+                }
+                self.wait(driver.until(over.min(until)))?;
             }
-            Some(Err(error)) => return Ok(self.failed(driver, error)),
-            None if now >= over => {
-                let error = io::Error::new(io::ErrorKind::TimedOut, "no answer within the connect limit");
-                return Ok(self.failed(driver, error));
-            }
-            None if now >= until => return Ok(false),
-            None => {}
         }
-        self.wait(driver.until(over.min(until)))?;
         Ok(true)
     }
 
@@ -100,61 +93,14 @@ impl Dial {
         }
     }
 
-    /// Dials the first address that can be dialled from this index on, as a part of the attempt that ends at `end`. Tells that
-    /// something happened.
-    fn begin<const TRANSACTIONS: usize, S: Sessions>(
-        &mut self,
+    fn opened<const TRANSACTIONS: usize, S: Sessions>(
+        &self,
         driver: &mut Driver<Tcp, TRANSACTIONS, S>,
-        first: usize,
-        end: Instant,
-        mut error: io::Error,
-    ) -> bool {
-        for (index, address) in self.addresses.iter().enumerate().skip(first) {
-            let now = driver.tick();
-            // One that never answers leaves their share of the time to those behind it.
-            let left = u32::try_from(self.addresses.len().saturating_sub(index)).unwrap_or(u32::MAX);
-            let over = now.saturating_add(end.saturating_since(now) / left.max(1));
-            let dialled = mio::net::TcpStream::connect(*address).and_then(|mut stream| {
-                self.poll.registry().register(&mut stream, Token(0), Interest::WRITABLE)?;
-                Ok(stream)
-            });
-            match dialled {
-                Ok(stream) => {
-                    self.attempt = Some(Attempt { index, stream, over, end });
-                    return true;
-                }
-                Err(source) => error = source,
-            }
-        }
-        driver.open_failed(error);
-        true
-    }
-
-    /// The address that is being dialled failed: the next ones have their turn.
-    fn failed<const TRANSACTIONS: usize, S: Sessions>(
-        &mut self,
-        driver: &mut Driver<Tcp, TRANSACTIONS, S>,
-        error: io::Error,
-    ) -> bool {
-        match self.attempt.take() {
-            Some(attempt) => self.begin(driver, attempt.index.saturating_add(1), attempt.end, error),
-            None => true,
-        }
-    }
-
-    fn opened<const TRANSACTIONS: usize, S: Sessions>(&mut self, driver: &mut Driver<Tcp, TRANSACTIONS, S>) {
-        let Some(mut attempt) = self.attempt.take() else { return };
+        mut stream: TcpStream,
+    ) {
         let options: Options = *driver.options();
-        let tcp = self
-            .poll
-            .registry()
-            .deregister(&mut attempt.stream)
-            .and_then(|()| Tcp::new(attempt.stream.into(), &options));
+        let tcp = self.poll.registry().deregister(&mut stream).and_then(|()| Tcp::new(stream.into(), &options));
         match tcp {
-            // TCP allows a socket that dials a free port of its own machine to reach itself.
-            Ok(tcp) if tcp.local_addr() == tcp.peer_addr() => {
-                driver.open_failed(io::ErrorKind::ConnectionRefused.into());
-            }
             Ok(tcp) => driver.opened(tcp),
             Err(error) => driver.open_failed(error),
         }
@@ -174,20 +120,5 @@ impl fmt::Debug for Dial {
             .field("addresses", &self.addresses)
             .field("attempt", &self.attempt)
             .finish_non_exhaustive()
-    }
-}
-
-/// What has become of a dial; `None` where it is not decided.
-fn outcome(stream: &mio::net::TcpStream) -> Option<io::Result<()>> {
-    match stream.take_error() {
-        Ok(Some(error)) | Err(error) => return Some(Err(error)),
-        Ok(None) => {}
-    }
-    match stream.peer_addr() {
-        Ok(_) => Some(Ok(())),
-        Err(error) if error.kind() == io::ErrorKind::NotConnected => None,
-        // Linux tells this while the dial goes on.
-        Err(error) if error.kind() == io::ErrorKind::WouldBlock => None,
-        Err(error) => Some(Err(error)),
     }
 }

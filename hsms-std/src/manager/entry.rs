@@ -1,11 +1,12 @@
 //! One peer as the loop has it: its link, what is waited for, and what is told.
 
+use super::Error;
 use super::delegate::{Event, Pool, Queued, Received};
 use super::link::{Link, Sort, Told};
 use super::peer::{Order, Peer, Shared, Target};
 use super::pending::Promise;
 use super::settings::PeerSettings;
-use super::{Error, dial::Dial};
+use crate::dial::Attempt;
 use crate::driver::copy;
 use hsms_core::connection::{CloseReason, Notice, State, TransactionEnd};
 use hsms_core::time::Instant;
@@ -20,7 +21,7 @@ pub(super) struct Entry {
     pub(super) shared: Arc<Shared>,
     pub(super) settings: Box<PeerSettings>,
     pub(super) link: Link<TRANSACTIONS>,
-    pub(super) dial: Option<Dial>,
+    pub(super) dial: Option<Attempt>,
     /// The listener of a passive peer.
     pub(super) listener: Option<usize>,
     /// When the loop has to come back, as it stands in its list.
@@ -79,7 +80,7 @@ impl Entry {
 
     /// When something has to be done without anything having happened.
     pub(super) fn next_deadline(&self) -> Option<Instant> {
-        let dial = self.dial.as_ref().map(Dial::over);
+        let dial = self.dial.as_ref().map(Attempt::over);
         let closing = self.closing.as_ref().map(|closing| closing.until);
         [self.link.next_deadline(), dial, closing].into_iter().flatten().min()
     }

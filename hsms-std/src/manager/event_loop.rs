@@ -2,7 +2,6 @@
 
 use super::Error;
 use super::delegate::{Event, Pool};
-use super::dial::{Dial, Dialled};
 use super::entry::{Close, Entry};
 use super::link::Link;
 use super::listen::{Accepted, Listener};
@@ -10,6 +9,7 @@ use super::peer::{Command, Mailbox, Order, Shared};
 use super::settings::{PeerSettings, Place};
 use crate::Options;
 use crate::clock::Clock;
+use crate::dial::{Attempt, Attempted};
 use hsms_core::time::Instant;
 use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token};
@@ -155,7 +155,7 @@ impl EventLoop {
             && let Place::Active(addresses) = entry.settings.place()
         {
             let end = now.saturating_add(entry.settings.options().connect_limit());
-            let dialled = Dial::begin(addresses, Token(id), self.poll.registry(), now, end);
+            let dialled = Attempt::begin(addresses, Token(id), self.poll.registry(), now, end);
             dialled_to(entry, dialled, now);
         }
         // What a turn has put into the output leaves with it.
@@ -368,11 +368,11 @@ impl Order {
     }
 }
 
-fn dialled_to(entry: &mut Entry, dialled: Dialled, now: Instant) {
+fn dialled_to(entry: &mut Entry, dialled: Attempted, now: Instant) {
     match dialled {
-        Dialled::Goes(dial) => entry.dial = Some(dial),
-        Dialled::Failed(error) => entry.open_failed(error, now),
-        Dialled::Open(stream) => match set_up(&stream, entry.settings.options()) {
+        Attempted::Goes(dial) => entry.dial = Some(dial),
+        Attempted::Failed(error) => entry.open_failed(error, now),
+        Attempted::Open(stream) => match set_up(&stream, entry.settings.options()) {
             Ok(()) => entry.opened(stream, now),
             Err(error) => entry.open_failed(error, now),
         },

@@ -49,7 +49,6 @@
 //! disabled, is answered status 1 and hung up on; a caller that nobody expects is hung up on at once.
 
 mod delegate;
-mod dial;
 mod entry;
 mod error;
 mod event_loop;

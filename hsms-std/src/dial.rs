@@ -7,7 +7,8 @@ use std::io;
 use std::net::SocketAddr;
 
 /// One round through the addresses of a peer.
-pub(super) struct Dial {
+#[derive(Debug)]
+pub(crate) struct Attempt {
     index: usize,
     stream: TcpStream,
     /// When the next address has its turn.
@@ -17,45 +18,45 @@ pub(super) struct Dial {
 }
 
 /// What has come of an attempt.
-pub(super) enum Dialled {
+pub(crate) enum Attempted {
     Open(TcpStream),
-    Goes(Dial),
+    Goes(Attempt),
     Failed(io::Error),
 }
 
-impl Dial {
+impl Attempt {
     /// When the address that is being dialled has had its time.
-    pub(super) const fn over(&self) -> Instant {
+    pub(crate) const fn over(&self) -> Instant {
         self.over
     }
 
     /// Begins with the first address.
-    pub(super) fn begin(
+    pub(crate) fn begin(
         addresses: &[SocketAddr],
         token: Token,
         registry: &Registry,
         now: Instant,
         end: Instant,
-    ) -> Dialled {
+    ) -> Attempted {
         let none = io::Error::new(io::ErrorKind::AddrNotAvailable, "no address");
-        Dial::from(0, addresses, token, registry, (now, end), none)
+        Attempt::from(0, addresses, token, registry, (now, end), none)
     }
 
     /// Looks what has become of it.
-    pub(super) fn go_on(self, addresses: &[SocketAddr], token: Token, registry: &Registry, now: Instant) -> Dialled {
+    pub(crate) fn go_on(self, addresses: &[SocketAddr], token: Token, registry: &Registry, now: Instant) -> Attempted {
         let error = match outcome(&self.stream) {
             // TCP allows a socket that dials a free port of its own machine to reach itself.
             Some(Ok(())) if self.stream.local_addr().ok() == self.stream.peer_addr().ok() => {
                 io::ErrorKind::ConnectionRefused.into()
             }
-            Some(Ok(())) => return Dialled::Open(self.stream),
+            Some(Ok(())) => return Attempted::Open(self.stream),
             Some(Err(error)) => error,
-            None if now < self.over => return Dialled::Goes(self),
+            None if now < self.over => return Attempted::Goes(self),
             None => io::Error::new(io::ErrorKind::TimedOut, "no answer within the connect limit"),
         };
-        let Dial { index, end, stream, .. } = self;
+        let Attempt { index, end, stream, .. } = self;
         drop(stream);
-        Dial::from(index.saturating_add(1), addresses, token, registry, (now, end), error)
+        Attempt::from(index.saturating_add(1), addresses, token, registry, (now, end), error)
     }
 
     fn from(
@@ -65,7 +66,7 @@ impl Dial {
         registry: &Registry,
         (now, end): (Instant, Instant),
         mut error: io::Error,
-    ) -> Dialled {
+    ) -> Attempted {
         for (index, address) in addresses.iter().enumerate().skip(first) {
             // One that never answers leaves their share of the time to those behind it.
             let left = u32::try_from(addresses.len().saturating_sub(index)).unwrap_or(u32::MAX);
@@ -75,11 +76,11 @@ impl Dial {
                 Ok(stream)
             });
             match dialled {
-                Ok(stream) => return Dialled::Goes(Dial { index, stream, over, end }),
+                Ok(stream) => return Attempted::Goes(Attempt { index, stream, over, end }),
                 Err(source) => error = source,
             }
         }
-        Dialled::Failed(error)
+        Attempted::Failed(error)
     }
 }
 
