@@ -107,7 +107,10 @@ impl<const N: usize, LenT: heapless::LenType> Sink for heapless::Vec<u8, N, LenT
 
     fn put(&mut self, octets: &[u8]) -> Result<(), WriteError> {
         let room = N.saturating_sub(self.len());
-        if append(self, octets) { Ok(()) } else { room_for(octets.len(), room) }
+        if append(self, octets) {
+            return Ok(());
+        }
+        Err(WriteError::NoRoom { missing: octets.len().saturating_sub(room) })
     }
 }
 

@@ -113,6 +113,7 @@ impl Entry {
             }
             Order::Request(target, body, promise) => {
                 self.shared.release(body.len());
+                self.give_up_abandoned(now);
                 match self.send(now, target, true, &body) {
                     Ok(system) => self.requests.push((system, target.stream_function, promise)),
                     Err(error) => promise.settle(Err(error)),
@@ -145,6 +146,17 @@ impl Entry {
         let session = target.session.or_else(|| self.link.sole_session()).ok_or(crate::Error::WhichDevice)?;
         let to = (session, target.stream_function);
         Ok(self.link.send(now, &mut self.told, to, reply_expected, body)?)
+    }
+
+    /// Where there is no place for another transaction, those that nobody waits for any more make room.
+    fn give_up_abandoned(&mut self, now: Instant) {
+        if self.requests.len() < TRANSACTIONS {
+            return;
+        }
+        for (system, ..) in self.requests.extract_if(.., |(.., promise)| promise.is_abandoned()) {
+            // Open, or its outcome would have been told.
+            let _ = self.link.command(now, &mut self.told, |machine, _| machine.forget(system));
+        }
     }
 
     fn enable(&mut self, now: Instant) {

@@ -1,5 +1,6 @@
 //! Errors of the manager.
 
+use hsms_core::error::Fault;
 use std::net::SocketAddr;
 use std::time::Duration;
 use std::{fmt, io};
@@ -58,6 +59,25 @@ pub enum Error {
     },
     /// What a [`Connection`](crate::Connection) would say as well: refused by the machine, no reply, closed, and so on.
     Connection(crate::Error),
+}
+
+impl Error {
+    /// Who has to change something.
+    #[must_use]
+    pub const fn fault(&self) -> Fault {
+        match self {
+            Error::NameTaken { .. }
+            | Error::NameUnknown { .. }
+            | Error::SamePlace { .. }
+            | Error::NoAddress
+            | Error::Removed
+            | Error::Stopped
+            | Error::HandlersBusy { .. } => Fault::Caller,
+            Error::Listen { .. } | Error::System { .. } => Fault::Capacity,
+            Error::OutputFull { .. } | Error::Late { .. } => Fault::Peer,
+            Error::Connection(error) => error.fault(),
+        }
+    }
 }
 
 impl From<crate::Error> for Error {

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 /// manager stops.
 ///
 /// It is a [`Future`] that needs no runtime, and a plain thread can [`wait`](Self::wait) for it. A request that is dropped goes on
-/// without anybody who learns of its outcome.
+/// without anybody who learns of its outcome, until its transaction ends or another request needs its place.
 #[derive(Debug)]
 #[must_use = "nobody learns of the outcome otherwise"]
 pub struct Pending<T> {

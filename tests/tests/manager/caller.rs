@@ -30,6 +30,7 @@ impl Caller {
         socket.connect(&to.into()).unwrap();
         let stream = TcpStream::from(socket);
         stream.set_read_timeout(Some(LIMIT)).unwrap();
+        stream.set_write_timeout(Some(LIMIT)).unwrap();
         Caller { stream, next: 1 }
     }
 

@@ -2,7 +2,7 @@
 
 use crate::caller::{Caller, DEVICE, Echo, LIMIT, LOCAL, S1F1, S1F2, tool};
 use hsms_std::manager::{Error, Event, Expected, Manager, Peer, PeerSettings};
-use hsms_std::{Config, State};
+use hsms_std::{Config, Fault, State};
 use std::future::Future;
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::pin::pin;
@@ -263,4 +263,35 @@ fn stop_frees_the_port() {
     let again = Manager::start().unwrap();
     again.add("tool", tool(port, FIRST)).unwrap();
     again.stop(LIMIT).unwrap();
+}
+
+#[test]
+fn requests_that_were_dropped_make_room_for_others() {
+    let manager = Manager::start().unwrap();
+    let from = Ipv4Addr::new(127, 0, 5, 1);
+    let peer = manager.add("tool", tool(LOCAL, from)).unwrap();
+    peer.enable().unwrap();
+    let mut caller = Caller::selected(from, peer.local_addr().unwrap());
+    // Far more than there is room for, none answered.
+    for _ in 0..200 {
+        drop(peer.request(S1F1, []));
+    }
+    let mut request = peer.request(S1F1, *b"last");
+    let last = loop {
+        let (header, body) = caller.read().unwrap();
+        if body == b"last" {
+            break header;
+        }
+    };
+    caller.answer(&last, b"answer");
+    assert_eq!(request.wait(LIMIT).unwrap().body, b"answer");
+    // Those that somebody waits for keep their place.
+    let mut kept: Vec<_> = (0..100).map(|_| peer.request(S1F1, [])).collect();
+    for request in &mut kept[64..] {
+        assert_eq!(request.wait(LIMIT).unwrap_err().fault(), Fault::Capacity);
+    }
+    for request in &mut kept[..64] {
+        assert!(matches!(request.wait(Duration::ZERO), Err(Error::Late { .. })));
+    }
+    manager.stop(LIMIT).unwrap();
 }
