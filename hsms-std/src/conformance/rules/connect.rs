@@ -233,8 +233,9 @@ fn port_taken(bench: &mut dyn Bench) -> Outcome {
 
 fn t5_after_failed_select(bench: &mut dyn Bench) -> Outcome {
     let (t5, t6) = (bench.span(Timer::T5), bench.span(Timer::T6));
-    bench.begin_with(|config| set(set(config, Timer::T5, t5)?, Timer::T6, t6))?;
+    // An active one may have asked before `begin` is over.
     let since = bench.now();
+    bench.begin_with(|config| set(set(config, Timer::T5, t5)?, Timer::T6, t6))?;
     bench.not_selected()?;
     bench.closed_at(since, t6)?;
     bench.told(&[Report::Closed(CloseReason::T6(ControlRequest::Select))])?;

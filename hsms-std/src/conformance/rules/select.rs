@@ -323,8 +323,9 @@ fn simultaneous_refused(bench: &mut dyn Bench) -> Outcome {
 }
 
 fn simultaneous_t6(bench: &mut dyn Bench) -> Outcome {
-    let t6 = bench.begin_timed(Timer::T6)?;
+    // An active one may have asked before `begin` is over.
     let since = bench.now();
+    let t6 = bench.begin_timed(Timer::T6)?;
     bench.not_selected()?;
     crosses(bench, TESTER)?;
     bench.closed_at(since, t6)?;
@@ -463,8 +464,9 @@ fn t6_ends(bench: &mut dyn Bench) -> Outcome {
 
 fn t7_does_not_count(bench: &mut dyn Bench) -> Outcome {
     let t7 = bench.span(Timer::T7);
-    bench.begin_with(|config| set(set(config, Timer::T7, t7)?, Timer::T6, t7 * 2))?;
+    // An active one may have asked before `begin` is over.
     let since = bench.now();
+    bench.begin_with(|config| set(set(config, Timer::T7, t7)?, Timer::T6, t7 * 2))?;
     bench.not_selected()?;
     bench.closed_at(since, t7 * 2)?;
     bench.told(&[Report::Closed(CloseReason::T6(ControlRequest::Select))])
