@@ -348,6 +348,14 @@ fn a_message_that_owns_its_octets_is_the_message() {
 }
 
 #[test]
+fn generated_lists_are_nested_to_a_depth_whatever_the_octets_say() {
+    // A list of one element, again and again.
+    let tree: secs2::Tree = Seed([0, 1].repeat(40)).make();
+    let lists = tree.to_string().matches("<L").count();
+    assert_eq!(lists, 7, "{tree}");
+}
+
+#[test]
 fn without_octets_every_value_is_its_simplest() {
     let seed = Seed::default();
     assert_eq!(

@@ -103,7 +103,9 @@ fn texts_are_broken_off_where_the_log_takes_no_more() {
     assert_eq!(Sml::new(text).to_string(), r#"<L [3] <A "A" 0x07> <C2 2 "ok"> <U1 1 2>>"#);
     broken_off_at_every_octet(&Sml::new(text));
     // A limit of its own inside that of the log, and the other way round.
-    broken_off_at_every_octet(&Sml::new(text).limited(20));
+    for limit in 0..50 {
+        broken_off_at_every_octet(&Sml::new(text).limited(limit));
+    }
     broken_off_at_every_octet(&Sml::new(&text[..14]));
 }
 
