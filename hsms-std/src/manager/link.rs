@@ -1,7 +1,7 @@
 //! One machine and its socket, which never blocks: octets in, octets out, and what became of them.
 
 use super::farewell::Farewell;
-use super::machine::{LEAST_ROOM, MOST_TRANSACTIONS, Machine};
+use super::machine::{LEAST_ROOM, Machine};
 use super::tally::Tally;
 use crate::transport::is_late;
 use crate::{Options, trace};
@@ -59,7 +59,7 @@ pub(super) enum Sort {
 pub(super) struct Link {
     pub(super) machine: Box<dyn Machine>,
     /// Primaries that can wait for their reply at the same time.
-    most_transactions: usize,
+    most_transactions: u16,
     tell_control: bool,
     tally: Tally,
     stream: Option<TcpStream>,
@@ -75,7 +75,8 @@ pub(super) struct Link {
     foreign: usize,
     /// Octets that the machine has put into the output, whatever the application has, since little of it was left.
     answers: usize,
-    write_limit: Duration,
+    /// In milliseconds.
+    write_limit: u32,
     /// When the peer has to have taken something.
     stalled: Option<Instant>,
     /// A message for the application that has arrived in part.
@@ -97,7 +98,7 @@ impl Link {
     pub(super) fn new(machine: Box<dyn Machine>, options: &Options) -> Self {
         Link {
             machine,
-            most_transactions: MOST_TRANSACTIONS,
+            most_transactions: u16::MAX,
             tell_control: options.tell_control(),
             tally: Tally::default(),
             stream: None,
@@ -108,7 +109,7 @@ impl Link {
             start: 0,
             foreign: 0,
             answers: 0,
-            write_limit: options.write_limit(),
+            write_limit: u32::try_from(options.write_limit().as_millis()).unwrap_or(u32::MAX),
             stalled: None,
             assembly: None,
             failure: None,
@@ -126,7 +127,7 @@ impl Link {
 
     /// Primaries that can wait for their reply at the same time.
     pub(super) fn with_most_transactions(mut self, most: usize) -> Self {
-        self.most_transactions = most;
+        self.most_transactions = u16::try_from(most).unwrap_or(u16::MAX);
         self
     }
 
@@ -247,7 +248,7 @@ impl Link {
     /// Sees to it that another transaction can be opened, as far as the settings allow.
     fn make_room(&mut self) -> Result<(), Refusal> {
         let open = self.machine.open_transactions();
-        if open >= self.most_transactions {
+        if open >= usize::from(self.most_transactions) {
             return Err(Refusal::TransactionsFull { open });
         }
         if open >= self.machine.room()
@@ -409,7 +410,7 @@ impl Link {
                 self.start = 0;
             }
             if self.stream.is_some() && self.stalled.is_none() {
-                self.stalled = Some(now.saturating_add(self.write_limit));
+                self.stalled = Some(now.saturating_add(Duration::from_millis(self.write_limit.into())));
             }
         }
         if self.pending() <= MOST_ANSWERS {

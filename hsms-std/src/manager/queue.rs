@@ -10,7 +10,15 @@ use std::sync::Mutex;
 /// Events of one peer in their order.
 #[derive(Debug, Default)]
 pub(super) struct Queue {
-    state: Mutex<Waiting>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// A thread has it, or it stands in line for one.
+    scheduled: bool,
+    /// None where nothing is to be told: an idle peer keeps nothing.
+    waiting: Option<Box<Waiting>>,
 }
 
 #[derive(Debug, Default)]
@@ -20,8 +28,6 @@ struct Waiting {
     octets: usize,
     /// What was dropped and has not been told.
     untold: (u64, u64),
-    /// A thread has it, or it stands in line for one.
-    scheduled: bool,
 }
 
 /// What has become of an event.
@@ -46,7 +52,8 @@ impl Queue {
     /// With the bounds of these options.
     pub(super) fn push(&self, event: Event, options: &Options) -> Pushed {
         let mut state = lock(&self.state);
-        let (kept, farewells) = state.push(event, options.inbox_messages(), options.inbox_octets());
+        let waiting = state.waiting.get_or_insert_default();
+        let (kept, farewells) = waiting.push(event, options.inbox_messages(), options.inbox_octets());
         // Where nothing was kept it will be told that something was dropped.
         let first = !std::mem::replace(&mut state.scheduled, true);
         Pushed { kept, first, farewells }
@@ -54,19 +61,23 @@ impl Queue {
 
     /// So many primaries were dropped before they came here.
     pub(super) fn dropped(&self, primaries: u64) {
-        let mut state = lock(&self.state);
-        state.untold.0 = state.untold.0.saturating_add(primaries);
+        if primaries > 0 {
+            let mut state = lock(&self.state);
+            let untold = &mut state.waiting.get_or_insert_default().untold;
+            untold.0 = untold.0.saturating_add(primaries);
+        }
     }
 
     pub(super) fn pop(&self) -> Option<Event> {
         let mut state = lock(&self.state);
-        let Some(event) = state.events.pop_front() else {
-            let (primaries, events) = std::mem::take(&mut state.untold);
+        let waiting = state.waiting.as_mut()?;
+        let Some(event) = waiting.events.pop_front() else {
+            let (primaries, events) = std::mem::take(&mut waiting.untold);
             return (primaries > 0 || events > 0).then_some(Event::Dropped { primaries, events });
         };
         if let Event::Received(message) = &event {
-            state.messages = state.messages.saturating_sub(1);
-            state.octets = state.octets.saturating_sub(message.body.len());
+            waiting.messages = waiting.messages.saturating_sub(1);
+            waiting.octets = waiting.octets.saturating_sub(message.body.len());
         }
         Some(event)
     }
@@ -74,11 +85,8 @@ impl Queue {
     /// Whether there is more to tell; where there is not, the next event schedules the peer anew.
     pub(super) fn goes_on(&self) -> bool {
         let mut state = lock(&self.state);
-        state.scheduled = !state.events.is_empty() || state.untold != (0, 0);
-        if state.events.is_empty() {
-            // An idle peer keeps nothing.
-            state.events = VecDeque::new();
-        }
+        state.waiting.take_if(|waiting| waiting.events.is_empty() && waiting.untold == (0, 0));
+        state.scheduled = state.waiting.is_some();
         state.scheduled
     }
 }
