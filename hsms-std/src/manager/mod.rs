@@ -51,13 +51,14 @@
 //! 3. the session id of its Select.req, when not 0xFFFF: a device id or session of one of them, or
 //! 4. the device id of its first data message.
 //!
-//! Until then the connection is unassigned: it is selected, its linktests are answered, and its primaries are held, 64 of them with 64 KiB at most. When
-//! nothing has told whose it is [within 10 s](ManagerSettings::with_identify_within), a [callback](Identify) decides: it is assigned to a peer, or S1F1
-//! is sent to the device ids of those that it may be, or it is closed. So two tools behind one address both work, and two sessions of HSMS-GS.
+//! Until then the connection is unassigned: it is selected, its linktests are answered, and its primaries are held, 64 of them with
+//! 64 KiB at most. When nothing has told whose it is [within 10 s](ManagerSettings::with_identify_within), a [callback](Identify)
+//! decides: it is assigned to a peer, or S1F1 is sent to the device ids of those that it may be, or it is closed. So two tools behind
+//! one address both work, and two sessions of HSMS-GS.
 //!
-//! Peers on one port that are expected from the same place and share a device id or session are refused with [`Error::SamePlace`]. A caller whose
-//! peer has a connection already, or is disabled, is answered status 1 and hung up on; one whose Select.req was answered before it told whose it is is sent Separate.req. A caller that nobody expects is hung up
-//! on at once.
+//! Peers on one port that are expected from the same place and share a device id or session are refused with [`Error::SamePlace`].
+//! A caller whose peer has a connection already, or is disabled, is answered status 1 and hung up on; where its Select.req had been
+//! answered before it told whose it is, it is sent Separate.req instead. A caller that nobody expects is hung up on at once.
 
 mod callers;
 mod delegate;
@@ -261,9 +262,11 @@ impl Manager {
         Some((peer, event))
     }
 
-    /// Ends all sessions with Separate.req, closes all connections and listeners, and waits until everything has ended, for `limit` at most. Half of it is
-    /// for delegates to say farewell, as far as their peers allow. Ports are free then. May be repeated. What a peer has not taken by then of what was said to it is lost: whenever
-    /// a connection is closed by us the peer has a second to take an octet of what is left and ten for all of it, and here no longer than three quarters of `limit`.
+    /// Ends all sessions with Separate.req, closes all connections and listeners, and waits until everything has ended, for `limit` at
+    /// most. Half of it is for delegates to say farewell, as far as their peers allow. Ports are free then. May be repeated.
+    ///
+    /// What was to be sent before is still sent: a peer whose connection we close has a second to take an octet of it, and ten for all;
+    /// here three quarters of `limit` at most.
     ///
     /// Peers stay known: after [`restart`](Self::restart) they go on.
     ///

@@ -300,7 +300,7 @@ impl Peer {
         self.ask(Order::Selected)
     }
 
-    /// What has happened since the peer was added.
+    /// What has happened since the peer was added, or the manager started again.
     pub fn counters(&self) -> Pending<Counters> {
         self.ask(Order::Counters)
     }
