@@ -217,11 +217,11 @@ impl Endpoint {
         if inbound.is_reply() {
             let reply = if inbound.is_abort() { Err(Failure::Aborted) } else { Ok(text) };
             self.waiting.remove(&header.system).map(|answer| answer.try_send(reply));
-        } else if self.tell.try_send(Told::Primary { header, text, token }).is_err() {
-            if let Some(token) = token.filter(|_| self.link.is_some()) {
-                self.out.extend(self.connection.begin_abort(now, &token)?);
-                self.connection.end_body(now)?; // The application does not keep up, or is gone.
-            }
+        } else if self.tell.try_send(Told::Primary { header, text, token }).is_err()
+            && let Some(token) = token.filter(|_| self.link.is_some())
+        {
+            self.out.extend(self.connection.begin_abort(now, &token)?);
+            self.connection.end_body(now)?; // The application does not keep up, or is gone.
         }
         Ok(())
     }
