@@ -6,6 +6,7 @@
 cargo_deny_version=0.20.2
 cargo_hack_version=0.6.46
 cargo_fuzz_version=0.13.2
+cargo_llvm_cov_version=0.9.1
 
 : "${packages:=--workspace}"
 # Outside the tree, so that a fresh one does not build them again; each is asked for its version.
@@ -66,6 +67,16 @@ need_crate() { # crate, version
   [ "$(crate_version "$1")" = "$2" ] ||
     fail "$1 is ${2} by its pin, but the one found says '$(crate_version "$1")'" || return
   printf '%s %s: %s\n' "$1" "$2" "$(command -v "$1")"
+}
+
+# What .ci/coverage measures with: tools of LLVM that read what a compiler with that number of LLVM writes. Those named by LLVM_COV and
+# LLVM_PROFDATA are taken as they are; Debian's where it has them; else rustup's of the toolchain.
+need_coverage() { # number of LLVM, toolchain as cargo is given it: +nightly, or nothing
+  local folder=/usr/lib/llvm-$1/bin
+  need_crate cargo-llvm-cov "$cargo_llvm_cov_version" || return
+  if [ -n "${LLVM_COV:-}" ] && [ -n "${LLVM_PROFDATA:-}" ]; then return; fi
+  if [ -x "$folder/llvm-cov" ] && [ -x "$folder/llvm-profdata" ] || install_packages "llvm-$1"; then return; fi
+  rustup component add ${2:+--toolchain "${2#+}"} llvm-tools || fail "llvm-$1 and rustup's llvm-tools are missing and cannot be installed"
 }
 
 # cargo-hack answers only with cargo's subcommand word before the option; cargo-deny takes it too.

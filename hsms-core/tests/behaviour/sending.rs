@@ -3,7 +3,7 @@
 use crate::support::{DEVICE, OURS, PAUSE, T3, T5, T6, T8, active, closes, hex, opens, passive, selects, stays};
 use hsms_core::Error;
 use hsms_core::connection::{
-    Class, CloseReason, Connection, ControlRequest, Event, State, Stray, Stream9, TransactionEnd,
+    Action, Class, CloseReason, Connection, ControlRequest, Event, State, Stray, Stream9, TransactionEnd,
 };
 use hsms_core::wire::{Header, SystemBytes};
 
@@ -51,6 +51,18 @@ fn a_request_that_is_cancelled_while_its_reply_arrives_turns_the_rest_into_a_lat
     }
     // The verdict belonged to that message alone.
     scene.receives("0000000D 0001 86 0B 00 00 00000007 010203", stays().class(Class::Primary).never());
+}
+
+#[test]
+fn a_request_that_is_cancelled_behind_the_end_of_its_connection_leaves_nothing_to_tell() {
+    let mut scene = active().requesting();
+    scene.receives("0000000D 0001 01 02 00 00 00000061 AA", stays().class(Class::Reply).due(T8));
+    let now = scene.now();
+    scene.connection.handle(now, Event::TransportClosed).unwrap();
+    scene.connection.forget(OURS).unwrap();
+    let close = Action::CloseTransport(CloseReason::TransportClosed);
+    assert_eq!(scene.connection.poll_action(), Some(close));
+    assert_eq!(scene.connection.poll_action(), None);
 }
 
 #[test]
