@@ -89,7 +89,9 @@ impl<'a, const TRANSACTIONS: usize, const N: usize> Arbitrary<'a> for GeneralScr
     fn arbitrary(u: &mut Unstructured<'a>) -> Result<Self> {
         let (config, sessions) = (Config::arbitrary(u)?, General::<N>::arbitrary(u)?);
         let connection = Connection::<TRANSACTIONS, _>::general(config, sessions.clone());
-        let steps = Author::new(u, connection, apply_general, sessions.ids().collect()).write()?;
+        let steps =
+            Author::new(u, connection, apply_general, sessions.entities().map(|entity| entity.session).collect())
+                .write()?;
         Ok(GeneralScript { config, sessions, steps })
     }
 }

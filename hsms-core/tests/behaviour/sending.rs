@@ -191,3 +191,25 @@ fn s9f3_s9f5_and_s9f7_carry_the_header_they_are_about() {
         host.refuses(Error::NotForStream9, |connection, now| connection.report_error(now, error, &header));
     }
 }
+
+#[test]
+fn a_connection_moves_to_more_room_and_back_with_all_that_is_open() {
+    let mut scene = active().selected();
+    let systems: Vec<SystemBytes> = (0..4).map(|_| scene.requests(1, 1)).collect();
+    assert_eq!(scene.connection.resized::<3>(), None, "four are open");
+    let mut larger = scene.connection.resized::<5>().unwrap();
+    assert_eq!(larger.next_deadline(), scene.connection.next_deadline());
+    let now = scene.now();
+    let s1f3 = hsms_core::wire::StreamFunction::new(1, 3);
+    let (fifth, _) = larger.begin_primary(now, DEVICE, s1f3, true, 0).unwrap();
+    larger.end_body(now).unwrap();
+    for system in &systems {
+        assert!(larger.is_open(*system));
+        let reply = hex(&format!("0000000A 0001 01 02 00 00 {:08X}", system.0));
+        let (_, inbound) = larger.receive(now, &reply).unwrap();
+        assert_eq!(inbound.unwrap().class, Class::Reply);
+    }
+    let smaller = larger.resized::<1>().unwrap();
+    assert!(smaller.is_open(fifth));
+    assert_eq!(smaller.resized::<5>().as_ref(), Some(&larger));
+}
