@@ -4,6 +4,8 @@
 
 #[path = "exhaustive/compare.rs"]
 mod compare;
+#[path = "exhaustive/general.rs"]
+mod general;
 #[path = "exhaustive/lengths.rs"]
 mod lengths;
 #[path = "exhaustive/products.rs"]
