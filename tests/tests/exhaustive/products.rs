@@ -118,6 +118,10 @@ pub fn whole(situation: &Situation) -> Product {
 impl Product {
     /// How many messages there are.
     pub fn len(&self) -> u64 {
+        self.lens().iter().product()
+    }
+
+    fn lens(&self) -> [u64; 7] {
         [
             self.session.len(),
             self.byte2.len(),
@@ -127,9 +131,20 @@ impl Product {
             self.system.len(),
             self.text.len(),
         ]
-        .iter()
-        .map(|len| *len as u64)
-        .product()
+        .map(|len| len as u64)
+    }
+
+    /// Checks one message in `step`, a prime or 1, from message `first` on. Gives how many these are.
+    pub fn each(&self, first: u64, step: u64, mut check: impl FnMut(&Message)) -> u64 {
+        // Or some values of that field would never come.
+        assert!(step == 1 || self.lens().iter().all(|len| len % step != 0), "a field has a multiple of {step} values");
+        let mut cases = 0;
+        let mut case = first;
+        while case < self.len() {
+            check(&self.message(case));
+            (cases, case) = (cases + 1, case + step);
+        }
+        cases
     }
 
     /// Message `number` of them.
