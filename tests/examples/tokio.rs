@@ -12,7 +12,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::{io::AsyncWriteExt, io::Interest, net::TcpListener, net::TcpStream, time::timeout};
 
 const PATIENCE: Duration = Duration::from_secs(10); // With a peer that takes nothing, and with one that is dialled.
-const ROOM: usize = 1 << 16; // Octets to read at once; octets of output beyond which orders wait.
+const ROOM: usize = 1 << 16; // Octets to read at once; of output beyond which orders wait, and 512 times as many end the link.
 const TOLD: usize = 1024; // What the application may leave unread. Primaries beyond that are answered SxF0.
 
 #[derive(Clone)]
@@ -142,6 +142,7 @@ impl Endpoint {
             let now = self.now();
             match self.link.as_ref().map(|link| link.try_write(self.out.as_slices().0)) {
                 _ if self.out.is_empty() => patience = now.saturating_add(PATIENCE),
+                _ if self.out.len() > 512 * ROOM => self.tell(Event::TransportClosed).await?, // It asks and does not read.
                 Some(Ok(len @ 1..)) => {
                     self.out.drain(..len);
                     patience = now.saturating_add(PATIENCE);
