@@ -19,7 +19,14 @@ use syn::visit::Visit;
 macro_rules! owned {
     ( $( $area:ident $( :: $rest:ident )+ $( <$n:literal> )? ),* $(,)? ) => {
         fn owned() -> Vec<&'static str> {
-            fn both<T: for<'a> arbitrary::Arbitrary<'a> + Arbitrary>() {}
+            /// Strategies leave out what is refused, so that is to be nothing.
+            fn both<T: for<'a> arbitrary::Arbitrary<'a> + Arbitrary>() {
+                let mut random = fastrand::Rng::with_seed(1);
+                for len in (0..300).chain([512, 1024, 2048]) {
+                    let seed = Seed((0..len).map(|_| random.u8(..)).collect());
+                    assert!(seed.make::<T>().is_ok(), "{} refuses {seed:?}", std::any::type_name::<T>());
+                }
+            }
             $( both::<$area $( :: $rest )+ $( <$n> )?>(); )*
             vec![ $( concat!(stringify!($area), $( "::", stringify!($rest) ),+) ),* ]
         }
