@@ -279,7 +279,11 @@ stage_footprint() {
   (cd "$root/tests/footprint" && cargo fmt --all --check &&
     CARGO_TARGET_DIR=$folder cargo clippy --quiet --locked --all-targets -- -D warnings &&
     CARGO_TARGET_DIR=$folder cargo test --quiet --locked) || fail "tests/footprint is not in order" || return
-  HSMS_EMBEDDED_TOOLCHAIN=$toolchain CARGO_TARGET_DIR=$folder bash "$root/.ci/footprint" --gate ||
+  footprint_gate "$toolchain"
+}
+
+footprint_gate() { # toolchain
+  HSMS_EMBEDDED_TOOLCHAIN=$1 CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$root/target/footprint} bash "$root/.ci/footprint" --gate ||
     fail "the footprint of hsms-core is not what it was"
 }
 
@@ -447,7 +451,7 @@ stage_drawn() {
 
 stage_planted() {
   local stage green=--assume-green
-  for stage in hygiene format features no_std; do
+  for stage in hygiene format features no_std footprint; do
     [[ " ${HSMS_RUN:-} " == *" $stage "* ]] || green=
   done
   "$root/.ci/planted" ${green:+"$green"}
