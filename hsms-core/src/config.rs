@@ -336,7 +336,7 @@ impl Config {
     }
 
     /// How many linktests in a row may stay without an answer, and without any other octet received, before the link
-    /// counts as failed. 1 is what E37 7.5 says.
+    /// counts as failed. 1 is what E37 7.5 says, and what holds while NOT SELECTED, where HSMS-GS has linktests as well.
     #[must_use]
     pub const fn linktest_threshold(&self) -> u8 {
         self.linktest_threshold

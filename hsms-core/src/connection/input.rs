@@ -170,6 +170,9 @@ impl<const TRANSACTIONS: usize, S: Sessions> Connection<TRANSACTIONS, S> {
 
     fn close(&mut self, reason: CloseReason, farewell: bool, again: bool) {
         if S::GENERAL {
+            if let Some(slot) = self.session_requests().last() {
+                self.system.ended = slot.system.0;
+            }
             self.sessions.end(farewell && !self.body_open);
         }
         if self.body_open {
@@ -195,6 +198,7 @@ impl<const TRANSACTIONS: usize, S: Sessions> Connection<TRANSACTIONS, S> {
         {
             // Nobody asked for it by name; a linktest of the application is told of by `poll_action`.
             self.control = None;
+            self.system.ended = slot.system.0;
         }
         let t5 = self.now.plus_millis(self.config.t5.into());
         self.phase = match (again, self.config.mode) {

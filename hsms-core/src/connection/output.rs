@@ -208,6 +208,8 @@ impl<const TRANSACTIONS: usize, S: Sessions> Connection<TRANSACTIONS, S> {
             _ => own,
         };
         let system = self.take_system_bytes();
+        // Nobody replies to it, so that is its end (E37 8.1.4.6).
+        self.system.ended = system.0;
         self.push(Action::Send(ControlFrame::Stream9 { function, session, system, about: *about }));
     }
 

@@ -381,7 +381,8 @@ impl<const TRANSACTIONS: usize, S: Sessions> Connection<TRANSACTIONS, S> {
             self.push(Action::Send(ControlFrame::Control(accepted)));
         }
         if self.phase.state() == State::NotSelected {
-            self.phase = Phase::Selected { quiet: self.now, missed: 0 };
+            // An application may answer while input is paused: the resume adds the whole pause.
+            self.phase = Phase::Selected { quiet: self.paused.unwrap_or(self.now), missed: 0 };
         }
         self.notify(Notice::SessionSelected { session });
     }

@@ -1,8 +1,8 @@
 //! System bytes: where they come from, and which of them a reply can belong to.
 
 use crate::support::{OURS, SELECT_SYSTEM, active, selects, stays};
-use hsms_core::connection::{Class, Connection, Stray};
-use hsms_core::wire::SystemBytes;
+use hsms_core::connection::{Class, Connection, Event, Stray, Stream9};
+use hsms_core::wire::{Header, SessionId, StreamFunction, SystemBytes};
 
 const LAST: SystemBytes = SystemBytes(u32::MAX);
 const BEFORE_LAST: SystemBytes = SystemBytes(u32::MAX - 1);
@@ -69,4 +69,18 @@ fn a_number_is_not_used_again_right_after_its_transaction_ended() {
     scene.receives("0000000A FFFF 00 00 00 02 00000051", selects());
     scene.connection.set_next_system_bytes(SELECT_SYSTEM);
     assert_eq!(scene.connection.next_system_bytes(), SystemBytes(SELECT_SYSTEM.0 + 1));
+    // Or the one that ended with its connection.
+    let mut scene = active().connected();
+    scene.connection.handle(scene.now(), Event::TransportClosed).unwrap();
+    while scene.connection.poll_action().is_some() {}
+    scene.connection.set_next_system_bytes(SELECT_SYSTEM);
+    assert_eq!(scene.connection.next_system_bytes(), SystemBytes(SELECT_SYSTEM.0 + 1));
+    // An error message of stream 9 is over as soon as it is sent, too.
+    let mut scene = active().equipment().selected();
+    let about = Header::data(SystemBytes(9), StreamFunction::new(1, 1), true, SessionId(1));
+    let system = scene.connection.next_system_bytes();
+    scene.connection.report_error(scene.now(), Stream9::IllegalData, &about).unwrap();
+    while scene.connection.poll_action().is_some() {}
+    scene.connection.set_next_system_bytes(system);
+    assert_eq!(scene.connection.next_system_bytes(), SystemBytes(system.0 + 1));
 }

@@ -218,6 +218,33 @@ fn t6_of_a_select_counts_from_when_it_was_written() {
 }
 
 #[test]
+fn a_session_that_begins_while_input_is_paused_is_tested_a_period_after_the_resume() {
+    const PERIOD: u64 = 30_000;
+    for who in everyone() {
+        let mut scene = Scene::connected(who.linktest(PERIOD, 1), &[asking(A)]);
+        scene.takes(&select_req(A, 9), &[asked(A)]);
+        scene.does(&[], Machine::pause_input);
+        scene.pass(PAUSE);
+        scene.does(&[sent(select_rsp(A, 0, 9)), begun(A)], |m, now| m.answer_select(now, id(A), SelectStatus(0)));
+        scene.pass(PAUSE);
+        scene.does(&[], Machine::resume_input);
+        scene.is(State::Selected, Some(PERIOD), &[A]);
+    }
+}
+
+#[test]
+fn the_number_of_a_request_that_ended_with_its_connection_is_not_the_next_one() {
+    for who in everyone() {
+        let mut scene = Scene::selected(who, &[B]);
+        scene.select(A, OURS);
+        scene.machine.handle(scene.now(), Event::TransportClosed).unwrap();
+        scene.drain();
+        scene.machine.set_next_system_bytes(SystemBytes(OURS));
+        assert_eq!(scene.machine.next_system_bytes(), SystemBytes(OURS + 1));
+    }
+}
+
+#[test]
 fn a_response_to_nothing_is_rejected_with_reason_3() {
     for who in everyone() {
         let mut scene = Scene::connected(who, &[offered(A)]);
