@@ -12,14 +12,16 @@
 //! | [`Options`] | the settings of the adapter: expected peer, keepalive, write limit, inbox |
 //! | [`Error`] | what a call can end with, and who is at fault |
 //! | [`driver`], [`transport`] | the same over any byte stream, such as TLS or a pipe in memory |
+//! | [`security`] | who may call, how many may linger, TLS |
 //! | [`tcp`], [`clock`] | TCP as such a stream; milliseconds since the start |
 //! | [`statement`] | what the standards ask an implementation to document |
 //! | `manager` (feature) | any number of peers by name on one event loop, with delegates on worker threads |
+//! | `tls` (feature) | TLS by rustls as a stream, and what its settings are made of |
 //! | `conformance` (feature) | every duty of the standards as a row with a test, for ours and for other implementations |
 //! | `faults` (feature) | what a link can suffer, made at will, and a scripted peer |
 //!
 //! Features, none by default: `tracing` (every message as an event of the target `hsms::message`, every notice as one of `hsms::connection`), `serde` (settings that
-//! survive a restart), `secs2` (texts in the log as SML), `manager`, `conformance`,
+//! survive a restart), `secs2` (texts in the log as SML), `manager`, `tls`, `conformance`,
 //! `faults`.
 
 mod blocking;
@@ -35,9 +37,12 @@ mod incoming;
 #[cfg(feature = "manager")]
 pub mod manager;
 mod options;
+pub mod security;
 #[doc = include_str!("../docs/statement.md")]
 pub mod statement {}
 pub mod tcp;
+#[cfg(feature = "tls")]
+pub mod tls;
 mod trace;
 pub mod transport;
 
@@ -52,6 +57,7 @@ pub use hsms_core::error::Fault;
 pub use hsms_core::wire::{Header, Message, StreamFunction, SystemBytes};
 pub use incoming::{Answer, Incoming};
 pub use options::Options;
+pub use security::Security;
 
 /// The examples of the README compile.
 #[cfg(doctest)]

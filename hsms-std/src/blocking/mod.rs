@@ -5,6 +5,7 @@ mod listen;
 mod sessions;
 
 use crate::driver::{Driver, Dropped, Serve};
+use crate::security::{CallersRefused, Security, Stream};
 use crate::tcp::Tcp;
 use crate::{Answer, Error, Incoming, Options};
 use dial::Dial;
@@ -63,7 +64,7 @@ use std::time::Duration;
 /// ```
 #[derive(Debug)]
 pub struct Connection<const TRANSACTIONS: usize = 64, S: Sessions = Single> {
-    driver: Driver<Tcp, TRANSACTIONS, S>,
+    driver: Driver<Stream<Tcp>, TRANSACTIONS, S>,
     port: Port,
 }
 
@@ -173,9 +174,23 @@ impl<const TRANSACTIONS: usize> Connection<TRANSACTIONS> {
 }
 
 impl<const TRANSACTIONS: usize, S: Sessions> Connection<TRANSACTIONS, S> {
-    fn over(mut driver: Driver<Tcp, TRANSACTIONS, S>, port: Port) -> Self {
+    fn over(mut driver: Driver<Stream<Tcp>, TRANSACTIONS, S>, port: Port) -> Self {
         driver.enable();
         Connection { driver, port }
+    }
+
+    /// The same connection with an allow list, caps, or TLS. Before the first call that waits, so that nobody has been taken or dialled
+    /// without.
+    ///
+    /// # Errors
+    /// [`Error::TlsForOtherRole`].
+    pub fn with_security(mut self, security: Security) -> Result<Self, Error> {
+        security.check(self.config().mode())?;
+        match &mut self.port {
+            Port::Dial(dial) => dial.set_security(security),
+            Port::Listen(listen) => listen.set_security(security),
+        }
+        Ok(self)
     }
 
     // Getters.
@@ -210,12 +225,12 @@ impl<const TRANSACTIONS: usize, S: Sessions> Connection<TRANSACTIONS, S> {
         self.driver.dropped()
     }
 
-    /// How many callers were turned away since a passive connection was made.
+    /// How many callers were turned away since a passive connection was made, by reason.
     #[must_use]
-    pub fn callers_refused(&self) -> u64 {
+    pub fn callers_refused(&self) -> CallersRefused {
         match &self.port {
             Port::Listen(listen) => listen.refused(),
-            Port::Dial(_) => 0,
+            Port::Dial(_) => CallersRefused::new(),
         }
     }
 
@@ -230,14 +245,24 @@ impl<const TRANSACTIONS: usize, S: Sessions> Connection<TRANSACTIONS, S> {
     pub fn local_addr(&self) -> Option<SocketAddr> {
         match &self.port {
             Port::Listen(listen) => Some(listen.address()),
-            Port::Dial(_) => self.driver.transport().map(Tcp::local_addr),
+            Port::Dial(_) => self.driver.transport().map(|stream| stream.transport().local_addr()),
         }
     }
 
     /// The address of the peer that is connected; `None` where none is.
     #[must_use]
     pub fn peer_addr(&self) -> Option<SocketAddr> {
-        self.driver.transport().map(Tcp::peer_addr)
+        self.driver.transport().map(|stream| stream.transport().peer_addr())
+    }
+
+    /// The state of TLS on the open connection: the peer's certificates, for example; `None` where it is plain, or none is open.
+    #[cfg(feature = "tls")]
+    #[must_use]
+    pub fn tls(&self) -> Option<&rustls::Connection> {
+        match self.driver.transport()? {
+            Stream::Plain { .. } => None,
+            Stream::Tls(tls) => Some(tls.session()),
+        }
     }
 
     /// The system bytes that the next request will carry.

@@ -6,8 +6,10 @@ use super::link::{Link, Sort, Told};
 use super::peer::{Order, Peer, Shared, Target};
 use super::pending::Promise;
 use super::settings::PeerSettings;
+use super::socket::Socket;
 use crate::dial::Attempt;
 use crate::driver::copy;
+use crate::security::Stream;
 use hsms_core::connection::{CloseReason, Notice, State, TransactionEnd};
 use hsms_core::time::Instant;
 use hsms_core::wire::{Header, StreamFunction, SystemBytes};
@@ -215,7 +217,7 @@ impl Entry {
     }
 
     /// The transport that was wanted is open.
-    pub(super) fn opened(&mut self, stream: mio::net::TcpStream, now: Instant) {
+    pub(super) fn opened(&mut self, stream: Stream<Socket>, now: Instant) {
         (self.farewell_told, self.closed) = (false, None);
         self.tell(Event::Established);
         self.link.opened(stream, now, &mut self.told);

@@ -24,6 +24,11 @@ pub enum Error {
         /// The name of the other.
         other: String,
     },
+    /// Another peer on the same port was added with other [security](super::PeerSettings::with_security), which is the port's.
+    SecurityDiffers {
+        /// The name of the other.
+        other: String,
+    },
     /// An active peer needs one address at least.
     NoAddress,
     /// The port could not be listened on.
@@ -69,6 +74,7 @@ impl Error {
             Error::NameTaken { .. }
             | Error::NameUnknown { .. }
             | Error::SamePlace { .. }
+            | Error::SecurityDiffers { .. }
             | Error::NoAddress
             | Error::Removed
             | Error::Stopped
@@ -98,6 +104,7 @@ impl fmt::Display for Error {
             Error::NameTaken { name } => write!(f, "there is a peer {name:?} already"),
             Error::NameUnknown { name } => write!(f, "there is no peer {name:?}"),
             Error::SamePlace { other } => write!(f, "peer {other:?} expects callers on this port from the same place"),
+            Error::SecurityDiffers { other } => write!(f, "peer {other:?} has given this port other security settings"),
             Error::NoAddress => f.write_str("an active peer needs an address"),
             Error::Listen { address, .. } => write!(f, "cannot listen on {address}"),
             Error::System { .. } => f.write_str("the system refused its service"),

@@ -1,23 +1,25 @@
 //! The one thread: sockets, commands and timers of all peers.
 
 use super::Error;
-use super::delegate::{Event, Pool};
+use super::delegate::{Event, Pool, lock};
 use super::entry::{Close, Entry};
 use super::link::Link;
 use super::listen::{Accepted, Listener};
 use super::peer::{Command, Mailbox, Order, Shared};
 use super::settings::{PeerSettings, Place};
+use super::socket::Socket;
 use crate::Options;
 use crate::clock::Clock;
 use crate::dial::{Attempt, Attempted};
+use crate::security::{CallersRefused, Refusal};
 use hsms_core::time::Instant;
 use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token};
 use socket2::{SockRef, TcpKeepalive};
 use std::collections::{BTreeSet, HashMap};
 use std::io;
-use std::net::SocketAddr;
-use std::sync::Arc;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 /// The token of the mailbox; peers, listeners and callers are numbered from behind it.
@@ -25,9 +27,6 @@ pub(super) const MAILBOX: Token = Token(0);
 
 /// Octets that one read takes at most: one buffer for all peers.
 const READ_BUFFER: usize = 64 * 1024;
-
-/// Callers that are told at the same time that the place is taken; others are hung up on.
-const MOST_CALLERS: usize = 64;
 
 /// Callers that are taken from a listener before the others have their turn.
 const MOST_ACCEPTED: usize = 64;
@@ -55,17 +54,25 @@ pub(super) struct EventLoop {
     next_id: usize,
     workers: Arc<Pool>,
     events: Arc<Pool>,
+    refused: Arc<Mutex<CallersRefused>>,
     stopping: bool,
 }
 
 /// A caller that is told that the place is taken.
 struct Caller {
     link: Link<0>,
+    address: IpAddr,
+    listener: usize,
     armed: Option<Instant>,
 }
 
 impl EventLoop {
-    pub(super) fn new(poll: Poll, mailbox: Arc<Mailbox>, workers: Arc<Pool>, events: Arc<Pool>) -> Self {
+    pub(super) fn new(
+        poll: Poll,
+        mailbox: Arc<Mailbox>,
+        (workers, events): (Arc<Pool>, Arc<Pool>),
+        refused: Arc<Mutex<CallersRefused>>,
+    ) -> Self {
         EventLoop {
             poll,
             mailbox,
@@ -80,6 +87,7 @@ impl EventLoop {
             next_id: usize::MAX / 2,
             workers,
             events,
+            refused,
             stopping: false,
         }
     }
@@ -179,7 +187,9 @@ impl EventLoop {
         caller.link.fire(self.now, &mut told);
         if !caller.link.is_open() {
             arm(&mut self.deadlines, &mut caller.armed, None, id);
-            self.callers.remove(&id);
+            if let Some(Caller { address, listener, .. }) = self.callers.remove(&id) {
+                self.leave(listener, address);
+            }
             return;
         }
         if caller.link.has_more() {
@@ -234,6 +244,7 @@ impl EventLoop {
         if self.stopping {
             return Err(Error::Stopped);
         }
+        settings.security().check(settings.config().mode())?;
         let listener = match settings.place() {
             Place::Active(addresses) if addresses.is_empty() => return Err(Error::NoAddress),
             Place::Active(_) => None,
@@ -241,6 +252,13 @@ impl EventLoop {
                 let shares =
                     |(_, listener): &(&usize, &Listener)| address.port() != 0 && listener.address() == *address;
                 let listener = self.listeners.iter().find(shares).map(|(id, _)| *id);
+                if let Some(taken) = listener
+                    && self.listeners.get(&taken).is_some_and(|taken| taken.security != *settings.security())
+                {
+                    let mut others = self.peers.values().filter(|entry| entry.listener == listener);
+                    let other = others.next().map(|entry| entry.shared.name.clone()).unwrap_or_default();
+                    return Err(Error::SecurityDiffers { other });
+                }
                 for entry in self.peers.values().filter(|entry| listener.is_some() && entry.listener == listener) {
                     if let Place::Passive(_, other) = entry.settings.place()
                         && expected.is_same(*other)
@@ -252,8 +270,9 @@ impl EventLoop {
                     Some(id) => id,
                     None => {
                         let id = self.take_id();
-                        let listener = Listener::new(*address, Token(id), self.poll.registry())
-                            .map_err(|source| Error::Listen { address: *address, source })?;
+                        let listener =
+                            Listener::new(*address, settings.security().clone(), Token(id), self.poll.registry())
+                                .map_err(|source| Error::Listen { address: *address, source })?;
                         self.listeners.insert(id, listener);
                         id
                     }
@@ -310,6 +329,10 @@ impl EventLoop {
     /// The caller is the peer's that expects it most exactly. Where that has a connection, or is disabled, the caller is told so;
     /// one that nobody expects is hung up on.
     fn called(&mut self, listener: usize, mut stream: TcpStream, caller: SocketAddr) {
+        let Some(port) = self.listeners.get(&listener) else { return };
+        if !port.security.allows(caller.ip()) {
+            return self.turn_away(caller, Refusal::NotAllowed);
+        }
         let fitting = self.peers.iter().filter_map(|(id, entry)| match entry.settings.place() {
             Place::Passive(_, expected) if entry.listener == Some(listener) && expected.fits(caller) => {
                 Some((*expected, *id))
@@ -317,36 +340,60 @@ impl EventLoop {
             _ => None,
         });
         let Some((_, id)) = fitting.max() else {
-            crate::trace::refused(format_args!("caller {caller} turned away"));
-            return;
+            return self.turn_away(caller, Refusal::Unexpected);
         };
         let number =
             if self.peers.get(&id).is_some_and(|entry| entry.link.wants_transport()) { id } else { self.take_id() };
-        let Some(entry) = self.peers.get_mut(&id) else { return };
         let taken = number != id;
         if taken {
-            crate::trace::refused(format_args!("caller {caller} turned away"));
-            entry.tell(Event::CallerRefused { caller });
-            if self.callers.len() >= MOST_CALLERS {
+            let Some(port) = self.listeners.get_mut(&listener) else { return };
+            let admitted = port.unselected.admit(&port.security, caller.ip());
+            let why = admitted.err().unwrap_or(Refusal::Taken);
+            self.turn_away(caller, why);
+            if let Some(entry) = self.peers.get(&id) {
+                entry.tell(Event::CallerRefused { caller, why });
+            }
+            if admitted.is_err() {
                 return;
             }
         }
+        let Some(entry) = self.peers.get(&id) else { return };
         // Fails where the caller has gone, or the system has no means: then it is hung up on.
         let ready = set_up(&stream, entry.settings.options()).and_then(|()| {
             let both = Interest::READABLE | Interest::WRITABLE;
-            self.poll.registry().register(&mut stream, Token(number), both)
+            self.poll.registry().register(&mut stream, Token(number), both)?;
+            entry.settings.security().accepted(Socket(stream))
         });
-        if let Err(error) = ready {
-            crate::trace::failed(&error);
-            return;
-        }
+        let stream = match ready {
+            Ok(stream) => stream,
+            Err(error) => {
+                crate::trace::failed(&error);
+                if taken {
+                    self.leave(listener, caller.ip());
+                }
+                return;
+            }
+        };
+        let Some(entry) = self.peers.get_mut(&id) else { return };
         if taken {
             let link = Link::refusing(*entry.settings.config(), entry.settings.options(), stream, self.now);
-            self.callers.insert(number, Caller { link, armed: None });
+            self.callers.insert(number, Caller { link, address: caller.ip(), listener, armed: None });
             self.go_on_caller(number);
         } else {
             entry.opened(stream, self.now);
             self.go_on(id, false);
+        }
+    }
+
+    fn turn_away(&self, caller: SocketAddr, why: Refusal) {
+        crate::trace::refused(format_args!("caller {caller} turned away: {why}"));
+        lock(&self.refused).count(why);
+    }
+
+    /// A caller that was counted is gone.
+    fn leave(&mut self, listener: usize, address: IpAddr) {
+        if let Some(port) = self.listeners.get_mut(&listener) {
+            port.unselected.leave(address);
         }
     }
 }
@@ -372,8 +419,10 @@ fn dialled_to(entry: &mut Entry, dialled: Attempted, now: Instant) {
     match dialled {
         Attempted::Goes(dial) => entry.dial = Some(dial),
         Attempted::Failed(error) => entry.open_failed(error, now),
-        Attempted::Open(stream) => match set_up(&stream, entry.settings.options()) {
-            Ok(()) => entry.opened(stream, now),
+        Attempted::Open(stream) => match set_up(&stream, entry.settings.options())
+            .and_then(|()| entry.settings.security().dialled(Socket(stream)))
+        {
+            Ok(stream) => entry.opened(stream, now),
             Err(error) => entry.open_failed(error, now),
         },
     }

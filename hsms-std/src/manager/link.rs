@@ -1,6 +1,8 @@
 //! One machine and its socket, which never blocks: octets in, octets out, and what became of them.
 
-use crate::transport::is_late;
+use super::socket::{LAST_LOOK, Socket};
+use crate::security::Stream;
+use crate::transport::{Transport, is_late};
 use crate::{Options, trace};
 use hsms_core::Error as Refusal;
 use hsms_core::config::Config;
@@ -8,9 +10,7 @@ use hsms_core::connection::{Action, CloseReason, Connection as Machine, Event, I
 use hsms_core::counters::Counters;
 use hsms_core::time::Instant;
 use hsms_core::wire::{Header, PREFIX_LEN, SessionId, StreamFunction, SystemBytes};
-use mio::net::TcpStream;
-use std::io::{self, Read, Write};
-use std::net::Shutdown;
+use std::io::{self, IoSlice};
 use std::time::Duration;
 
 /// Reads of one link before the others have their turn.
@@ -22,10 +22,6 @@ const MOST_ANSWERS: usize = 256 * 1024;
 
 /// What an output buffer keeps of its size when nothing is left to write.
 const KEPT_OUTPUT: usize = 4 * 1024;
-
-/// How much of what the peer still sends is taken before the stream is closed: unread octets make TCP reset the connection, and
-/// the peer might lose what we wrote last.
-const LAST_LOOK: usize = 64 * 1024;
 
 /// What a link has to tell its owner.
 #[derive(Debug)]
@@ -60,7 +56,7 @@ pub(super) enum Sort {
 pub(super) struct Link<const TRANSACTIONS: usize> {
     machine: Machine<TRANSACTIONS>,
     counters: Counters,
-    stream: Option<TcpStream>,
+    stream: Option<Stream<Socket>>,
     /// The machine has asked for a transport.
     wanted: bool,
     /// The event loop has said so, and the system has not denied it since.
@@ -81,7 +77,7 @@ pub(super) struct Link<const TRANSACTIONS: usize> {
 
 impl Link<0> {
     /// For a caller that is told that the place is taken, and hung up on.
-    pub(super) fn refusing(config: Config, options: &Options, stream: TcpStream, now: Instant) -> Self {
+    pub(super) fn refusing(config: Config, options: &Options, stream: Stream<Socket>, now: Instant) -> Self {
         let mut link = Link::with_machine(Machine::refusing(config), options);
         // It is enabled from the start.
         link.wanted = true;
@@ -138,6 +134,11 @@ impl<const TRANSACTIONS: usize> Link<TRANSACTIONS> {
         self.output.len().saturating_sub(self.start)
     }
 
+    /// Whether the stream has taken octets and not written them.
+    fn owes(&self) -> bool {
+        self.stream.as_ref().is_some_and(Stream::owes)
+    }
+
     /// Whether there may be octets to read that nobody will announce.
     pub(super) fn has_more(&self) -> bool {
         self.stream.is_some() && self.readable && !self.is_flooded()
@@ -160,7 +161,7 @@ impl<const TRANSACTIONS: usize> Link<TRANSACTIONS> {
     }
 
     /// The transport that was wanted is open.
-    pub(super) fn opened(&mut self, stream: TcpStream, now: Instant, told: &mut Vec<Told>) {
+    pub(super) fn opened(&mut self, stream: Stream<Socket>, now: Instant, told: &mut Vec<Told>) {
         self.wanted = false;
         self.stream = Some(stream);
         (self.readable, self.writable) = (true, true);
@@ -265,7 +266,7 @@ impl<const TRANSACTIONS: usize> Link<TRANSACTIONS> {
 
     fn read(&mut self, now: Instant, buffer: &mut [u8], told: &mut Vec<Told>) {
         let Some(stream) = &mut self.stream else { return };
-        match stream.read(buffer) {
+        match stream.read(buffer, Duration::ZERO) {
             Ok(0) => self.hang_up(None, now, told),
             Ok(octets) => self.receive(now, buffer.get(..octets).unwrap_or(&[]), told),
             Err(error) if is_late(&error) => self.readable = false,
@@ -316,9 +317,20 @@ impl<const TRANSACTIONS: usize> Link<TRANSACTIONS> {
     }
 
     fn write(&mut self, now: Instant, told: &mut Vec<Told>) {
+        while self.writable && self.owes() {
+            let Some(stream) = &mut self.stream else { return };
+            match stream.write_owed() {
+                Ok(1..) => self.stalled = None,
+                Ok(_) => return self.hang_up(Some(io::ErrorKind::WriteZero.into()), now, told),
+                Err(error) if is_late(&error) => self.writable = false,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return self.write_failed(error, now, told),
+            }
+        }
         while self.writable && self.pending() > 0 {
             let Some(stream) = &mut self.stream else { return };
-            match stream.write(self.output.get(self.start..).unwrap_or(&[])) {
+            let octets = IoSlice::new(self.output.get(self.start..).unwrap_or(&[]));
+            match stream.write(&[octets], Duration::ZERO) {
                 Ok(octets @ 1..) => {
                     self.start = self.start.saturating_add(octets);
                     self.stalled = None;
@@ -334,7 +346,10 @@ impl<const TRANSACTIONS: usize> Link<TRANSACTIONS> {
         if self.pending() == 0 {
             self.output.clear();
             self.output.shrink_to(KEPT_OUTPUT);
-            (self.start, self.stalled) = (0, None);
+            self.start = 0;
+        }
+        if self.pending() == 0 && !self.owes() {
+            self.stalled = None;
         } else {
             if self.start > self.output.len() / 2 {
                 self.output.drain(..self.start);
@@ -404,19 +419,12 @@ impl<const TRANSACTIONS: usize> Link<TRANSACTIONS> {
         let error = self.failure.take();
         if error.is_none() && self.pending() > 0 && self.stalled.is_none() {
             // As much as the system takes at once; a link that is being closed holds nobody up.
-            if let Ok(octets) = stream.write(self.output.get(self.start..).unwrap_or(&[])) {
+            let octets = IoSlice::new(self.output.get(self.start..).unwrap_or(&[]));
+            if let Ok(octets) = stream.write(&[octets], Duration::ZERO) {
                 let _ = self.machine.written(now, u64::try_from(octets).unwrap_or(u64::MAX));
             }
         }
-        let _ = stream.shutdown(Shutdown::Write);
-        let mut buffer = [0; 4 * 1024];
-        let mut left = LAST_LOOK;
-        while left > 0 {
-            match stream.read(&mut buffer) {
-                Ok(octets @ 1..) => left = left.saturating_sub(octets),
-                _ => break,
-            }
-        }
+        stream.close();
         (self.output, self.start, self.stalled, self.assembly) = (Vec::new(), 0, None, None);
         (self.readable, self.writable, self.answers) = (false, false, 0);
         trace::closed(reason, error.as_ref());

@@ -1,5 +1,6 @@
 //! A port that any number of passive peers share.
 
+use crate::security::{Security, Unselected};
 use crate::transport::is_late;
 use mio::net::{TcpListener, TcpStream};
 use mio::{Interest, Registry, Token};
@@ -9,6 +10,8 @@ use std::net::SocketAddr;
 pub(super) struct Listener {
     socket: TcpListener,
     address: SocketAddr,
+    pub(super) security: Security,
+    pub(super) unselected: Unselected,
 }
 
 /// What the system's queue has given.
@@ -20,11 +23,11 @@ pub(super) enum Accepted {
 }
 
 impl Listener {
-    pub(super) fn new(address: SocketAddr, token: Token, registry: &Registry) -> io::Result<Self> {
+    pub(super) fn new(address: SocketAddr, security: Security, token: Token, registry: &Registry) -> io::Result<Self> {
         let mut socket = TcpListener::bind(address)?;
         let address = socket.local_addr()?;
         registry.register(&mut socket, token, Interest::READABLE)?;
-        Ok(Listener { socket, address })
+        Ok(Listener { socket, address, security, unselected: Unselected::default() })
     }
 
     /// Where it listens; with the port that was found where it was given as 0.

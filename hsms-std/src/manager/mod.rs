@@ -46,7 +46,8 @@
 //!
 //! A caller is told from others by its address and port, or by its address: [`Expected`]. It is the peer's that expects it most exactly. Two peers
 //! on one port that expect the same are refused with [`Error::SamePlace`]. A caller whose peer has a connection already, or is
-//! disabled, is answered status 1 and hung up on; a caller that nobody expects is hung up on at once.
+//! disabled, is answered status 1 and hung up on; a caller that nobody expects is hung up on at once,
+//! and so are callers that [`Security`](crate::Security) bars. Either are counted by [`Manager::callers_refused`].
 
 mod delegate;
 mod entry;
@@ -57,6 +58,7 @@ mod listen;
 mod peer;
 mod pending;
 mod settings;
+mod socket;
 
 pub use delegate::{Delegate, Event, Received};
 pub use error::Error;
@@ -64,6 +66,7 @@ pub use peer::Peer;
 pub use pending::Pending;
 pub use settings::{Expected, ManagerSettings, PeerSettings};
 
+use crate::security::CallersRefused;
 use delegate::{Pool, lock};
 use event_loop::{EventLoop, MAILBOX};
 use peer::{Command, Mailbox, Order, Shared};
@@ -84,6 +87,7 @@ pub struct Manager {
     /// Until it has been waited for.
     ended: Mutex<Option<Pending<()>>>,
     next_id: AtomicUsize,
+    refused: Arc<Mutex<CallersRefused>>,
 }
 
 impl Manager {
@@ -105,7 +109,9 @@ impl Manager {
         let waker = mio::Waker::new(poll.registry(), MAILBOX).map_err(system)?;
         let mailbox = Arc::new(Mailbox::new(waker));
         let (workers, events) = (Arc::new(Pool::new(settings.max_handlers())), Arc::new(Pool::new(0)));
-        let event_loop = EventLoop::new(poll, Arc::clone(&mailbox), Arc::clone(&workers), Arc::clone(&events));
+        let refused = Arc::new(Mutex::default());
+        let pools = (Arc::clone(&workers), Arc::clone(&events));
+        let event_loop = EventLoop::new(poll, Arc::clone(&mailbox), pools, Arc::clone(&refused));
         let (promise, ended) = pending();
         let run = move || {
             event_loop.run();
@@ -119,6 +125,7 @@ impl Manager {
             events,
             ended: Mutex::new(Some(ended)),
             next_id: AtomicUsize::new(1),
+            refused,
         })
     }
 
@@ -126,7 +133,8 @@ impl Manager {
     /// taken until it is enabled.
     ///
     /// # Errors
-    /// [`Error::NameTaken`], [`Error::SamePlace`], [`Error::NoAddress`], [`Error::Listen`], [`Error::Stopped`].
+    /// [`Error::NameTaken`], [`Error::SamePlace`], [`Error::SecurityDiffers`], [`Error::Connection`] with
+    /// [`TlsForOtherRole`](crate::Error::TlsForOtherRole), [`Error::NoAddress`], [`Error::Listen`], [`Error::Stopped`].
     pub fn add(&self, name: &str, settings: PeerSettings) -> Result<Peer, Error> {
         let mut peers = lock(&self.peers);
         if peers.contains_key(name) {
@@ -181,6 +189,13 @@ impl Manager {
     /// [`Error::NameUnknown`], [`Error::Stopped`].
     pub fn disable(&self, name: &str) -> Result<(), Error> {
         self.peer(name)?.disable()
+    }
+
+    /// How many callers were turned away from all ports since the manager was started, by reason. Those that are no peer's are told of
+    /// nowhere else but in the log.
+    #[must_use]
+    pub fn callers_refused(&self) -> CallersRefused {
+        *lock(&self.refused)
     }
 
     /// The next event of a peer without a delegate, in order for each peer. `None` when there is none within `limit`, or the manager

@@ -2,6 +2,7 @@
 
 use super::delegate::Delegate;
 use crate::Options;
+use crate::security::Security;
 use hsms_core::config::{Config, ConnectMode};
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -90,6 +91,7 @@ pub struct PeerSettings {
     delegate: Option<Arc<dyn Delegate>>,
     output: usize,
     farewell: Duration,
+    security: Security,
 }
 
 impl PeerSettings {
@@ -115,6 +117,7 @@ impl PeerSettings {
             delegate: None,
             output: 16 << 20,
             farewell: Duration::from_secs(1),
+            security: Security::new(),
         }
     }
 
@@ -145,6 +148,17 @@ impl PeerSettings {
     pub fn with_farewell(mut self, limit: Duration) -> Self {
         self.farewell = limit;
         self
+    }
+
+    /// Sets the allow list, caps and TLS. Those of a passive peer are its port's: all peers on one port have to be given the same.
+    #[must_use]
+    pub fn with_security(mut self, security: Security) -> Self {
+        self.security = security;
+        self
+    }
+
+    pub(super) const fn security(&self) -> &Security {
+        &self.security
     }
 
     pub(super) const fn place(&self) -> &Place {

@@ -1,0 +1,181 @@
+//! Certificates, callers, and what all tests share.
+
+use hsms_std::core::wire::SessionId;
+use hsms_std::security::{Security, SecurityError};
+use hsms_std::tls::rustls::pki_types::PrivateKeyDer;
+use hsms_std::tls::rustls::server::WebPkiClientVerifier;
+use hsms_std::tls::rustls::{RootCertStore, crypto};
+use hsms_std::tls::{CertificateDer, ClientConfig, ServerConfig, ServerName};
+use hsms_std::{Config, DeviceId, Header, StreamFunction, SystemBytes};
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, date_time_ymd};
+use socket2::{Domain, Socket, Type};
+use std::io::{self, Read, Write};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
+use std::process::Command;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// No test comes near it where things work.
+pub const LIMIT: Duration = Duration::from_secs(60);
+pub const DEVICE: DeviceId = DeviceId::new(0).unwrap();
+pub const LOCAL: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
+pub const S1F1: StreamFunction = StreamFunction::new(1, 1);
+pub const GOOD: Ipv4Addr = Ipv4Addr::new(127, 0, 2, 1);
+pub const BAD: Ipv4Addr = Ipv4Addr::new(127, 0, 3, 1);
+
+pub fn host_config() -> Config {
+    Config::host(DEVICE)
+}
+
+/// Without linktests of its own, which scripted callers would have to answer.
+pub fn tool_config() -> Config {
+    Config::equipment(DEVICE).with_linktest_period(Duration::ZERO).unwrap()
+}
+
+// Certificates.
+
+/// One who signs certificates.
+pub struct Authority {
+    issuer: Issuer<'static, KeyPair>,
+    certificate: CertificateDer<'static>,
+}
+
+/// A certificate and its key.
+pub struct Identity {
+    pub certificate: CertificateDer<'static>,
+    key: KeyPair,
+}
+
+impl Authority {
+    pub fn new() -> Self {
+        let key = KeyPair::generate().unwrap();
+        let mut params = CertificateParams::new([]).unwrap();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let certificate = params.self_signed(&key).unwrap().der().clone();
+        Authority { issuer: Issuer::new(params, key), certificate }
+    }
+
+    pub fn sign(&self, name: &str) -> Identity {
+        self.sign_until(name, 4000)
+    }
+
+    pub fn sign_until(&self, name: &str, year: i32) -> Identity {
+        let key = KeyPair::generate().unwrap();
+        let mut params = CertificateParams::new([name.to_owned()]).unwrap();
+        params.not_after = date_time_ymd(year, 1, 1);
+        let certificate = params.signed_by(&key, &self.issuer).unwrap().der().clone();
+        Identity { certificate, key }
+    }
+
+    fn trusted(&self) -> RootCertStore {
+        let mut trusted = RootCertStore::empty();
+        trusted.add(self.certificate.clone()).unwrap();
+        trusted
+    }
+}
+
+impl Identity {
+    fn key(&self) -> PrivateKeyDer<'static> {
+        PrivateKeyDer::Pkcs8(self.key.serialize_der().into())
+    }
+}
+
+fn provider() -> Arc<crypto::CryptoProvider> {
+    Arc::new(crypto::ring::default_provider())
+}
+
+/// A server with this identity that takes clients whom `clients` has signed, or any where that is `None`.
+pub fn server(identity: &Identity, clients: Option<&Authority>) -> Security {
+    let builder = ServerConfig::builder_with_provider(provider()).with_safe_default_protocol_versions().unwrap();
+    let builder = match clients {
+        Some(authority) => {
+            let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(authority.trusted()), provider());
+            builder.with_client_cert_verifier(verifier.build().unwrap())
+        }
+        None => builder.with_no_client_auth(),
+    };
+    let config = builder.with_single_cert(vec![identity.certificate.clone()], identity.key()).unwrap();
+    Security::new().with_server_tls(Arc::new(config))
+}
+
+/// A client that trusts `authority` to say who `name` is.
+pub fn client(authority: &Authority, identity: Option<&Identity>, name: &'static str) -> Security {
+    let builder = ClientConfig::builder_with_provider(provider()).with_safe_default_protocol_versions().unwrap();
+    let builder = builder.with_root_certificates(authority.trusted());
+    let config = match identity {
+        Some(identity) => builder.with_client_auth_cert(vec![identity.certificate.clone()], identity.key()).unwrap(),
+        None => builder.with_no_client_auth(),
+    };
+    Security::new().with_client_tls(Arc::new(config), ServerName::try_from(name).unwrap())
+}
+
+/// What the end of a connection says about security.
+pub fn security_error(error: Option<io::Error>) -> Option<SecurityError> {
+    SecurityError::of(error.as_ref()?).cloned()
+}
+
+// Callers.
+
+pub fn call(from: Ipv4Addr, to: SocketAddr) -> TcpStream {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    socket.bind(&SocketAddr::from((from, 0)).into()).unwrap();
+    socket.connect(&to.into()).unwrap();
+    let stream = TcpStream::from(socket);
+    stream.set_read_timeout(Some(LIMIT)).unwrap();
+    stream.set_write_timeout(Some(LIMIT)).unwrap();
+    stream
+}
+
+/// The first half of a message of a mebibyte, as far as it goes into one segment.
+pub fn half_a_frame() -> Vec<u8> {
+    let header = Header::data(SystemBytes(7), S1F1, true, SessionId(0));
+    let mut octets = header.encode_prefix(1 << 20).unwrap().to_vec();
+    octets.extend([0; 700]);
+    octets
+}
+
+/// What is read where nothing was sent.
+pub const NOTHING: &[u8] = &[];
+
+/// The other end has closed; whatever it sent before.
+pub fn expect_end(stream: &mut TcpStream) -> Vec<u8> {
+    let mut octets = Vec::new();
+    match stream.read_to_end(&mut octets) {
+        Ok(_) => {}
+        Err(error) if has_gone(&error) => {}
+        Err(error) => panic!("{error:?}"),
+    }
+    octets
+}
+
+pub fn has_gone(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe)
+}
+
+/// Writes what the other end may refuse to take.
+pub fn throw(stream: &mut TcpStream, octets: &[u8]) {
+    match stream.write_all(octets) {
+        Err(error) if !has_gone(&error) => panic!("{error:?}"),
+        _ => {}
+    }
+}
+
+// A process of its own.
+
+const CHILD: &str = "HSMS_SECURITY_CHILD";
+
+/// Runs the rest of the test of this name in a process of its own, where nothing else happens, and passes on what it prints.
+pub fn in_own_process(name: &str, child: impl FnOnce()) {
+    if std::env::var_os(CHILD).is_some() {
+        return child();
+    }
+    let output = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", name, "--nocapture"])
+        .env(CHILD, "yes")
+        .output()
+        .unwrap();
+    let told = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{told}{}", String::from_utf8_lossy(&output.stderr));
+    assert!(told.contains("1 passed"), "{told}");
+    told.lines().filter(|line| line.starts_with("security:")).for_each(|line| println!("{line}"));
+}
