@@ -47,6 +47,7 @@ impl<T: Transport> Stream<T> {
 
     /// Writes once of what it owes, without waiting, and tells how many octets.
     #[cfg(feature = "manager")]
+    #[cfg_attr(not(feature = "tls"), expect(clippy::needless_pass_by_ref_mut, reason = "only TLS owes anything"))]
     pub(crate) fn write_owed(&mut self) -> io::Result<usize> {
         match self {
             Stream::Plain { .. } => Ok(0),
