@@ -86,6 +86,10 @@ macro_rules! counts {
                 [ $( (stringify!($field), self.$field), )* ].into_iter()
             }
 
+            fn each_mut(&mut self, each: &mut impl FnMut(&mut u64)) {
+                $( each(&mut self.$field); )*
+            }
+
             /// The sum of all counts.
             #[must_use]
             pub const fn total(&self) -> u64 {
@@ -276,6 +280,30 @@ impl Counters {
             selections: 0,
             closes: Closes::ZERO,
         }
+    }
+
+    /// Shows every count to `each`, in an order that stays: for whoever keeps counts in a form of his own.
+    pub fn each_mut(&mut self, mut each: impl FnMut(&mut u64)) {
+        // Those first that nearly every connection counts.
+        let firsts = [
+            &mut self.attempts,
+            &mut self.connections,
+            &mut self.selections,
+            &mut self.reconnects,
+            &mut self.received.octets,
+            &mut self.sent.octets,
+        ];
+        firsts.into_iter().for_each(&mut each);
+        self.received.messages.each_mut(&mut each);
+        self.sent.messages.each_mut(&mut each);
+        self.closes.each_mut(&mut each);
+        self.timeouts.each_mut(&mut each);
+        self.transactions_ended.each_mut(&mut each);
+        self.rejects_received.each_mut(&mut each);
+        self.rejects_sent.each_mut(&mut each);
+        self.leniencies.each_mut(&mut each);
+        self.strays.each_mut(&mut each);
+        [&mut self.too_long, &mut self.failed_attempts].into_iter().for_each(each);
     }
 
     /// Counts an event that [`handle`](crate::Connection::handle) took. One that it refused did not happen.

@@ -4,11 +4,11 @@
 use hsms_core::Error;
 use hsms_core::config::{Config, DeviceId};
 use hsms_core::connection::{
-    Action, Class, CloseReason, Connection, ControlRequest, Event, Notice, REBASED, ReplyToken, Stray, Timer,
-    TransactionEnd,
+    Action, Class, CloseReason, Connection, ControlFrame, ControlRequest, Event, General, Notice, REBASED, ReplyToken,
+    SessionEntity, Stray, Stream9, Timer, TransactionEnd,
 };
 use hsms_core::time::Instant;
-use hsms_core::wire::{Header, StreamFunction, SystemBytes};
+use hsms_core::wire::{Header, SessionId, StreamFunction, SystemBytes};
 use std::time::Duration;
 
 const S1F1: StreamFunction = StreamFunction::new(1, 1);
@@ -87,6 +87,26 @@ fn a_timer_does_not_fire_before_the_actions_are_polled() {
 }
 
 #[test]
+fn a_timer_fires_where_frames_only_wait_for_the_end_of_a_text() {
+    let now = Instant::EPOCH;
+    let (mut connection, system) = waiting(now);
+    connection.linktest(now).unwrap();
+    drain(&mut connection);
+    connection.written(now, 14).unwrap();
+    connection.begin_primary(now, device(), S1F1, false, 100).unwrap();
+    for linktest in 0x90..0x96 {
+        connection.receive(now, &Header::linktest_req(SystemBytes(linktest)).encode_alone()).unwrap();
+    }
+    assert_eq!((connection.waiting_actions(), connection.poll_action()), (6, None));
+    let before = connection.clone();
+    connection.fire(Timer::T3(system)).unwrap();
+    assert_eq!(connection, before, "T3 does not run where what it sends has no room");
+    connection.fire(Timer::T6).unwrap();
+    let close = Action::CloseTransport(CloseReason::T6(ControlRequest::Linktest));
+    assert_eq!(connection.poll_action(), Some(close), "and T6 ends the link");
+}
+
+#[test]
 fn machines_that_differ_in_the_hour_alone_are_equal_once_rebased() {
     let (mut early, system) = waiting(Instant::from_millis(7));
     let (mut late, _) = waiting(Instant::from_millis(1_000_000));
@@ -136,6 +156,88 @@ fn renamed_system_bytes_are_matched_by_their_new_names() {
     assert_eq!(class(0x500), Class::Reply);
     assert_eq!(class(0x500), Class::Stray(Stray::Late));
     assert_eq!(class(0x501), Class::Stray(Stray::Orphan));
+}
+
+#[test]
+fn frames_that_wait_to_be_polled_are_renamed_and_notices_are_not() {
+    let now = Instant::EPOCH;
+    let (mut connection, system) = waiting(now);
+    let about = Header::data(SystemBytes(9), StreamFunction::new(6, 1), true, device().session());
+    connection.receive(now, &about.encode_alone()).unwrap();
+    connection.report_error(now, Stream9::UnrecognizedFunction, &about).unwrap();
+    connection.receive(now, &Header::linktest_req(SystemBytes(7)).encode_alone()).unwrap();
+    let reject = Header::reject_req(SystemBytes(8), 0, hsms_core::wire::RejectReason::ENTITY_NOT_SELECTED);
+    connection.receive(now, &reject.encode_alone()).unwrap();
+    let mut seen = Vec::new();
+    connection.map_system_bytes(|old| {
+        seen.push(old);
+        SystemBytes(old.0 + 0x100)
+    });
+    // The transaction, the frame of stream 9 and what it is about, the answer.
+    let stream_9 = SystemBytes(system.0 + 1);
+    assert_eq!(seen, [system, stream_9, SystemBytes(9), SystemBytes(7)]);
+    let actions = drain(&mut connection);
+    let [Action::Send(ControlFrame::Stream9 { system, about, .. }), Action::Send(answer), Action::Notify(notice)] =
+        &actions[..]
+    else {
+        panic!("{actions:?}");
+    };
+    assert_eq!((system.0, about.system.0), (stream_9.0 + 0x100, 0x109));
+    assert_eq!(answer.header().system, SystemBytes(0x107));
+    assert_eq!(*notice, Notice::RejectReceived { header: reject });
+}
+
+#[test]
+fn requests_about_sessions_are_moved_and_renamed_as_others_are() {
+    let session = SessionId(5);
+    let open = |now: Instant| {
+        let sessions = General::<2>::new(&[SessionEntity::wanted(session)]).unwrap();
+        let mut connection = Connection::<2, _>::general(Config::host(device()), sessions);
+        connection.enable(now).unwrap();
+        while connection.poll_action().is_some() {}
+        connection.handle(now, Event::TransportOpen).unwrap();
+        let mut sent = Vec::new();
+        while let Some(action) = connection.poll_action() {
+            sent.push(action);
+        }
+        let [Action::Send(ControlFrame::Control(request))] = sent[..] else { panic!("{sent:?}") };
+        assert_eq!(request, Header::select_req(request.system).with_session(session));
+        (connection, request.system)
+    };
+    let armed = |connection: &Connection<2, General<2>>| {
+        let mut armed = Vec::new();
+        connection.armed_timers(|timer, deadline| armed.push((timer, deadline)));
+        armed
+    };
+    let (mut early, system) = open(Instant::from_millis(7));
+    let (mut late, _) = open(Instant::from_millis(1_000_000));
+    // Not written yet, so that T6 does not run.
+    early.rebase(Instant::from_millis(7));
+    late.rebase(Instant::from_millis(1_000_000));
+    assert_eq!(early, late);
+    assert!(armed(&early).iter().all(|(timer, _)| *timer != Timer::SessionT6));
+    early.written(REBASED, 14).unwrap();
+    late.written(REBASED.saturating_add(Duration::from_secs(2)), 14).unwrap();
+    let t6 = |after| (Timer::SessionT6, REBASED.saturating_add(Duration::from_secs(after)));
+    assert!(armed(&early).contains(&t6(5)) && armed(&late).contains(&t6(7)), "{:?}", armed(&late));
+    late.rebase(REBASED.saturating_add(Duration::from_secs(2)));
+    assert!(armed(&late).contains(&t6(5)), "{:?}", armed(&late));
+    early.restart_timers();
+    late.restart_timers();
+    assert_eq!(early, late);
+
+    let mut seen = Vec::new();
+    early.map_system_bytes(|old| {
+        seen.push(old);
+        SystemBytes(0x500)
+    });
+    assert_eq!(seen, [system]);
+    early.set_issued(0x4FF..0x501);
+    let answer = Header::select_rsp(SystemBytes(0x500)).with_session(session);
+    early.receive(Instant::EPOCH, &answer.encode_alone()).unwrap();
+    assert_eq!(early.poll_action(), Some(Action::Notify(Notice::SessionSelected { session })));
+    late.fire(Timer::SessionT6).unwrap();
+    assert_eq!(late.poll_action(), Some(Action::CloseTransport(CloseReason::T6(ControlRequest::Select))));
 }
 
 #[test]

@@ -75,6 +75,11 @@ impl<T> Tls<T> {
         &self.transport
     }
 
+    #[cfg(feature = "manager")]
+    pub(crate) const fn transport_mut(&mut self) -> &mut T {
+        &mut self.transport
+    }
+
     /// The state of TLS: versions, cipher suite, certificates of the peer.
     #[must_use]
     pub const fn session(&self) -> &rustls::Connection {
@@ -92,6 +97,14 @@ impl<T: Transport> Tls<T> {
     pub(crate) fn write_records(&mut self, limit: Duration) -> io::Result<usize> {
         let mut below = Below { transport: &mut self.transport, limit, first: None };
         self.session.write_tls(&mut below)
+    }
+
+    /// Says that nothing follows, once.
+    pub(crate) fn end(&mut self) {
+        // Before that it would be an octet in plain to one that may speak no TLS.
+        if !self.session.is_handshaking() {
+            self.session.send_close_notify();
+        }
     }
 
     /// Writes all the records that wait.
@@ -175,10 +188,7 @@ impl<T: Transport> Transport for Tls<T> {
     }
 
     fn close(&mut self) {
-        // Before that it would be an octet in plain to one that may speak no TLS.
-        if !self.session.is_handshaking() {
-            self.session.send_close_notify();
-        }
+        self.end();
         // What fails here has failed before.
         let _ = self.flush(Duration::ZERO);
         self.transport.close();

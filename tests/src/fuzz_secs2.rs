@@ -23,11 +23,27 @@ pub fn read(text: &[u8]) {
 
 /// Harness `secs2_round_trip`: octets that a tree is made of. See [`round_trip_of`] and [`sml_round_trip_of`].
 pub fn round_trip(data: &[u8]) {
-    let mut data = data.iter().copied();
-    let long: Vec<bool> = (0..data.next().unwrap_or(0) % 8).map(|_| data.next().unwrap_or(0) % 2 == 1).collect();
-    let tree = grow(&mut data, 0);
+    let (tree, long) = tree_of(data);
     round_trip_of(&tree, &long);
     sml_round_trip_of(tree);
+}
+
+/// The same for a fuzzer, to which many executions are worth more than whole ones: bit 3 of the first octet says whether it is the
+/// octets' turn or that of SML.
+pub fn round_trip_in_turns(data: &[u8]) {
+    let (tree, long) = tree_of(data);
+    if data.first().is_some_and(|first| first & 8 != 0) {
+        sml_round_trip_of(tree);
+    } else {
+        round_trip_of(&tree, &long);
+    }
+}
+
+/// A tree, and which of its lists are begun before their count is known.
+fn tree_of(data: &[u8]) -> (Tree, Vec<bool>) {
+    let mut data = data.iter().copied();
+    let long = (0..data.next().unwrap_or(0) % 8).map(|_| data.next().unwrap_or(0) % 2 == 1).collect();
+    (grow(&mut data, 0), long)
 }
 
 /// Harness `secs2_sml`: any octets that are UTF-8. What can be read as SML prints and is read again as the same; an error

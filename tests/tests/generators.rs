@@ -2,7 +2,7 @@
 
 use arbitrary::Unstructured;
 use hsms_core::connection::{Action, Connection, GeneralInput, Outcome, Sessions, State};
-use hsms_core::generate::{GeneralScript, MAX_STEPS, OwnedInput, Script, Seed, Step, octets};
+use hsms_core::generate::{GeneralScript, MAX_STEPS, OwnedInput, OwnedMessage, Script, Seed, Step, octets};
 use hsms_core::{collect, config, connection, counters, error, frame, secs2, time, wire};
 use hsms_tests::generate::config as cases;
 use hsms_tests::invariants::{Watch, step};
@@ -12,6 +12,7 @@ use proptest::strategy::ValueTree;
 use proptest::test_runner::{RngSeed, TestRunner};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::sync::LazyLock;
 use syn::visit::Visit;
 
 /// Types with both generators. One without does not compile.
@@ -21,6 +22,14 @@ macro_rules! owned {
             fn both<T: for<'a> arbitrary::Arbitrary<'a> + Arbitrary>() {}
             $( both::<$area $( :: $rest )+ $( <$n> )?>(); )*
             vec![ $( concat!(stringify!($area), $( "::", stringify!($rest) ),+) ),* ]
+        }
+
+        /// Each with the number of different values among many.
+        fn kinds_of_owned(runner: &mut TestRunner) -> Vec<(&'static str, usize)> {
+            vec![ $( (
+                concat!(stringify!($area), $( "::", stringify!($rest) ),+),
+                kinds((0..MANY).map(|_| any::<$area $( :: $rest )+ $( <$n> )?>().new_tree(runner).unwrap().current())),
+            ) ),* ]
         }
     };
 }
@@ -33,7 +42,22 @@ macro_rules! lent {
             $( one::<$ty>(); )*
             vec![ $( concat!(stringify!($area), $( "::", stringify!($rest) ),+) ),* ]
         }
+
+        /// Each with the number of different values among many.
+        fn kinds_of_lent(seeds: &'static [Seed]) -> Vec<(&'static str, usize)> {
+            vec![ $( (
+                concat!(stringify!($area), $( "::", stringify!($rest) ),+),
+                kinds(seeds.iter().map(|seed| seed.make::<$ty>())),
+            ) ),* ]
+        }
     };
+}
+
+/// Values made of each type, for those that say how many kinds there are.
+const MANY: usize = 200;
+
+fn kinds<T: std::fmt::Debug>(values: impl Iterator<Item = T>) -> usize {
+    values.map(|value| format!("{value:?}")).collect::<BTreeSet<_>>().len()
 }
 
 owned! {
@@ -286,6 +310,52 @@ fn a_failing_script_shrinks_to_the_steps_that_matter() {
 }
 
 #[test]
+fn every_generator_makes_all_kinds_of_values() {
+    static SEEDS: LazyLock<Vec<Seed>> = LazyLock::new(|| {
+        let mut runner = TestRunner::new(cases(1));
+        (0..MANY).map(|_| octets(96).new_tree(&mut runner).unwrap().current()).collect()
+    });
+    let mut runner = TestRunner::new(cases(1));
+    let kinds: BTreeMap<_, _> = kinds_of_owned(&mut runner).into_iter().chain(kinds_of_lent(&SEEDS)).collect();
+    assert_eq!(kinds.len(), owned().len() + lent().len());
+    for (name, kinds) in kinds {
+        let all = match name {
+            "collect::NoMemory" | "connection::Single" => 1..=1,
+            "config::ConnectMode" | "config::Entity" | "config::Profile" | "config::SelectMode" => 2..=2,
+            "connection::State" | "connection::Mode" | "connection::ControlRequest" | "connection::Stream9" => 3..=3,
+            "connection::Event" | "connection::SessionEnd" | "connection::Stray" | "error::Fault" => 4..=4,
+            "config::Field" => 11..=11,
+            "secs2::Format" => 16..=16,
+            _ => 2..=MANY,
+        };
+        assert!(all.contains(&kinds), "{name}: {kinds} kinds, and not {all:?}");
+    }
+}
+
+#[test]
+fn a_message_that_owns_its_octets_is_the_message() {
+    let mut runner = TestRunner::new(cases(1));
+    for _ in 0..MANY {
+        let (seed, owned) = any::<(Seed, OwnedMessage)>().new_tree(&mut runner).unwrap().current();
+        assert_eq!(OwnedMessage::from(owned.as_message()), owned);
+        let message: wire::Message<'_> = seed.make();
+        assert_eq!(OwnedMessage::from(message).as_message(), message);
+        assert_eq!(seed.make::<OwnedMessage>().as_message(), message);
+        assert_eq!(seed.make::<OwnedInput>().as_input(), seed.make::<GeneralInput<'_>>());
+        // A seed for others can be made of one.
+        assert!(seed.make::<Seed>().0.len() <= seed.0.len());
+    }
+}
+
+#[test]
+fn generated_lists_are_nested_to_a_depth_whatever_the_octets_say() {
+    // A list of one element, again and again.
+    let tree: secs2::Tree = Seed([0, 1].repeat(40)).make();
+    let lists = tree.to_string().matches("<L").count();
+    assert_eq!(lists, 7, "{tree}");
+}
+
+#[test]
 fn without_octets_every_value_is_its_simplest() {
     let seed = Seed::default();
     assert_eq!(
@@ -352,4 +422,19 @@ fn a_script_is_followed_step_by_step_as_well() {
     assert!(single.steps.len() > 10 && general.steps.len() > 10);
     run(single.connection(), &single.steps);
     run(general.connection(), &general.steps);
+}
+
+#[test]
+fn a_script_ends_at_its_most_steps_though_another_timer_is_due() {
+    // One of about ten thousand seeds.
+    let mut random = fastrand::Rng::with_seed(10_110);
+    let octets = std::iter::repeat_with(|| random.u8(..)).take(600).collect();
+    let script: Script = Seed(octets).make();
+    assert_eq!(script.steps.len(), MAX_STEPS);
+    let mut connection = script.connection();
+    for Step { now, input } in &script.steps {
+        step(&mut connection, *now, input.as_input()).unwrap();
+    }
+    let last = script.steps.last().unwrap().now;
+    assert!(connection.next_deadline().is_some_and(|deadline| deadline <= last), "another timer is due");
 }

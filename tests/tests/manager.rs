@@ -2,11 +2,21 @@
 
 #[path = "manager/caller.rs"]
 mod caller;
+#[path = "manager/closing.rs"]
+mod closing;
 #[path = "manager/delegates.rs"]
 mod delegates;
+#[path = "manager/identify.rs"]
+mod identify;
 #[path = "manager/loads.rs"]
 mod loads;
 #[path = "manager/peers.rs"]
 mod peers;
+#[path = "manager/rows.rs"]
+mod rows;
+#[path = "manager/runtimes.rs"]
+mod runtimes;
+#[path = "manager/sessions.rs"]
+mod sessions;
 #[path = "manager/tree.rs"]
 mod tree;

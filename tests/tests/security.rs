@@ -8,3 +8,5 @@ mod manager;
 mod strangers;
 #[path = "security/support.rs"]
 mod support;
+#[path = "security/unassigned.rs"]
+mod unassigned;

@@ -128,6 +128,13 @@ fn every_golden_frame_is_read_and_written_octet_by_octet() {
 }
 
 #[test]
+fn a_decoder_begins_between_two_messages() {
+    let decoder = Decoder::default();
+    assert_eq!(decoder, Decoder::new());
+    assert_eq!((decoder.in_message(), decoder.body_left(), decoder.received()), (false, 0, 0));
+}
+
+#[test]
 fn the_error_message_that_the_machine_makes_is_the_golden_one() {
     let about = data(8, 1, 1, true, 1);
     let frame = ControlFrame::Stream9 { function: 9, session: SessionId(1), system: system(9), about };

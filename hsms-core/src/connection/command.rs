@@ -246,7 +246,8 @@ impl<const TRANSACTIONS: usize, S: Sessions> Connection<TRANSACTIONS, S> {
     /// [`Error::NoTransaction`].
     pub fn forget(&mut self, system: SystemBytes) -> Result<(), Error> {
         let Some(slot) = self.end_slot(system) else { return Err(Error::NoTransaction { system }) };
-        if slot.clock == Clock::ARRIVING && self.class == Class::Reply {
+        // Not one whose session or connection has ended: its reply is not what is arriving.
+        if slot.clock == Clock::ARRIVING && !slot.is_void() && self.class == Class::Reply {
             self.class = GIVEN_UP;
         }
         Ok(())

@@ -332,10 +332,7 @@ impl<const TRANSACTIONS: usize, S: Sessions> Connection<TRANSACTIONS, S> {
         if let (Class::Reply, Some(slot)) = (step.class, slot) {
             self.reply_arrives(slot, last);
         }
-        // Most messages are data for the application and ask for nothing.
-        if !matches!(step.class, Class::Primary | Class::Reply) || step.lenient.is_some() {
-            self.take(&original, &step);
-        }
+        self.take(&original, &step);
         if !last && self.phase.connected() {
             self.class = step.class;
             self.cleared = received.direction_bit;
@@ -576,7 +573,8 @@ impl<const TRANSACTIONS: usize, S: Sessions> Connection<TRANSACTIONS, S> {
     /// more than six: a closing drops them, and a notice fits behind them.
     pub(super) fn only_holds(&self) -> bool {
         let held = self.queue.iter().all(|action| matches!(action, Action::Send(_)));
-        self.body_open && held && self.phase.connected() && !self.has_ends_to_tell()
+        // A text is open while connected only.
+        self.body_open && held && !self.has_ends_to_tell()
     }
 
     /// The greatest length field that is not closed upon.

@@ -172,6 +172,32 @@ impl<const TRANSACTIONS: usize, S: Sessions> Connection<TRANSACTIONS, S> {
         }
     }
 
+    /// The same connection with room for `M` open transactions; `None` where more are open. For owners of many connections, most
+    /// of which have little open most of the time.
+    #[must_use]
+    pub fn resized<const M: usize>(&self) -> Option<Connection<M, S>> {
+        Some(Connection {
+            config: self.config,
+            now: self.now,
+            phase: self.phase,
+            decoder: self.decoder,
+            class: self.class,
+            cleared: self.cleared,
+            refusing: self.refusing,
+            body_open: self.body_open,
+            t8: self.t8,
+            linktest_t6: self.linktest_t6,
+            paused: self.paused,
+            outstanding: self.outstanding,
+            slots: Vec::from_slice(&self.slots).ok()?,
+            control: self.control,
+            system: self.system,
+            link: self.link,
+            queue: self.queue.clone(),
+            sessions: self.sessions.clone(),
+        })
+    }
+
     // A. Getters.
 
     /// Where the connection is, in E37's terms.

@@ -129,13 +129,10 @@ impl<const N: usize> General<N> {
     pub fn or_single(self) -> Self {
         General { or_single: true, mode: Mode::Undecided, ..self }
     }
-}
 
-#[cfg(feature = "arbitrary")]
-impl<const N: usize> General<N> {
-    /// The ids in the list.
-    pub(crate) fn ids(&self) -> impl Iterator<Item = SessionId> {
-        self.entries.iter().map(|entry| entry.session())
+    /// The entities in the list.
+    pub fn entities(&self) -> impl Iterator<Item = &SessionEntity> {
+        self.entries.iter().map(|entry| &entry.entity)
     }
 }
 

@@ -397,7 +397,7 @@ impl<const TRANSACTIONS: usize, S: Sessions> Connection<TRANSACTIONS, S> {
             arriving |= slot.clock == Clock::ARRIVING && !slot.is_void();
             slot.make_void();
         }
-        if arriving && self.class == Class::Reply {
+        if arriving {
             // The rest of that reply is for nobody.
             self.class = GIVEN_UP;
         }

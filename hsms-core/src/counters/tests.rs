@@ -310,3 +310,18 @@ fn an_attempt_that_fails_is_counted_as_one() {
     counters.record_event(&Event::TransportFailed);
     assert_eq!((counters.failed_attempts, counters.connections), (1, 0));
 }
+
+#[test]
+fn each_count_is_shown_once() {
+    let mut counters = Counters::new();
+    let mut shown = 0;
+    counters.each_mut(|count| {
+        shown += 1;
+        *count = shown;
+    });
+    // Eight octets each, and nothing else.
+    assert_eq!(usize::try_from(shown).unwrap() * size_of::<u64>(), size_of::<Counters>());
+    let mut values = Vec::new();
+    counters.each_mut(|count| values.push(*count));
+    assert_eq!(values, (1..=shown).collect::<Vec<_>>());
+}

@@ -89,7 +89,9 @@ impl<'a, const TRANSACTIONS: usize, const N: usize> Arbitrary<'a> for GeneralScr
     fn arbitrary(u: &mut Unstructured<'a>) -> Result<Self> {
         let (config, sessions) = (Config::arbitrary(u)?, General::<N>::arbitrary(u)?);
         let connection = Connection::<TRANSACTIONS, _>::general(config, sessions.clone());
-        let steps = Author::new(u, connection, apply_general, sessions.ids().collect()).write()?;
+        let steps =
+            Author::new(u, connection, apply_general, sessions.entities().map(|entity| entity.session).collect())
+                .write()?;
         Ok(GeneralScript { config, sessions, steps })
     }
 }
@@ -306,18 +308,11 @@ impl<'u, 'a, const TRANSACTIONS: usize, S: Sessions> Author<'u, 'a, TRANSACTIONS
         let mut now = self.arriving.clone();
         let later = now.split_off(cut.min(left));
         self.arriving = later;
-        // An input ends with its message, if not before: what a connection takes at once.
-        while !now.is_empty() {
-            let taken = self.tell(GeneralInput::Common(Input::Receive(&now)));
-            if taken == 0 {
-                // Input is paused, or the transport was closed: the rest comes later, or never.
-                if self.connection.state() != State::NotConnected {
-                    now.append(&mut self.arriving);
-                    self.arriving = now;
-                }
-                return Ok(());
-            }
-            now.drain(..taken.min(now.len()));
+        // An input ends with its message, if not before, so that a connection takes all of it at once.
+        if !now.is_empty() && self.tell(GeneralInput::Common(Input::Receive(&now))) == 0 {
+            // Input is paused: it comes later.
+            now.append(&mut self.arriving);
+            self.arriving = now;
         }
         Ok(())
     }

@@ -3,7 +3,7 @@
 use crate::support::{DEVICE, OURS, PAUSE, T3, T5, T6, T8, active, closes, hex, opens, passive, selects, stays};
 use hsms_core::Error;
 use hsms_core::connection::{
-    Class, CloseReason, Connection, ControlRequest, Event, State, Stray, Stream9, TransactionEnd,
+    Action, Class, CloseReason, Connection, ControlRequest, Event, State, Stray, Stream9, TransactionEnd,
 };
 use hsms_core::wire::{Header, SystemBytes};
 
@@ -51,6 +51,18 @@ fn a_request_that_is_cancelled_while_its_reply_arrives_turns_the_rest_into_a_lat
     }
     // The verdict belonged to that message alone.
     scene.receives("0000000D 0001 86 0B 00 00 00000007 010203", stays().class(Class::Primary).never());
+}
+
+#[test]
+fn a_request_that_is_cancelled_behind_the_end_of_its_connection_leaves_nothing_to_tell() {
+    let mut scene = active().requesting();
+    scene.receives("0000000D 0001 01 02 00 00 00000061 AA", stays().class(Class::Reply).due(T8));
+    let now = scene.now();
+    scene.connection.handle(now, Event::TransportClosed).unwrap();
+    scene.connection.forget(OURS).unwrap();
+    let close = Action::CloseTransport(CloseReason::TransportClosed);
+    assert_eq!(scene.connection.poll_action(), Some(close));
+    assert_eq!(scene.connection.poll_action(), None);
 }
 
 #[test]
@@ -178,4 +190,26 @@ fn s9f3_s9f5_and_s9f7_carry_the_header_they_are_about() {
         let header = about(&mut host, "0000000C 0001 E3 15 00 00 00000009 0100");
         host.refuses(Error::NotForStream9, |connection, now| connection.report_error(now, error, &header));
     }
+}
+
+#[test]
+fn a_connection_moves_to_more_room_and_back_with_all_that_is_open() {
+    let mut scene = active().selected();
+    let systems: Vec<SystemBytes> = (0..4).map(|_| scene.requests(1, 1)).collect();
+    assert_eq!(scene.connection.resized::<3>(), None, "four are open");
+    let mut larger = scene.connection.resized::<5>().unwrap();
+    assert_eq!(larger.next_deadline(), scene.connection.next_deadline());
+    let now = scene.now();
+    let s1f3 = hsms_core::wire::StreamFunction::new(1, 3);
+    let (fifth, _) = larger.begin_primary(now, DEVICE, s1f3, true, 0).unwrap();
+    larger.end_body(now).unwrap();
+    for system in &systems {
+        assert!(larger.is_open(*system));
+        let reply = hex(&format!("0000000A 0001 01 02 00 00 {:08X}", system.0));
+        let (_, inbound) = larger.receive(now, &reply).unwrap();
+        assert_eq!(inbound.unwrap().class, Class::Reply);
+    }
+    let smaller = larger.resized::<1>().unwrap();
+    assert!(smaller.is_open(fifth));
+    assert_eq!(smaller.resized::<5>().as_ref(), Some(&larger));
 }

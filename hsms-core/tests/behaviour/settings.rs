@@ -1,7 +1,7 @@
 //! Settings that come back from a file: what is out of range there is refused as a setter refuses it.
 
-use hsms_core::Config;
-use hsms_core::config::DeviceId;
+use hsms_core::config::{DeviceId, DeviceIds};
+use hsms_core::{Config, Connection};
 
 #[test]
 fn each_setting_in_a_file_is_checked_as_its_setter_does() {
@@ -24,5 +24,18 @@ fn each_setting_in_a_file_is_checked_as_its_setter_does() {
         wrong[key] = value.into();
         let error = serde_json::from_value::<Config>(wrong).unwrap_err().to_string();
         assert!(error.starts_with(words), "{error}");
+    }
+}
+
+#[test]
+fn our_data_has_a_session_id_of_its_own_where_there_is_one_device() {
+    let [first, second] = [3, 4].map(|id| DeviceId::new(id).unwrap());
+    for (devices, sole) in [
+        (DeviceIds::one(first), Some(first.session())),
+        (DeviceIds::list(&[first, second]).unwrap(), None),
+        (DeviceIds::ANY, None),
+    ] {
+        let connection = Connection::<4>::new(Config::host(first).with_device_ids(devices));
+        assert_eq!(connection.sole_session(), sole, "{devices:?}");
     }
 }

@@ -2,8 +2,8 @@
 
 use hsms_core::config::{DeviceId, Field};
 use hsms_core::connection::{
-    Action, CloseReason, ControlFrame, ControlRequest, Event, Leniency, Notice, SessionEnd, SessionRefusal, State,
-    TransactionEnd,
+    Action, CloseReason, ControlFrame, ControlRequest, Event, General, Leniency, Notice, SessionEnd, SessionEntity,
+    SessionRefusal, SessionsError, State, TransactionEnd,
 };
 use hsms_core::error::{Error, Fault};
 use hsms_core::frame::LengthTooShort;
@@ -233,6 +233,52 @@ fn messages_and_octets_print_for_people() {
     ] {
         assert_eq!(Hex::bounded(octets, most).to_string(), words);
         assert_eq!(format!("{:?}", Hex::bounded(octets, most)), words);
+    }
+}
+
+#[test]
+fn every_list_of_sessions_that_cannot_be_is_told_in_words() {
+    reads([
+        (SessionsError::TooMany { given: 5, room: 4 }, "5 session entities, and room for 4"),
+        (SessionsError::Repeated { session: SESSION }, "two session entities have the id 0x0007"),
+        (SessionsError::Reserved, "0xFFFF is no id of a session entity"),
+    ]);
+    let entity = |session| SessionEntity::offered(SessionId(session));
+    let refused = |ids: &[u16]| {
+        let entities: Vec<_> = ids.iter().copied().map(entity).collect();
+        General::<2>::new(&entities).unwrap_err()
+    };
+    assert_eq!(refused(&[1, 2, 3]), SessionsError::TooMany { given: 3, room: 2 });
+    assert_eq!(refused(&[7, 7]), SessionsError::Repeated { session: SESSION });
+    assert_eq!(refused(&[1, 0xFFFF]), SessionsError::Reserved);
+}
+
+/// Takes so many octets and no more.
+struct Narrow {
+    text: String,
+    room: usize,
+}
+
+impl std::fmt::Write for Narrow {
+    fn write_str(&mut self, part: &str) -> std::fmt::Result {
+        if self.text.len() + part.len() > self.room {
+            return Err(std::fmt::Error);
+        }
+        self.text.push_str(part);
+        Ok(())
+    }
+}
+
+#[test]
+fn octets_are_broken_off_where_the_log_takes_no_more() {
+    use std::fmt::Write;
+    for hex in [Hex::new(b"\x00\x0a\xff"), Hex::bounded(b"\x00\x0a\xff", 2)] {
+        let whole = hex.to_string();
+        for room in 0..=whole.len() {
+            let mut narrow = Narrow { text: String::new(), room };
+            assert_eq!(write!(narrow, "{hex}").is_ok(), room == whole.len(), "{room}");
+            assert!(whole.starts_with(&narrow.text));
+        }
     }
 }
 

@@ -78,6 +78,26 @@ fn a_reply_belongs_to_its_session() {
 }
 
 #[test]
+fn a_transaction_that_has_ended_with_its_session_is_given_up_without_the_reply_that_arrives_in_another() {
+    for who in everyone() {
+        let mut scene = Scene::selected(who, &[A, B]);
+        let (first, second) = (scene.sends(A, 1, 1, true), scene.sends(B, 1, 1, true));
+        let reply = data_with(B, 1, 2, second, &[1, 2, 3]);
+        let (outs, _) = scene.feed(&reply[..15], 15);
+        assert_eq!(outs, [Out::Got(Class::Reply)]);
+        let now = scene.now();
+        scene.machine.separate_session(now, id(A)).unwrap();
+        // Before its end is told.
+        scene.machine.forget(SystemBytes(first)).unwrap();
+        assert_eq!(scene.drain(), [sent(separate(A, second + 1)), ended(A, SessionEnd::Separated)]);
+        let (_, inbound) = scene.machine.receive(now, &reply[15..]).unwrap();
+        let inbound = inbound.unwrap();
+        assert_eq!((inbound.class, inbound.last()), (Class::Reply, true));
+        assert_eq!(scene.machine.open_transactions(), 0);
+    }
+}
+
+#[test]
 fn t3_ends_one_transaction_and_equipment_says_so_in_its_session() {
     for who in everyone() {
         for session in [A, B, C] {

@@ -175,6 +175,8 @@ fn a_comment_that_does_not_end_is_found_wherever_it_begins() {
         let error = cut.parse::<SmlMessage>().unwrap_err();
         assert_eq!(error.kind, SmlErrorKind::Unclosed, "{cut}: {error}");
     }
+    let error = "<C2 [1] /* and so on".parse::<Tree>().unwrap_err();
+    assert_eq!((error.column, error.kind), (9, SmlErrorKind::Unclosed));
 }
 
 #[test]
@@ -185,6 +187,9 @@ fn every_error_is_told_in_words() {
         (Kind::NoItem, "an item was expected: <"),
         (Kind::UnknownFormat, "not the name of a format"),
         (Kind::BadCount, "a count was expected, closed if it is in brackets"),
+        (Kind::OtherCount { said: 2, found: 1 }, "the count is 2, and the item has 1"),
+        (Kind::CountOutside { least: 1, most: Some(3), found: 4 }, "the count is 1 to 3, and the item has 4"),
+        (Kind::CountOutside { least: 1, most: None, found: 0 }, "the count is 1 or more, and the item has 0"),
         (Kind::NotAValue { format }, "not a value of U4"),
         (Kind::NoEncoding, "the number of an encoding was expected, 0 to 65535"),
         (Kind::NotAscii, "a character beyond ASCII"),

@@ -46,8 +46,13 @@ fn establishing_communication_is_accepted_or_denied_by_either_end() {
             assert!(EstablishAck::read(&text[..cut]).is_err());
         }
     }
+    let refused = |text: &[u8]| EstablishAck::read(text).unwrap_err();
     let kind = ErrorKind::OtherCount { format: Format::Binary, expected: 1, found: 2 };
-    assert_eq!(EstablishAck::read(b"\x01\x02\x21\x02\0\0\x01\x00"), Err(Error { offset: 2, kind }));
+    assert_eq!(refused(b"\x01\x02\x21\x02\0\0\x01\x00"), Error { offset: 2, kind });
+    let kind = ErrorKind::OtherFormat { expected: Format::Binary, found: Format::U1 };
+    assert_eq!(refused(b"\x01\x02\xa5\x01\0\x01\x00"), Error { offset: 2, kind });
+    let kind = ErrorKind::Trailing { octets: 1 };
+    assert_eq!(refused(b"\x01\x02\x21\x01\0\x01\x00\0"), Error { offset: 7, kind });
 }
 
 #[test]
@@ -74,6 +79,24 @@ fn all_of_stream_9_goes_both_ways() {
     let text = text(|w| timeout.write(w));
     assert_eq!(Sml::new(&text).to_string(), r#"<L [2] <A "S02F13"> <U1 7>>"#);
     assert_eq!(SystemError::read(StreamFunction::new(9, 13), &text), Some(Ok(timeout)));
+}
+
+#[test]
+fn a_text_that_is_not_that_of_stream_9_is_refused_where_it_differs() {
+    let refused = |function, text: &[u8]| {
+        let error = SystemError::read(StreamFunction::new(9, function), text).unwrap().unwrap_err();
+        (error.offset, error.kind)
+    };
+    let other = |expected, found| ErrorKind::OtherFormat { expected, found };
+    let whole = [&[0x21, 10][..], &[0; 10], &[0]].concat();
+    for function in [1, 3, 5, 7, 9, 11] {
+        assert_eq!(refused(function, b"\x41\x00"), (0, other(Format::Binary, Format::Ascii)));
+        assert_eq!(refused(function, &whole), (12, ErrorKind::Trailing { octets: 1 }));
+    }
+    assert_eq!(refused(13, b"\x21\x00"), (0, other(Format::List, Format::Binary)));
+    assert_eq!(refused(13, b"\x01\x02\x21\x00\x21\x00"), (2, other(Format::Ascii, Format::Binary)));
+    assert_eq!(refused(13, b"\x01\x02\x41\x00\xa9\x01\0").0, 4);
+    assert_eq!(refused(13, b"\x01\x02\x41\x00\x21\x00\0"), (6, ErrorKind::Trailing { octets: 1 }));
 }
 
 #[test]

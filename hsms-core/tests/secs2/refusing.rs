@@ -87,10 +87,10 @@ fn trees_are_broken_off_where_the_sink_refuses() {
 #[cfg(all(feature = "alloc", feature = "serde"))]
 #[test]
 fn rust_types_are_broken_off_where_the_sink_refuses() {
-    use hsms_core::secs2::serde::{self, Cause};
+    use hsms_core::secs2::serde::{self as items, Cause, array, binary};
     use std::collections::BTreeMap;
 
-    #[derive(::serde::Serialize)]
+    #[derive(serde::Serialize)]
     enum Choice {
         New(u8),
         Pair(u8, bool),
@@ -98,8 +98,16 @@ fn rust_types_are_broken_off_where_the_sink_refuses() {
         Unit,
     }
     let map: BTreeMap<&str, u8> = BTreeMap::from([("a", 1)]);
-    let value = (Choice::New(1), Choice::Pair(1, true), Choice::Fields { id: 1 }, Choice::Unit, map);
-    refused_at_every_octet(|text| match serde::write(text, &value) {
+    #[derive(serde::Serialize)]
+    struct Octets {
+        #[serde(with = "binary")]
+        bytes: [u8; 3],
+        #[serde(with = "array")]
+        numbers: [u16; 2],
+    }
+    let octets = Octets { bytes: [1, 2, 3], numbers: [1, 2] };
+    let value = (Choice::New(1), Choice::Pair(1, true), Choice::Fields { id: 1 }, Choice::Unit, map, octets);
+    refused_at_every_octet(|text| match items::write(text, &value) {
         Ok(()) => Ok(()),
         Err(error) => match error.cause() {
             Cause::Write(error) => Err(*error),

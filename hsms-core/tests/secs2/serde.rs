@@ -2,7 +2,9 @@
 
 use hsms_core::secs2::serde::{Cause, SerdeError, array, binary, from_text, to_text};
 use hsms_core::secs2::{Encoding, Error, ErrorKind, Format, Reader, Sml, SmlMessage, Tree, WriteError, Writer};
-use serde::de::{DeserializeOwned, IgnoredAny};
+use serde::de::value::StrDeserializer;
+use serde::de::{DeserializeOwned, IgnoredAny, IntoDeserializer, Visitor};
+use serde::ser::SerializeSeq;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Debug;
@@ -164,6 +166,77 @@ fn what_has_no_item_is_refused_by_path() {
         }
     }
     assert_eq!(to_text(&Mixed).unwrap_err().to_string(), "there is no item for a sequence of unknown length");
+
+    struct Short;
+    impl Serialize for Short {
+        fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            let mut sequence = serializer.serialize_seq(Some(3))?;
+            sequence.serialize_element(&1_u8)?;
+            sequence.end()
+        }
+    }
+    assert_eq!(to_text(&Short).unwrap_err().cause(), &Cause::Write(WriteError::ElementsMissing { missing: 2 }));
+}
+
+/// What [`array`] puts on its values, on anything.
+#[derive(Serialize)]
+#[serde(rename = "hsms_core::secs2::U2")]
+struct Named<T>(T);
+
+/// The same with an item of octets.
+#[derive(Serialize)]
+#[serde(rename = "hsms_core::secs2::Tree")]
+enum NamedTree {
+    B(Vec<u8>),
+    U2(Vec<u8>),
+}
+
+#[test]
+fn values_that_only_bear_the_name_of_an_array_are_refused_where_they_are_none() {
+    #[derive(Serialize)]
+    struct Fields {
+        id: u16,
+    }
+    #[derive(Serialize)]
+    struct Inside(u16);
+    #[derive(Serialize)]
+    enum Choice {
+        Unit,
+        New(u16),
+        Pair(u16, u16),
+        Fields { id: u16 },
+    }
+    fn said<T: Serialize>(value: T) -> String {
+        to_text(&vec![Named(value)]).map(|text| Sml::new(&text).to_string()).unwrap_or_else(|error| error.to_string())
+    }
+    let none = "[0]: there is no item for anything but numbers and truth values in an array";
+    assert_eq!(said(vec![1_u16, 2]), "<L [1] <U2 1 2>>");
+    assert_eq!(said(7_u16), "<L [1] <U2 7>>");
+    assert_eq!(said(vec![Inside(1), Inside(2)]), "<L [1] <U2 1 2>>");
+    assert_eq!(said(7_u8), "[0]: a value of U1 among U2");
+    assert_eq!(said(vec![true]), "[0]: a value of BOOLEAN among U2");
+    assert_eq!(said("AB"), none);
+    assert_eq!(said(vec!['a']), none);
+    assert_eq!(said((1_u16, 2_u16)), none);
+    assert_eq!(said(()), none);
+    assert_eq!(said(vec![None::<u16>]), none);
+    assert_eq!(said(vec![Some(1_u16)]), none);
+    assert_eq!(said(Unit), none);
+    assert_eq!(said(Fields { id: 1 }), none);
+    assert_eq!(said(BTreeMap::from([(1_u16, 2_u16)])), none);
+    for choice in [Choice::Unit, Choice::New(1), Choice::Pair(1, 2), Choice::Fields { id: 1 }] {
+        assert_eq!(said(choice), none);
+    }
+    assert_eq!(said(format_args!("a{}", 1)), none);
+    struct Bytes;
+    impl Serialize for Bytes {
+        fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            serializer.serialize_bytes(&[0, 1])
+        }
+    }
+    assert_eq!(said(Bytes), none);
+    assert_eq!(to_text(&NamedTree::B(vec![1])).unwrap_err().to_string(), "a value of U1 among B");
+    assert_eq!(to_text(&NamedTree::U2(vec![1])).unwrap_err().to_string(), "a value of U1 among U2");
 }
 
 #[test]
@@ -186,7 +259,7 @@ fn entries_of_a_map_that_a_type_leaves_are_not_taken_for_what_follows() {
             deserializer.deserialize_map(First)
         }
     }
-    impl<'de> serde::de::Visitor<'de> for First {
+    impl<'de> Visitor<'de> for First {
         type Value = First;
         fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
             f.write_str("a map")
@@ -263,6 +336,9 @@ fn each_format() -> Vec<(Tree, &'static str)> {
         (Tree::Ascii(vec![65, 200]), r#"{"A":[65,200]}"#),
         (Tree::Jis8(vec![0xB1]), r#"{"J":[177]}"#),
         (Tree::Jis8(b"AB".to_vec()), r#"{"J":"AB"}"#),
+        // UTF-8 by accident: the encoding says something else.
+        (Tree::Ascii("\u{b5}".into()), r#"{"A":[194,181]}"#),
+        (Tree::Localized(Encoding::SHIFT_JIS, "\u{b5}".into()), r#"{"C2":[8,[194,181]]}"#),
         (Tree::Localized(Encoding::UTF_8, "\u{b5}m".into()), "{\"C2\":[2,\"\u{b5}m\"]}"),
         (Tree::Localized(Encoding::SHIFT_JIS, vec![0x82, 0xA0]), r#"{"C2":[8,[130,160]]}"#),
         (Tree::Localized(Encoding(0x8001), vec![]), r#"{"C2":[32769,""]}"#),
@@ -354,6 +430,12 @@ fn types_of_the_standard_library_go_both_ways() {
     assert_eq!(from_text::<&[u8]>(b"\x49\x04\0\x02ok"), Ok(&b"ok"[..]));
     assert_eq!(from_text::<&[u8]>(b"\xa5\x02\x01\x02"), Ok(&[1, 2][..]));
     assert_eq!(from_text::<()>(b"\x01\x00"), Ok(()));
+    // Nothing is there for `None`, and it has to be nothing of some kind.
+    assert_eq!(from_text::<Option<&str>>(b"\x49\x00").unwrap_err().cause(), &{
+        Cause::Read(Error { offset: 0, kind: ErrorKind::NoEncoding { length: 0 } })
+    });
+    let no_map = from_text::<BTreeMap<u8, u8>>(b"\xa5\x01\x07").unwrap_err();
+    assert_eq!(no_map.to_string(), "at offset 0: invalid type: integer `7`, expected a map");
     assert!(from_text::<()>(b"\xa5\x01\x07").is_err());
     assert!(from_text::<Option<u8>>(b"").is_err());
     assert!(from_text::<&[u8]>(b"\x01\x00").is_err());
@@ -429,4 +511,89 @@ fn a_text_of_a_tree_tells_what_else_was_expected() {
         let error = serde_json::from_str::<Tree>(json).unwrap_err().to_string();
         assert!(error.starts_with(why), "{json}: {error}");
     }
+}
+
+/// A format that is not made to be read: the name of a variant, and its octets.
+struct Compact(&'static str, &'static [u8]);
+
+impl<'de> serde::Deserializer<'de> for Compact {
+    type Error = serde::de::value::Error;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Self::Error> {
+        visitor.visit_enum(self)
+    }
+
+    fn is_human_readable(&self) -> bool {
+        false
+    }
+
+    serde::forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option unit unit_struct
+        newtype_struct seq tuple tuple_struct map struct enum identifier ignored_any
+    }
+}
+
+impl<'de> serde::de::EnumAccess<'de> for Compact {
+    type Error = serde::de::value::Error;
+    type Variant = Content;
+
+    fn variant_seed<T: serde::de::DeserializeSeed<'de>>(self, seed: T) -> Result<(T::Value, Content), Self::Error> {
+        let name: StrDeserializer<'_, Self::Error> = self.0.into_deserializer();
+        Ok((seed.deserialize(name)?, Content(self.1)))
+    }
+}
+
+struct Content(&'static [u8]);
+
+impl<'de> serde::Deserializer<'de> for Content {
+    type Error = serde::de::value::Error;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Self::Error> {
+        visitor.visit_borrowed_bytes(self.0)
+    }
+
+    fn is_human_readable(&self) -> bool {
+        false
+    }
+
+    serde::forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option unit unit_struct
+        newtype_struct seq tuple tuple_struct map struct enum identifier ignored_any
+    }
+}
+
+impl<'de> serde::de::VariantAccess<'de> for Content {
+    type Error = serde::de::value::Error;
+
+    fn newtype_variant_seed<T: serde::de::DeserializeSeed<'de>>(self, seed: T) -> Result<T::Value, Self::Error> {
+        seed.deserialize(self)
+    }
+
+    fn unit_variant(self) -> Result<(), Self::Error> {
+        Err(serde::de::Error::custom("it has content"))
+    }
+
+    fn tuple_variant<V: Visitor<'de>>(self, _: usize, _: V) -> Result<V::Value, Self::Error> {
+        Err(serde::de::Error::custom("it is one value"))
+    }
+
+    fn struct_variant<V: Visitor<'de>>(self, _: &'static [&'static str], _: V) -> Result<V::Value, Self::Error> {
+        Err(serde::de::Error::custom("it is one value"))
+    }
+}
+
+#[test]
+fn a_format_that_is_not_made_to_be_read_has_octets_for_texts_and_the_encoding_in_front() {
+    let read = |name, octets| Tree::deserialize(Compact(name, octets)).map_err(|error| error.to_string());
+    assert_eq!(read("B", b"\x00\xff"), Ok(Tree::Binary(vec![0, 255])));
+    assert_eq!(read("A", b"ABC"), Ok(Tree::ascii("ABC")));
+    assert_eq!(read("J", b"\xb1"), Ok(Tree::Jis8(vec![0xb1])));
+    assert_eq!(read("C2", b"\x00\x02ok"), Ok(Tree::Localized(Encoding::UTF_8, b"ok".to_vec())));
+    assert_eq!(read("C2", b"\x80\x01"), Ok(Tree::Localized(Encoding(0x8001), vec![])));
+    for short in [&b""[..], b"\x00"] {
+        let why = format!("invalid length {}, expected two octets of the encoding, and the text", short.len());
+        assert_eq!(read("C2", short), Err(why));
+    }
+    assert!(read("L", b"").is_err(), "a list is no octets");
+    assert!(read("X", b"").is_err(), "no format");
 }

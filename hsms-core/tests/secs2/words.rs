@@ -1,6 +1,7 @@
 //! What people read about texts that are wrong, and how values print while debugging.
 
 use hsms_core::secs2::{Encoding, Error, ErrorKind, Format, Item, Localized, Reader, Sml, WriteError};
+use std::fmt::Write;
 
 #[test]
 fn every_error_of_reading_is_told_in_words() {
@@ -58,6 +59,7 @@ fn items_and_values_print_while_debugging() {
     assert_eq!(format!("{:?}", Sml::new(b"\xa5\x01\x07")), "<U1 7>");
     let Ok(Item::U2(values)) = Reader::new(b"\xa9\x06\0\x01\0\x02\0\x03").item() else { panic!("U2") };
     assert_eq!(format!("{values:?}"), "[1, 2, 3]");
+    assert_eq!(values.one(), None);
     let mut rest = values.iter();
     assert_eq!(rest.next(), Some(1));
     assert_eq!(format!("{rest:?}"), "[2, 3]");
@@ -67,6 +69,58 @@ fn items_and_values_print_while_debugging() {
     #[allow(clippy::clone_on_copy, reason = "generic code clones what happens to be Copy")]
     let copy = values.clone();
     assert_eq!(copy, values);
+}
+
+/// Takes so many octets and no more.
+struct Narrow {
+    text: String,
+    room: usize,
+}
+
+impl Write for Narrow {
+    fn write_str(&mut self, part: &str) -> std::fmt::Result {
+        if self.text.len() + part.len() > self.room {
+            return Err(std::fmt::Error);
+        }
+        self.text.push_str(part);
+        Ok(())
+    }
+}
+
+/// Prints with every room up to what the whole takes.
+fn broken_off_at_every_octet(printed: &impl std::fmt::Display) {
+    let whole = printed.to_string();
+    for room in 0..=whole.len() {
+        let mut narrow = Narrow { text: String::new(), room };
+        assert_eq!(write!(narrow, "{printed}").is_ok(), room == whole.len(), "{room} of {whole}");
+        assert!(whole.starts_with(&narrow.text), "{whole}");
+    }
+}
+
+#[test]
+fn texts_are_broken_off_where_the_log_takes_no_more() {
+    let text = b"\x01\x03\x41\x02A\x07\x49\x04\0\x02ok\xa5\x02\x01\x02";
+    assert_eq!(Sml::new(text).to_string(), r#"<L [3] <A "A" 0x07> <C2 2 "ok"> <U1 1 2>>"#);
+    broken_off_at_every_octet(&Sml::new(text));
+    // A limit of its own inside that of the log, and the other way round.
+    for limit in 0..50 {
+        broken_off_at_every_octet(&Sml::new(text).limited(limit));
+    }
+    broken_off_at_every_octet(&Sml::new(&text[..14]));
+}
+
+#[cfg(all(feature = "alloc", feature = "serde"))]
+#[test]
+fn an_error_with_a_path_is_broken_off_where_the_log_takes_no_more() {
+    use std::collections::BTreeMap;
+    #[derive(Debug, serde::Deserialize)]
+    struct Outer {
+        #[expect(dead_code, reason = "only read")]
+        inner: Vec<BTreeMap<u8, u8>>,
+    }
+    let error = hsms_core::secs2::serde::from_text::<Outer>(b"\x01\x01\x01\x01\xa5\x01\x07").unwrap_err();
+    assert_eq!(error.to_string(), "inner[0]: at offset 4: invalid type: integer `7`, expected a map");
+    broken_off_at_every_octet(&error);
 }
 
 #[test]

@@ -481,6 +481,7 @@ impl Output {
     fn collect(&mut self, inbound: &Inbound<'_>) {
         let piece = &inbound.piece;
         assert_eq!(inbound.is_for_application(), matches!(inbound.class, Class::Primary | Class::Reply));
+        assert_eq!(inbound.is_dealt_with(), inbound.class == Class::Control);
         if inbound.first() {
             assert!(self.inbound.last().is_none_or(|message| message.complete), "a message began inside another");
             let (class, header) = (inbound.class, *inbound.header());

@@ -2,7 +2,7 @@
 
 use super::peer::{Command, Order, Peer};
 use crate::security::Refusal;
-use hsms_core::connection::{CloseReason, Notice, ReplyToken};
+use hsms_core::connection::{Class, CloseReason, Notice, ReplyToken};
 use hsms_core::wire::Header;
 use std::collections::VecDeque;
 use std::io;
@@ -58,16 +58,22 @@ pub enum Event {
         /// Whether it was told so by status 1, or hung up on for there were too many.
         why: Refusal,
     },
-    /// A message came that is for nobody here.
+    /// A message came that is not for the application: what it counts as tells why. Control messages are among these where
+    /// [`Options::with_tell_control`](crate::Options::with_tell_control) asks for them.
     Other {
         /// Its header.
         header: Header,
+        /// Octets of its text, which is not kept.
+        body_len: u32,
+        /// What became of it.
+        class: Class,
     },
     /// More came than was taken. Told as soon as there is room again.
     Dropped {
         /// Primaries; those whose sender waits for a reply were answered SxF0.
         primaries: u64,
-        /// Other events.
+        /// Other events. A connection, or a session, that began and ended untold is among these from its begin to its end; nothing else that
+        /// changes the state of the connection ever is.
         events: u64,
     },
 }
@@ -100,85 +106,7 @@ pub trait Delegate: Send + Sync + 'static {
     }
 }
 
-/// What waits to be told of one peer, within bounds.
-#[derive(Debug)]
-pub(super) struct Queue {
-    state: Mutex<Waiting>,
-    most: usize,
-    most_octets: usize,
-}
-
-#[derive(Debug, Default)]
-struct Waiting {
-    events: VecDeque<Event>,
-    messages: usize,
-    octets: usize,
-    /// What was dropped and has not been told.
-    untold: (u64, u64),
-    /// A thread has it, or it stands in line for one.
-    scheduled: bool,
-}
-
-/// What has become of an event.
-pub(super) enum Queued {
-    Kept,
-    /// And the peer has to be scheduled.
-    First,
-    Full,
-}
-
-impl Queue {
-    pub(super) fn new(most: usize, most_octets: usize) -> Self {
-        Queue { state: Mutex::default(), most, most_octets }
-    }
-
-    pub(super) fn push(&self, event: Event) -> Queued {
-        let mut state = lock(&self.state);
-        let octets = match &event {
-            Event::Received(message) => message.body.len(),
-            _ => 0,
-        };
-        if let Event::Received(_) = &event {
-            // One message is kept however long it is.
-            if state.messages >= self.most
-                || (state.messages > 0 && state.octets.saturating_add(octets) > self.most_octets)
-            {
-                state.untold.0 = state.untold.0.saturating_add(1);
-                return Queued::Full;
-            }
-            state.messages = state.messages.saturating_add(1);
-            state.octets = state.octets.saturating_add(octets);
-        } else if state.events.len().saturating_sub(state.messages) >= self.most {
-            state.untold.1 = state.untold.1.saturating_add(1);
-            return Queued::Full;
-        }
-        state.events.push_back(event);
-        if std::mem::replace(&mut state.scheduled, true) { Queued::Kept } else { Queued::First }
-    }
-
-    fn pop(&self) -> Option<Event> {
-        let mut state = lock(&self.state);
-        let Some(event) = state.events.pop_front() else {
-            let (primaries, events) = std::mem::take(&mut state.untold);
-            return (primaries > 0 || events > 0).then_some(Event::Dropped { primaries, events });
-        };
-        if let Event::Received(message) = &event {
-            state.messages = state.messages.saturating_sub(1);
-            state.octets = state.octets.saturating_sub(message.body.len());
-        }
-        Some(event)
-    }
-
-    /// Whether there is more to tell; where there is not, the next event schedules the peer anew.
-    fn goes_on(&self) -> bool {
-        let mut state = lock(&self.state);
-        state.scheduled = !state.events.is_empty() || state.untold != (0, 0);
-        state.scheduled
-    }
-}
-
 /// Peers about which there is something to tell, and the threads that tell it; none where the application takes it itself.
-#[derive(Debug)]
 pub(super) struct Pool {
     state: Mutex<PoolState>,
     come: Condvar,
@@ -186,9 +114,25 @@ pub(super) struct Pool {
     most_threads: usize,
 }
 
-#[derive(Debug, Default)]
+/// What a thread has to do.
+enum Work {
+    /// To tell what there is to tell of a peer.
+    Tell(Peer),
+    Run(Job),
+}
+
+/// Something that is no event of a peer.
+pub(super) type Job = Box<dyn FnOnce() + Send>;
+
+/// What comes next.
+pub(super) enum Next {
+    Event(Peer, Event),
+    Job(Job),
+}
+
+#[derive(Default)]
 struct PoolState {
-    ready: VecDeque<Peer>,
+    ready: VecDeque<Work>,
     threads: usize,
     idle: usize,
     stopped: bool,
@@ -201,8 +145,17 @@ impl Pool {
 
     /// Puts a peer in line. Starts a thread where all are busy and there may be one more.
     pub(super) fn schedule(self: &Arc<Self>, peer: Peer) {
+        self.work(Work::Tell(peer));
+    }
+
+    /// Has a thread run this.
+    pub(super) fn run(self: &Arc<Self>, job: Job) {
+        self.work(Work::Run(job));
+    }
+
+    fn work(self: &Arc<Self>, work: Work) {
         let mut state = lock(&self.state);
-        state.ready.push_back(peer);
+        state.ready.push_back(work);
         if state.ready.len() > state.idle {
             self.start_thread(&mut state);
         }
@@ -228,17 +181,21 @@ impl Pool {
         }
     }
 
-    /// The next event, and the peer that it is about. `None` when there is none for so long, or no more will come.
-    pub(super) fn next(&self, limit: Duration) -> Option<(Peer, Event)> {
+    /// What comes next. `None` when there is none for so long, or no more will come.
+    pub(super) fn next(&self, limit: Duration) -> Option<Next> {
         let end = Instant::now().checked_add(limit);
         let mut state = lock(&self.state);
         loop {
-            while let Some(peer) = state.ready.pop_front() {
+            while let Some(work) = state.ready.pop_front() {
+                let peer = match work {
+                    Work::Tell(peer) => peer,
+                    Work::Run(job) => return Some(Next::Job(job)),
+                };
                 if let Some(event) = peer.shared.queue.pop() {
-                    return Some((peer, event));
+                    return Some(Next::Event(peer, event));
                 }
                 if peer.shared.queue.goes_on() {
-                    state.ready.push_back(peer);
+                    state.ready.push_back(Work::Tell(peer));
                 }
             }
             let left = end.map_or(limit, |end| end.saturating_duration_since(Instant::now()));
@@ -254,7 +211,7 @@ impl Pool {
     /// The event has been dealt with: the peer's next one may be.
     pub(super) fn finish(&self, peer: Peer) {
         if peer.shared.queue.goes_on() {
-            lock(&self.state).ready.push_back(peer);
+            lock(&self.state).ready.push_back(Work::Tell(peer));
             self.come.notify_one();
         }
     }
@@ -263,6 +220,11 @@ impl Pool {
     pub(super) fn stop(&self) {
         lock(&self.state).stopped = true;
         self.come.notify_all();
+    }
+
+    /// More will come after all.
+    pub(super) fn restart(&self) {
+        lock(&self.state).stopped = false;
     }
 
     /// Waits until all threads have ended. Gives how many have not.
@@ -294,11 +256,15 @@ impl Pool {
 
 fn work(pool: &Pool) {
     loop {
-        let Some((peer, event)) = pool.next(IDLE) else {
-            if pool.leave() {
-                return;
+        let (peer, event) = match pool.next(IDLE) {
+            Some(Next::Event(peer, event)) => (peer, event),
+            Some(Next::Job(job)) => {
+                // One that panics has told so itself.
+                let _ = catch_unwind(AssertUnwindSafe(job));
+                continue;
             }
-            continue;
+            None if pool.leave() => return,
+            None => continue,
         };
         let before_closed = matches!(event, Event::BeforeClosed);
         let token = if let Event::Received(message) = &event { message.token } else { None };
@@ -317,7 +283,7 @@ fn work(pool: &Pool) {
 }
 
 fn deliver(peer: &Peer, event: Event) {
-    let Some(delegate) = &peer.shared.delegate else { return };
+    let Some(delegate) = peer.shared.settings.delegate() else { return };
     match event {
         Event::Established => delegate.established(peer),
         Event::Received(message) => delegate.received(peer, message),

@@ -1,46 +1,56 @@
 //! One peer as the loop has it: its link, what is waited for, and what is told.
 
 use super::Error;
-use super::delegate::{Event, Pool, Queued, Received};
+use super::delegate::{Event, Pool, Received};
 use super::link::{Link, Sort, Told};
+use super::machine::SessionCommand;
 use super::peer::{Order, Peer, Shared, Target};
 use super::pending::Promise;
-use super::settings::PeerSettings;
 use super::socket::Socket;
 use crate::dial::Attempt;
 use crate::driver::copy;
 use crate::security::Stream;
 use hsms_core::connection::{CloseReason, Notice, State, TransactionEnd};
 use hsms_core::time::Instant;
-use hsms_core::wire::{Header, StreamFunction, SystemBytes};
+use hsms_core::wire::{Header, SessionId, StreamFunction, SystemBytes};
+use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
 
-/// Primaries of one peer that can wait for their reply at the same time.
-pub(super) const TRANSACTIONS: usize = 64;
-
 pub(super) struct Entry {
     pub(super) shared: Arc<Shared>,
-    pub(super) settings: Box<PeerSettings>,
-    pub(super) link: Link<TRANSACTIONS>,
-    pub(super) dial: Option<Attempt>,
+    pub(super) link: Link,
+    pub(super) dial: Option<Box<Attempt>>,
     /// The listener of a passive peer.
     pub(super) listener: Option<usize>,
     /// When the loop has to come back, as it stands in its list.
     pub(super) armed: Option<Instant>,
     pub(super) told: Vec<Told>,
     /// A close of ours, which waits for the delegate.
-    closing: Option<Closing>,
+    closing: Option<Box<Closing>>,
     /// The delegate knows already that the connection is about to be closed.
     farewell_told: bool,
-    requests: Vec<(SystemBytes, StreamFunction, Promise<Received>)>,
-    linktests: Vec<(SystemBytes, Promise<()>)>,
-    /// Who waits for SELECTED.
-    selected: Vec<Promise<()>>,
+    /// None where nothing is open.
+    requests: Option<Box<Requests>>,
+    waits: Vec<(Awaited, Promise<()>)>,
     /// How often the delegate has been told of a close and has not returned from it.
     farewells: usize,
-    closed: Option<(CloseReason, Option<io::Error>)>,
+    closed: Option<Box<(CloseReason, Option<io::Error>)>>,
     pool: Arc<Pool>,
+}
+
+/// Who waits for a reply.
+type Requests = HashMap<SystemBytes, (StreamFunction, Promise<Received>)>;
+
+/// What else is waited for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Awaited {
+    /// The connection is SELECTED.
+    Selected,
+    /// A linktest is answered.
+    Linktest(SystemBytes),
+    /// A session is selected, or has ended.
+    Session(SessionId, bool),
 }
 
 struct Closing {
@@ -59,11 +69,11 @@ pub(super) enum Close {
 }
 
 impl Entry {
-    pub(super) fn new(shared: Arc<Shared>, settings: Box<PeerSettings>, pool: Arc<Pool>) -> Self {
-        let link = Link::new(*settings.config(), settings.options());
+    pub(super) fn new(shared: Arc<Shared>, pool: Arc<Pool>) -> Self {
+        let settings = &shared.settings;
+        let link = Link::new(settings.machine(), settings.options()).with_most_transactions(settings.transactions());
         Entry {
             shared,
-            settings,
             link,
             dial: None,
             listener: None,
@@ -71,9 +81,8 @@ impl Entry {
             told: Vec::new(),
             closing: None,
             farewell_told: false,
-            requests: Vec::new(),
-            linktests: Vec::new(),
-            selected: Vec::new(),
+            requests: None,
+            waits: Vec::new(),
             farewells: 0,
             closed: None,
             pool,
@@ -82,7 +91,7 @@ impl Entry {
 
     /// When something has to be done without anything having happened.
     pub(super) fn next_deadline(&self) -> Option<Instant> {
-        let dial = self.dial.as_ref().map(Attempt::over);
+        let dial = self.dial.as_ref().map(|dial| dial.over());
         let closing = self.closing.as_ref().map(|closing| closing.until);
         [self.link.next_deadline(), dial, closing].into_iter().flatten().min()
     }
@@ -94,14 +103,14 @@ impl Entry {
                 Some(closing) => closing.then_enable = true,
                 None => self.enable(now),
             },
-            Order::Disable => return self.begin_close(Close::Disable, now, self.settings.farewell()),
-            Order::Remove => return self.begin_close(Close::Remove, now, self.settings.farewell()),
+            Order::Disable => return self.begin_close(Close::Disable, now, self.shared.settings.farewell()),
+            Order::Remove => return self.begin_close(Close::Remove, now, self.shared.settings.farewell()),
             Order::Reconnect(promise) => {
                 if !self.link.is_open() {
                     promise.settle(Err(hsms_core::Error::NotConnected.into()));
                     return false;
                 }
-                let removed = self.begin_close(Close::Separate, now, self.settings.farewell());
+                let removed = self.begin_close(Close::Separate, now, self.shared.settings.farewell());
                 promise.settle(Ok(()));
                 return removed;
             }
@@ -110,14 +119,16 @@ impl Entry {
                 return self.farewells == 0 && self.close(now);
             }
             Order::Selected(promise) => {
-                self.selected.retain(|other| !other.is_abandoned());
-                self.selected.push(promise);
+                self.waits.retain(|(awaited, other)| *awaited != Awaited::Selected || !other.is_abandoned());
+                self.waits.push((Awaited::Selected, promise));
             }
             Order::Request(target, body, promise) => {
                 self.shared.release(body.len());
                 self.give_up_abandoned(now);
                 match self.send(now, target, true, &body) {
-                    Ok(system) => self.requests.push((system, target.stream_function, promise)),
+                    Ok(system) => {
+                        self.requests.get_or_insert_default().insert(system, (target.stream_function, promise));
+                    }
                     Err(error) => promise.settle(Err(error)),
                 }
             }
@@ -135,11 +146,13 @@ impl Entry {
             }
             Order::Linktest(promise) => {
                 match self.link.command(now, &mut self.told, |machine, now| machine.linktest(now)) {
-                    Ok(system) => self.linktests.push((system, promise)),
+                    Ok(system) => self.waits.push((Awaited::Linktest(system), promise)),
                     Err(error) => promise.settle(Err(error.into())),
                 }
             }
-            Order::Counters(promise) => promise.settle(Ok(*self.link.counters())),
+            Order::Session(session, command, promise) => self.session(now, session, command, promise),
+            Order::Sessions(promise) => promise.settle(Ok(self.link.machine.selected_sessions())),
+            Order::Counters(promise) => promise.settle(Ok(self.link.counters())),
         }
         false
     }
@@ -152,12 +165,40 @@ impl Entry {
 
     /// Where there is no place for another transaction, those that nobody waits for any more make room.
     fn give_up_abandoned(&mut self, now: Instant) {
-        if self.requests.len() < TRANSACTIONS {
+        let Some(requests) = &mut self.requests else { return };
+        if requests.len() < self.shared.settings.transactions() {
             return;
         }
-        for (system, ..) in self.requests.extract_if(.., |(.., promise)| promise.is_abandoned()) {
+        for (system, ..) in requests.extract_if(|_, (_, promise)| promise.is_abandoned()) {
             // Open, or its outcome would have been told.
             let _ = self.link.command(now, &mut self.told, |machine, _| machine.forget(system));
+        }
+    }
+
+    fn session(&mut self, now: Instant, session: SessionId, command: SessionCommand, promise: Promise<()>) {
+        let selects = match command {
+            SessionCommand::Select => true,
+            SessionCommand::Deselect => false,
+            command => {
+                let done =
+                    self.link.command(now, &mut self.told, |machine, now| machine.session(now, session, command));
+                return promise.settle(done.map_err(Error::from));
+            }
+        };
+        match self.link.command(now, &mut self.told, |machine, now| machine.session(now, session, command)) {
+            // The latter: asked for already.
+            Ok(()) | Err(hsms_core::Error::ControlOpen { .. }) => {
+                self.waits.push((Awaited::Session(session, selects), promise));
+            }
+            Err(hsms_core::Error::SessionSelected { .. }) => promise.settle(Ok(())),
+            Err(error) => promise.settle(Err(error.into())),
+        }
+    }
+
+    /// Tells those who wait for one of these.
+    fn come(&mut self, is: impl Fn(Awaited) -> bool, outcome: impl Fn() -> Result<(), Error>) {
+        for (_, promise) in self.waits.extract_if(.., |(awaited, _)| is(*awaited)) {
+            promise.settle(outcome());
         }
     }
 
@@ -176,19 +217,21 @@ impl Entry {
             closing.then_enable &= how == Close::Separate;
             return false;
         }
-        self.closing = Some(Closing { how, until, then_enable: false });
-        if self.link.state() != State::Selected || !self.tell_farewell() || self.shared.delegate.is_none() {
-            return self.close(now);
+        self.closing = Some(Box::new(Closing { how, until, then_enable: false }));
+        if self.link.state() == State::Selected {
+            self.tell_farewell();
+            if self.shared.has_delegate() {
+                return false;
+            }
         }
-        false
+        self.close(now)
     }
 
-    /// Tells that the connection is about to be closed. Gives false where there was no room for it.
-    fn tell_farewell(&mut self) -> bool {
+    /// Tells that the connection is about to be closed.
+    fn tell_farewell(&mut self) {
         self.farewell_told = true;
-        let told = self.tell(Event::BeforeClosed);
-        self.farewells = self.farewells.saturating_add(usize::from(told));
-        told
+        self.farewells = self.farewells.saturating_add(1);
+        self.tell(Event::BeforeClosed);
     }
 
     /// The delegate has been told, or has had its time. Tells whether the peer is to be removed now.
@@ -223,6 +266,21 @@ impl Entry {
         self.link.opened(stream, now, &mut self.told);
     }
 
+    /// The caller that was waited for is there, and another machine has served it so far: see [`Link::take_over`]. `octets` are for
+    /// ours to look at.
+    pub(super) fn taken_over(
+        &mut self,
+        transport: (Stream<Socket>, Vec<u8>),
+        answered: (&[u8], &[u8]),
+        octets: &[u8],
+        now: Instant,
+    ) {
+        (self.farewell_told, self.closed) = (false, None);
+        self.tell(Event::Established);
+        self.link.take_over(transport, answered, now, &mut self.told);
+        self.link.receive(now, octets, &mut self.told);
+    }
+
     pub(super) fn open_failed(&mut self, error: io::Error, now: Instant) {
         self.link.open_failed(&error, now, &mut self.told);
         self.tell(Event::ConnectFailed { error });
@@ -237,7 +295,7 @@ impl Entry {
         }
         self.shared.tell(self.link.state(), self.link.pending());
         if self.link.state() == State::Selected {
-            self.selected.drain(..).for_each(|promise| promise.settle(Ok(())));
+            self.come(|awaited| awaited == Awaited::Selected, || Ok(()));
         }
     }
 
@@ -256,8 +314,8 @@ impl Entry {
                 self.settle(header.system, |_| Ok(Received { header, token: None, body }));
             }
             Told::Message { header, sort: Sort::Abort, .. } => self.aborted(&header),
-            Told::Other { header } => {
-                self.tell(Event::Other { header });
+            Told::Other { header, body_len, class } => {
+                self.tell(Event::Other { header, body_len, class });
             }
             Told::Notice(notice) => self.notice(notice),
             Told::Closed { reason, error } => {
@@ -266,7 +324,9 @@ impl Entry {
                 }
                 // What was to be closed is: a reconnect is not for the next connection.
                 self.closing.take_if(|closing| closing.how == Close::Separate);
-                self.closed = Some((reason, error.as_ref().map(copy)));
+                self.closed = Some(Box::new((reason, error.as_ref().map(copy))));
+                let closed = || Err(crate::Error::Closed { reason, source: error.as_ref().map(copy) }.into());
+                self.come(|awaited| matches!(awaited, Awaited::Session(..)), closed);
                 self.tell(Event::Closed { reason, error });
             }
         }
@@ -284,23 +344,36 @@ impl Entry {
                     Err(closed.unwrap_or(crate::Error::NoReply { system, stream_function, end }).into())
                 });
                 // With its session a linktest ends as well.
-                let error = |closed: Option<crate::Error>| {
-                    Err(closed.map_or_else(|| hsms_core::Error::NotSelected.into(), Error::from))
+                let closed = self.closed_error(end);
+                let error = || match &closed {
+                    Some(crate::Error::Closed { reason, source }) => {
+                        Err(crate::Error::Closed { reason: *reason, source: source.as_ref().map(copy) }.into())
+                    }
+                    _ => Err(hsms_core::Error::NotSelected.into()),
                 };
-                for promise in self.take_linktests(system) {
-                    promise.settle(error(self.closed_error(end)));
-                }
+                self.come(|awaited| awaited == Awaited::Linktest(system), error);
             }
-            Notice::LinktestAnswered { system } => {
-                self.take_linktests(system).into_iter().for_each(|promise| promise.settle(Ok(())));
-            }
+            Notice::LinktestAnswered { system } => self.come(|awaited| awaited == Awaited::Linktest(system), || Ok(())),
             Notice::LinktestMissed { system, missed } => {
-                for promise in self.take_linktests(system) {
-                    promise.settle(Err(crate::Error::LinktestMissed { missed }.into()));
-                }
+                let error = || Err(crate::Error::LinktestMissed { missed }.into());
+                self.come(|awaited| awaited == Awaited::Linktest(system), error);
                 self.tell(Event::Notice(notice));
             }
             notice => {
+                match notice {
+                    Notice::SessionSelected { session } => {
+                        self.come(|awaited| awaited == Awaited::Session(session, true), || Ok(()));
+                    }
+                    Notice::SessionEnded { session, .. } => {
+                        self.come(|awaited| awaited == Awaited::Session(session, false), || Ok(()));
+                    }
+                    Notice::SessionRefused { session, refusal } => {
+                        let refused = || Err(crate::Error::SessionRefused { session, refusal }.into());
+                        let about = |awaited| matches!(awaited, Awaited::Session(other, _) if other == session);
+                        self.come(about, refused);
+                    }
+                    _ => {}
+                }
                 self.tell(Event::Notice(notice));
             }
         }
@@ -308,47 +381,44 @@ impl Entry {
 
     /// What a transaction says that was cut short by the end of the connection.
     fn closed_error(&self, end: TransactionEnd) -> Option<crate::Error> {
-        match (&self.closed, end) {
-            (Some((reason, source)), TransactionEnd::SessionEnded) => {
-                Some(crate::Error::Closed { reason: *reason, source: source.as_ref().map(copy) })
-            }
-            _ => None,
-        }
+        let (reason, source) = &**self.closed.as_ref().filter(|_| end == TransactionEnd::SessionEnded)?;
+        Some(crate::Error::Closed { reason: *reason, source: source.as_ref().map(copy) })
     }
 
     fn settle(&mut self, system: SystemBytes, outcome: impl FnOnce(StreamFunction) -> Result<Received, Error>) {
-        if let Some(index) = self.requests.iter().position(|(open, ..)| *open == system) {
-            let (_, stream_function, promise) = self.requests.swap_remove(index);
+        if let Some((stream_function, promise)) = self.requests.as_mut().and_then(|requests| requests.remove(&system)) {
             promise.settle(outcome(stream_function));
         }
     }
 
-    fn take_linktests(&mut self, system: SystemBytes) -> Vec<Promise<()>> {
-        self.linktests.extract_if(.., |(open, _)| *open == system).map(|(_, promise)| promise).collect()
+    /// Tells the application. Gives false where there was no room.
+    pub(super) fn tell(&mut self, event: Event) -> bool {
+        let pushed = self.shared.queue.push(event, self.shared.settings.options());
+        self.farewells = self.farewells.saturating_sub(pushed.farewells);
+        if pushed.first {
+            self.pool.schedule(Peer { shared: Arc::clone(&self.shared) });
+        } else {
+            self.pool.help();
+        }
+        pushed.kept
     }
 
-    /// Tells the application. Gives false where there was no room.
-    pub(super) fn tell(&self, event: Event) -> bool {
-        match self.shared.queue.push(event) {
-            Queued::Kept => {
-                self.pool.help();
-                true
-            }
-            Queued::First => {
-                self.pool.schedule(Peer { shared: Arc::clone(&self.shared) });
-                true
-            }
-            Queued::Full => false,
+    /// Nothing happens any more for now.
+    pub(super) fn rest(&mut self) {
+        self.link.rest();
+        self.requests.take_if(|requests| requests.is_empty());
+        if self.waits.is_empty() {
+            self.waits = Vec::new();
         }
     }
 
     /// The peer is no more: whoever still waits is told so.
     pub(super) fn remove(self, stopped: bool) {
         let error = || if stopped { Error::Stopped } else { Error::Removed };
-        for (_, _, promise) in self.requests {
+        for (_, promise) in self.requests.into_iter().flat_map(|requests| requests.into_values()) {
             promise.settle(Err(error()));
         }
-        for promise in self.linktests.into_iter().map(|(_, promise)| promise).chain(self.selected) {
+        for (_, promise) in self.waits {
             promise.settle(Err(error()));
         }
     }

@@ -1,7 +1,7 @@
 //! Errors of the manager.
 
 use hsms_core::error::Fault;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 use std::{fmt, io};
 
@@ -19,7 +19,8 @@ pub enum Error {
         /// The name.
         name: String,
     },
-    /// Another peer on the same port expects callers from the same place: nothing would tell the two apart.
+    /// Another peer on the same port expects callers from the same place, and has a device id or session of this one, or any: nothing
+    /// would tell the two apart.
     SamePlace {
         /// The name of the other.
         other: String,
@@ -29,6 +30,13 @@ pub enum Error {
         /// The name of the other.
         other: String,
     },
+    /// The options name an expected peer where the settings say otherwise, or the peer is active, and nobody calls.
+    ExpectedPeer {
+        /// The address that the options name.
+        peer: IpAddr,
+    },
+    /// The manager has not stopped.
+    Running,
     /// An active peer needs one address at least.
     NoAddress,
     /// The port could not be listened on.
@@ -75,6 +83,8 @@ impl Error {
             | Error::NameUnknown { .. }
             | Error::SamePlace { .. }
             | Error::SecurityDiffers { .. }
+            | Error::ExpectedPeer { .. }
+            | Error::Running
             | Error::NoAddress
             | Error::Removed
             | Error::Stopped
@@ -103,8 +113,14 @@ impl fmt::Display for Error {
         match self {
             Error::NameTaken { name } => write!(f, "there is a peer {name:?} already"),
             Error::NameUnknown { name } => write!(f, "there is no peer {name:?}"),
-            Error::SamePlace { other } => write!(f, "peer {other:?} expects callers on this port from the same place"),
             Error::SecurityDiffers { other } => write!(f, "peer {other:?} has given this port other security settings"),
+            Error::SamePlace { other } => {
+                write!(f, "peer {other:?} expects callers on this port from the same place with the same ids")
+            }
+            Error::ExpectedPeer { peer } => {
+                write!(f, "the options expect {peer}, and the settings of the peer say otherwise")
+            }
+            Error::Running => f.write_str("the manager has not stopped"),
             Error::NoAddress => f.write_str("an active peer needs an address"),
             Error::Listen { address, .. } => write!(f, "cannot listen on {address}"),
             Error::System { .. } => f.write_str("the system refused its service"),

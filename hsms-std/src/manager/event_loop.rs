@@ -1,24 +1,22 @@
 //! The one thread: sockets, commands and timers of all peers.
 
 use super::Error;
-use super::delegate::{Event, Pool, lock};
+use super::callers::{Caller, set_up};
+use super::delegate::{Pool, lock};
 use super::entry::{Close, Entry};
-use super::link::Link;
+use super::farewell::{FAREWELL, Farewell, WHOLE_FAREWELL};
 use super::listen::{Accepted, Listener};
 use super::peer::{Command, Mailbox, Order, Shared};
-use super::settings::{PeerSettings, Place};
+use super::settings::{Expected, ManagerSettings, Place};
 use super::socket::Socket;
-use crate::Options;
 use crate::clock::Clock;
 use crate::dial::{Attempt, Attempted};
 use crate::security::{CallersRefused, Refusal};
 use hsms_core::time::Instant;
-use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token};
-use socket2::{SockRef, TcpKeepalive};
 use std::collections::{BTreeSet, HashMap};
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -27,6 +25,9 @@ pub(super) const MAILBOX: Token = Token(0);
 
 /// Octets that one read takes at most: one buffer for all peers.
 const READ_BUFFER: usize = 64 * 1024;
+
+/// Connections that have something left to say when they are closed. What more of them have left is lost.
+const MOST_LEAVING: usize = 1_024;
 
 /// Callers that are taken from a listener before the others have their turn.
 const MOST_ACCEPTED: usize = 64;
@@ -38,38 +39,44 @@ const LONGEST: Duration = Duration::from_secs(3_600);
 const PAUSE: Duration = Duration::from_secs(1);
 
 pub(super) struct EventLoop {
-    poll: Poll,
-    mailbox: Arc<Mailbox>,
+    pub(super) poll: Poll,
+    pub(super) mailbox: Arc<Mailbox>,
     clock: Clock,
-    now: Instant,
-    peers: HashMap<usize, Entry>,
-    listeners: HashMap<usize, Listener>,
-    callers: HashMap<usize, Caller>,
+    pub(super) now: Instant,
+    pub(super) settings: ManagerSettings,
+    pub(super) peers: HashMap<usize, Box<Entry>>,
+    pub(super) listeners: HashMap<usize, Listener>,
+    pub(super) callers: HashMap<usize, Caller>,
+    /// Of these, the ones that are told that the place is taken.
+    pub(super) refusing: usize,
+    leaving: HashMap<usize, Leaving>,
     /// Who has to be looked after without anything having happened, and when.
-    deadlines: BTreeSet<(Instant, usize)>,
+    pub(super) deadlines: BTreeSet<(Instant, usize)>,
     /// Who has more to read than its share of the last turn.
-    again: Vec<usize>,
-    buffer: Box<[u8]>,
-    /// Of listeners and callers, from the far end: peers have theirs from the manager.
+    pub(super) again: Vec<usize>,
+    pub(super) buffer: Box<[u8]>,
+    /// Of listeners, callers and those that leave, from the far end: peers have theirs from the manager.
     next_id: usize,
-    workers: Arc<Pool>,
+    pub(super) workers: Arc<Pool>,
     events: Arc<Pool>,
     refused: Arc<Mutex<CallersRefused>>,
-    stopping: bool,
+    /// When nobody is waited for any more.
+    stopping: Option<Instant>,
 }
 
-/// A caller that is told that the place is taken.
-struct Caller {
-    link: Link<0>,
-    address: IpAddr,
-    listener: usize,
-    armed: Option<Instant>,
+/// A connection that has been closed and has something left to say.
+struct Leaving {
+    farewell: Farewell,
+    /// When the peer has to have taken something, and everything.
+    until: Instant,
+    end: Instant,
 }
 
 impl EventLoop {
     pub(super) fn new(
         poll: Poll,
         mailbox: Arc<Mailbox>,
+        settings: ManagerSettings,
         (workers, events): (Arc<Pool>, Arc<Pool>),
         refused: Arc<Mutex<CallersRefused>>,
     ) -> Self {
@@ -78,9 +85,12 @@ impl EventLoop {
             mailbox,
             clock: Clock::new(),
             now: Instant::EPOCH,
+            settings,
             peers: HashMap::new(),
             listeners: HashMap::new(),
             callers: HashMap::new(),
+            refusing: 0,
+            leaving: HashMap::new(),
             deadlines: BTreeSet::new(),
             again: Vec::new(),
             buffer: vec![0; READ_BUFFER].into_boxed_slice(),
@@ -88,14 +98,14 @@ impl EventLoop {
             workers,
             events,
             refused,
-            stopping: false,
+            stopping: None,
         }
     }
 
     /// Until it is stopped and every peer has gone.
     pub(super) fn run(mut self) {
         let mut events = Events::with_capacity(1_024);
-        while !(self.stopping && self.peers.is_empty()) {
+        while self.stopping.is_none() || !self.peers.is_empty() || !self.leaving.is_empty() {
             let limit = match self.deadlines.first() {
                 _ if !self.again.is_empty() => Duration::ZERO,
                 Some((deadline, _)) => self.clock.until(*deadline).min(LONGEST),
@@ -128,7 +138,7 @@ impl EventLoop {
         }
         self.mailbox.close();
         for (_, entry) in self.peers.drain() {
-            entry.remove(true);
+            (*entry).remove(true);
         }
         self.workers.stop();
         self.events.stop();
@@ -140,18 +150,53 @@ impl EventLoop {
             entry.link.ready(readable, writable);
             self.go_on(id, false);
         } else if let Some(caller) = self.callers.get_mut(&id) {
-            caller.link.ready(readable, writable);
+            caller.ready(readable, writable);
             self.go_on_caller(id);
+        } else if self.leaving.contains_key(&id) {
+            self.go_on_leaving(id);
         } else if self.listeners.contains_key(&id) {
             self.accept(id);
         }
     }
 
+    /// Has what is left to say written, for a while.
+    pub(super) fn leave(&mut self, mut farewell: Farewell) {
+        if self.leaving.len() >= MOST_LEAVING {
+            return;
+        }
+        let id = self.take_id();
+        let both = Interest::READABLE | Interest::WRITABLE;
+        if let Err(error) = self.poll.registry().reregister(farewell.socket(), Token(id), both) {
+            return crate::trace::failed(&error);
+        }
+        let end = self.now.saturating_add(WHOLE_FAREWELL);
+        let end = self.stopping.map_or(end, |limit| end.min(limit));
+        let until = self.now.saturating_add(FAREWELL).min(end);
+        self.deadlines.insert((until, id));
+        self.leaving.insert(id, Leaving { farewell, until, end });
+    }
+
+    fn go_on_leaving(&mut self, id: usize) {
+        let Some(leaving) = self.leaving.get_mut(&id) else { return };
+        let before = leaving.farewell.written();
+        let over = leaving.farewell.go_on();
+        let progress = leaving.farewell.written() > before;
+        if !over && progress {
+            self.deadlines.remove(&(leaving.until, id));
+            leaving.until = self.now.saturating_add(FAREWELL).min(leaving.end);
+            self.deadlines.insert((leaving.until, id));
+        }
+        if over || leaving.until <= self.now {
+            self.deadlines.remove(&(leaving.until, id));
+            self.leaving.remove(&id);
+        }
+    }
+
     /// Lets a peer go on as far as it can. `removed`: it is to be removed then.
-    fn go_on(&mut self, id: usize, mut removed: bool) {
+    pub(super) fn go_on(&mut self, id: usize, mut removed: bool) {
         let now = self.now;
         let Some(entry) = self.peers.get_mut(&id) else { return };
-        if let (Some(dial), Place::Active(addresses)) = (entry.dial.take(), entry.settings.place()) {
+        if let (Some(dial), Place::Active(addresses)) = (entry.dial.take(), entry.shared.settings.place()) {
             let dialled = dial.go_on(addresses, Token(id), self.poll.registry(), now);
             dialled_to(entry, dialled, now);
         }
@@ -160,9 +205,9 @@ impl EventLoop {
         removed |= entry.fire(now);
         if entry.link.wants_transport()
             && entry.dial.is_none()
-            && let Place::Active(addresses) = entry.settings.place()
+            && let Place::Active(addresses) = entry.shared.settings.place()
         {
-            let end = now.saturating_add(entry.settings.options().connect_limit());
+            let end = now.saturating_add(entry.shared.settings.options().connect_limit());
             let dialled = Attempt::begin(addresses, Token(id), self.poll.registry(), now, end);
             dialled_to(entry, dialled, now);
         }
@@ -172,31 +217,15 @@ impl EventLoop {
         if entry.link.has_more() {
             self.again.push(id);
         }
+        entry.rest();
         let deadline = entry.next_deadline();
         arm(&mut self.deadlines, &mut entry.armed, deadline, id);
+        if let Some(farewell) = entry.link.take_farewell() {
+            self.leave(farewell);
+        }
         if removed {
             self.remove(id);
         }
-    }
-
-    fn go_on_caller(&mut self, id: usize) {
-        let Some(caller) = self.callers.get_mut(&id) else { return };
-        // Nothing of it is for anybody.
-        let mut told = Vec::new();
-        caller.link.go_on(self.now, &mut self.buffer, &mut told);
-        caller.link.fire(self.now, &mut told);
-        if !caller.link.is_open() {
-            arm(&mut self.deadlines, &mut caller.armed, None, id);
-            if let Some(Caller { address, listener, .. }) = self.callers.remove(&id) {
-                self.leave(listener, address);
-            }
-            return;
-        }
-        if caller.link.has_more() {
-            self.again.push(id);
-        }
-        let deadline = caller.link.next_deadline();
-        arm(&mut self.deadlines, &mut caller.armed, deadline, id);
     }
 
     /// Lets all timers expire that are due.
@@ -213,6 +242,8 @@ impl EventLoop {
             } else if let Some(caller) = self.callers.get_mut(&id) {
                 caller.armed = None;
                 self.go_on_caller(id);
+            } else if self.leaving.contains_key(&id) {
+                self.go_on_leaving(id);
             } else {
                 self.accept(id);
             }
@@ -221,18 +252,28 @@ impl EventLoop {
 
     fn command(&mut self, command: Command) {
         match command {
-            Command::Add(shared, settings, promise) => promise.settle(self.add(shared, settings)),
+            Command::Add(shared, promise) => promise.settle(self.add(shared)),
             Command::Order(id, order) => {
                 let Some(entry) = self.peers.get_mut(&id) else { return order.refuse() };
                 let removed = entry.order(order, self.now);
                 self.go_on(id, removed);
             }
-            Command::Stop { farewell } => {
-                self.stopping = true;
+            Command::Decided(number, decision) => self.decided(number, decision),
+            Command::Stop { farewell, limit } => {
+                let stopping = self.now.saturating_add(limit);
+                self.stopping = Some(self.stopping.map_or(stopping, |earlier| earlier.min(stopping)));
+                let limit = self.stopping.unwrap_or(stopping);
+                for (id, leaving) in &mut self.leaving {
+                    self.deadlines.remove(&(leaving.until, *id));
+                    leaving.end = leaving.end.min(limit);
+                    leaving.until = leaving.until.min(limit);
+                    self.deadlines.insert((leaving.until, *id));
+                }
+                self.part_unknown(None);
                 let ids: Vec<usize> = self.peers.keys().copied().collect();
                 for id in ids {
                     let Some(entry) = self.peers.get_mut(&id) else { continue };
-                    let limit = farewell.min(entry.settings.farewell());
+                    let limit = farewell.min(entry.shared.settings.farewell());
                     let removed = entry.begin_close(Close::Remove, self.now, limit);
                     self.go_on(id, removed);
                 }
@@ -240,72 +281,86 @@ impl EventLoop {
         }
     }
 
-    fn add(&mut self, shared: Arc<Shared>, settings: Box<PeerSettings>) -> Result<(), Error> {
-        if self.stopping {
+    fn add(&mut self, shared: Arc<Shared>) -> Result<(), Error> {
+        if self.stopping.is_some() {
             return Err(Error::Stopped);
         }
-        settings.security().check(settings.config().mode())?;
-        let listener = match settings.place() {
-            Place::Active(addresses) if addresses.is_empty() => return Err(Error::NoAddress),
+        shared.settings.security().check(shared.settings.config().mode())?;
+        let id = shared.id;
+        let listener = match *shared.settings.place() {
+            Place::Active(ref addresses) if addresses.is_empty() => return Err(Error::NoAddress),
             Place::Active(_) => None,
-            Place::Passive(address, expected) => {
-                let shares =
-                    |(_, listener): &(&usize, &Listener)| address.port() != 0 && listener.address() == *address;
-                let listener = self.listeners.iter().find(shares).map(|(id, _)| *id);
-                if let Some(taken) = listener
-                    && self.listeners.get(&taken).is_some_and(|taken| taken.security != *settings.security())
-                {
-                    let mut others = self.peers.values().filter(|entry| entry.listener == listener);
-                    let other = others.next().map(|entry| entry.shared.name.clone()).unwrap_or_default();
-                    return Err(Error::SecurityDiffers { other });
-                }
-                for entry in self.peers.values().filter(|entry| listener.is_some() && entry.listener == listener) {
-                    if let Place::Passive(_, other) = entry.settings.place()
-                        && expected.is_same(*other)
-                    {
-                        return Err(Error::SamePlace { other: entry.shared.name.clone() });
-                    }
-                }
-                Some(match listener {
-                    Some(id) => id,
-                    None => {
-                        let id = self.take_id();
-                        let listener =
-                            Listener::new(*address, settings.security().clone(), Token(id), self.poll.registry())
-                                .map_err(|source| Error::Listen { address: *address, source })?;
-                        self.listeners.insert(id, listener);
-                        id
-                    }
-                })
+            Place::Passive(address, expected) => Some(self.listen_for(&shared, address, expected)?),
+        };
+        let pool = if shared.has_delegate() { &self.workers } else { &self.events };
+        let mut entry = Entry::new(shared, Arc::clone(pool));
+        entry.listener = listener;
+        self.peers.insert(id, Box::new(entry));
+        Ok(())
+    }
+
+    /// Listens for a peer, where others are listened for or anew. Gives the listener.
+    fn listen_for(&mut self, shared: &Shared, address: SocketAddr, expected: Expected) -> Result<usize, Error> {
+        // After a stop where it was before, though any port will do.
+        let address = shared.local.get().map_or(address, |local| **local);
+        let shares = |(_, listener): &(&usize, &Listener)| address.port() != 0 && **listener.address() == address;
+        let id = match self.listeners.iter().find(shares).map(|(id, _)| *id) {
+            Some(id) => {
+                self.is_as_secure(shared, id)?;
+                self.is_distinct(&shared.settings.ids(), id, expected)?;
+                id
+            }
+            None => {
+                let id = self.take_id();
+                let listener =
+                    Listener::new(address, shared.settings.security().clone(), Token(id), self.poll.registry())
+                        .map_err(|source| Error::Listen { address, source })?;
+                self.listeners.insert(id, listener);
+                id
             }
         };
-        if let Some(listener) = listener.and_then(|id| self.listeners.get(&id)) {
+        if let Some(listener) = self.listeners.get_mut(&id) {
+            listener.add(expected, shared.id);
             // Set here alone.
-            let _ = shared.local.set(listener.address());
+            let _ = shared.local.set(Arc::clone(listener.address()));
         }
-        let pool = if shared.delegate.is_some() { &self.workers } else { &self.events };
-        let id = shared.id;
-        let mut entry = Entry::new(shared, settings, Arc::clone(pool));
-        entry.listener = listener;
-        self.peers.insert(id, entry);
-        Ok(())
+        Ok(id)
+    }
+
+    /// The security of a port is the same for all its peers.
+    fn is_as_secure(&self, shared: &Shared, listener: usize) -> Result<(), Error> {
+        if self.listeners.get(&listener).is_none_or(|port| port.security == *shared.settings.security()) {
+            return Ok(());
+        }
+        let mut others = self.peers.values().filter(|entry| entry.listener == Some(listener));
+        let other = others.next().map(|entry| entry.shared.name.to_string()).unwrap_or_default();
+        Err(Error::SecurityDiffers { other })
     }
 
     fn remove(&mut self, id: usize) {
         let Some(mut entry) = self.peers.remove(&id) else { return };
         arm(&mut self.deadlines, &mut entry.armed, None, id);
-        let listener = entry.listener;
-        entry.remove(self.stopping);
-        if let Some(listener) = listener
-            && !self.peers.values().any(|entry| entry.listener == Some(listener))
+        if let (Some(number), Place::Passive(_, expected)) = (entry.listener, entry.shared.settings.place())
+            && let Some(listener) = self.listeners.get_mut(&number)
         {
-            self.listeners.remove(&listener);
+            listener.remove(*expected, id);
+            if listener.is_empty() {
+                self.listeners.remove(&number);
+                self.part_unknown(Some(number));
+            }
         }
+        (*entry).remove(self.stopping.is_some());
     }
 
-    const fn take_id(&mut self) -> usize {
+    pub(super) const fn take_id(&mut self) -> usize {
         self.next_id = self.next_id.wrapping_add(1);
         self.next_id
+    }
+
+    /// Counts a caller that is turned away.
+    pub(super) fn turn_away(&self, caller: SocketAddr, why: Refusal) {
+        crate::trace::refused(format_args!("caller {caller} turned away: {why}"));
+        lock(&self.refused).count(why);
     }
 
     /// Takes callers from the system's queue.
@@ -325,77 +380,6 @@ impl EventLoop {
         // The others have their turn first.
         self.again.push(id);
     }
-
-    /// The caller is the peer's that expects it most exactly. Where that has a connection, or is disabled, the caller is told so;
-    /// one that nobody expects is hung up on.
-    fn called(&mut self, listener: usize, mut stream: TcpStream, caller: SocketAddr) {
-        let Some(port) = self.listeners.get(&listener) else { return };
-        if !port.security.allows(caller.ip()) {
-            return self.turn_away(caller, Refusal::NotAllowed);
-        }
-        let fitting = self.peers.iter().filter_map(|(id, entry)| match entry.settings.place() {
-            Place::Passive(_, expected) if entry.listener == Some(listener) && expected.fits(caller) => {
-                Some((*expected, *id))
-            }
-            _ => None,
-        });
-        let Some((_, id)) = fitting.max() else {
-            return self.turn_away(caller, Refusal::Unexpected);
-        };
-        let number =
-            if self.peers.get(&id).is_some_and(|entry| entry.link.wants_transport()) { id } else { self.take_id() };
-        let taken = number != id;
-        if taken {
-            let Some(port) = self.listeners.get_mut(&listener) else { return };
-            let admitted = port.unselected.admit(&port.security, caller.ip());
-            let why = admitted.err().unwrap_or(Refusal::Taken);
-            self.turn_away(caller, why);
-            if let Some(entry) = self.peers.get(&id) {
-                entry.tell(Event::CallerRefused { caller, why });
-            }
-            if admitted.is_err() {
-                return;
-            }
-        }
-        let Some(entry) = self.peers.get(&id) else { return };
-        // Fails where the caller has gone, or the system has no means: then it is hung up on.
-        let ready = set_up(&stream, entry.settings.options()).and_then(|()| {
-            let both = Interest::READABLE | Interest::WRITABLE;
-            self.poll.registry().register(&mut stream, Token(number), both)?;
-            entry.settings.security().accepted(Socket(stream))
-        });
-        let stream = match ready {
-            Ok(stream) => stream,
-            Err(error) => {
-                crate::trace::failed(&error);
-                if taken {
-                    self.leave(listener, caller.ip());
-                }
-                return;
-            }
-        };
-        let Some(entry) = self.peers.get_mut(&id) else { return };
-        if taken {
-            let link = Link::refusing(*entry.settings.config(), entry.settings.options(), stream, self.now);
-            self.callers.insert(number, Caller { link, address: caller.ip(), listener, armed: None });
-            self.go_on_caller(number);
-        } else {
-            entry.opened(stream, self.now);
-            self.go_on(id, false);
-        }
-    }
-
-    fn turn_away(&self, caller: SocketAddr, why: Refusal) {
-        crate::trace::refused(format_args!("caller {caller} turned away: {why}"));
-        lock(&self.refused).count(why);
-    }
-
-    /// A caller that was counted is gone.
-    fn leave(&mut self, listener: usize, address: IpAddr) {
-        if let Some(port) = self.listeners.get_mut(&listener) {
-            port.unselected.leave(address);
-        }
-    }
 }
 
 impl Order {
@@ -406,9 +390,11 @@ impl Order {
             Order::Request(_, _, promise) => promise.settle(Err(Error::Removed)),
             Order::Send(_, _, promise) => promise.settle(Err(Error::Removed)),
             Order::Counters(promise) => promise.settle(Err(Error::Removed)),
+            Order::Sessions(promise) => promise.settle(Err(Error::Removed)),
             Order::Reply(_, _, promise)
             | Order::Abort(_, promise)
             | Order::Linktest(promise)
+            | Order::Session(_, _, promise)
             | Order::Selected(promise)
             | Order::Reconnect(promise) => promise.settle(Err(Error::Removed)),
         }
@@ -417,28 +403,26 @@ impl Order {
 
 fn dialled_to(entry: &mut Entry, dialled: Attempted, now: Instant) {
     match dialled {
-        Attempted::Goes(dial) => entry.dial = Some(dial),
+        Attempted::Goes(dial) => entry.dial = Some(Box::new(dial)),
         Attempted::Failed(error) => entry.open_failed(error, now),
-        Attempted::Open(stream) => match set_up(&stream, entry.settings.options())
-            .and_then(|()| entry.settings.security().dialled(Socket(stream)))
-        {
-            Ok(stream) => entry.opened(stream, now),
-            Err(error) => entry.open_failed(error, now),
-        },
+        Attempted::Open(stream) => {
+            let settings = &entry.shared.settings;
+            let ready = set_up(&stream, settings.options()).and_then(|()| settings.security().dialled(Socket(stream)));
+            match ready {
+                Ok(stream) => entry.opened(stream, now),
+                Err(error) => entry.open_failed(error, now),
+            }
+        }
     }
-}
-
-fn set_up(stream: &TcpStream, options: &Options) -> io::Result<()> {
-    stream.set_nodelay(options.no_delay())?;
-    if let Some(idle) = options.keepalive() {
-        let idle = idle.max(Duration::from_secs(1));
-        SockRef::from(stream).set_tcp_keepalive(&TcpKeepalive::new().with_time(idle).with_interval(idle))?;
-    }
-    Ok(())
 }
 
 /// Keeps the list of deadlines as it should be.
-fn arm(deadlines: &mut BTreeSet<(Instant, usize)>, armed: &mut Option<Instant>, deadline: Option<Instant>, id: usize) {
+pub(super) fn arm(
+    deadlines: &mut BTreeSet<(Instant, usize)>,
+    armed: &mut Option<Instant>,
+    deadline: Option<Instant>,
+    id: usize,
+) {
     if *armed == deadline {
         return;
     }

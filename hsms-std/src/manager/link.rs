@@ -1,12 +1,14 @@
 //! One machine and its socket, which never blocks: octets in, octets out, and what became of them.
 
-use super::socket::{LAST_LOOK, Socket};
+use super::farewell::Farewell;
+use super::machine::{LEAST_ROOM, Machine};
+use super::socket::Socket;
+use super::tally::Tally;
 use crate::security::Stream;
 use crate::transport::{Transport, is_late};
 use crate::{Options, trace};
 use hsms_core::Error as Refusal;
-use hsms_core::config::Config;
-use hsms_core::connection::{Action, CloseReason, Connection as Machine, Event, Inbound, Notice, ReplyToken, State};
+use hsms_core::connection::{Action, Class, CloseReason, Event, Inbound, Notice, ReplyToken, State};
 use hsms_core::counters::Counters;
 use hsms_core::time::Instant;
 use hsms_core::wire::{Header, PREFIX_LEN, SessionId, StreamFunction, SystemBytes};
@@ -18,10 +20,13 @@ const MOST_READS: usize = 8;
 
 /// Answers of the machine that wait while the peer takes nothing. Beyond it nothing is read from that peer until it takes
 /// something, and its write limit runs.
-const MOST_ANSWERS: usize = 256 * 1024;
+const MOST_ANSWERS: u32 = 256 * 1024;
 
-/// What an output buffer keeps of its size when nothing is left to write.
-const KEPT_OUTPUT: usize = 4 * 1024;
+/// The same where it is not known yet who the peer is.
+const MOST_ANSWERS_TO_CALLER: u32 = 4 * 1024;
+
+/// How much of what the peer has sent is still taken when writing to it fails.
+const LAST_READS: usize = 16;
 
 /// What a link has to tell its owner.
 #[derive(Debug)]
@@ -35,6 +40,8 @@ pub(super) enum Told {
     /// A message that is for nobody.
     Other {
         header: Header,
+        body_len: u32,
+        class: Class,
     },
     Notice(Notice),
     Closed {
@@ -53,9 +60,12 @@ pub(super) enum Sort {
 
 /// A machine with the socket that it has at the moment.
 #[derive(Debug)]
-pub(super) struct Link<const TRANSACTIONS: usize> {
-    machine: Machine<TRANSACTIONS>,
-    counters: Counters,
+pub(super) struct Link {
+    pub(super) machine: Box<dyn Machine>,
+    /// Primaries that can wait for their reply at the same time.
+    most_transactions: u16,
+    tell_control: bool,
+    tally: Tally,
     stream: Option<Stream<Socket>>,
     /// The machine has asked for a transport.
     wanted: bool,
@@ -65,55 +75,75 @@ pub(super) struct Link<const TRANSACTIONS: usize> {
     output: Vec<u8>,
     /// Octets of it that have been written.
     start: usize,
+    /// Octets at its front that another machine has put there.
+    foreign: usize,
     /// Octets that the machine has put into the output, whatever the application has, since little of it was left.
     answers: usize,
-    write_limit: Duration,
+    /// How much of that may wait.
+    most_answers: u32,
+    /// In milliseconds.
+    write_limit: u32,
     /// When the peer has to have taken something.
     stalled: Option<Instant>,
     /// A message for the application that has arrived in part.
-    assembly: Option<(Header, Sort, Vec<u8>)>,
+    assembly: Option<Box<Assembly>>,
     failure: Option<io::Error>,
+    /// What a connection that has been closed leaves to be written.
+    farewell: Option<Box<Farewell>>,
 }
 
-impl Link<0> {
-    /// For a caller that is told that the place is taken, and hung up on.
-    pub(super) fn refusing(config: Config, options: &Options, stream: Stream<Socket>, now: Instant) -> Self {
-        let mut link = Link::with_machine(Machine::refusing(config), options);
-        // It is enabled from the start.
-        link.wanted = true;
-        link.opened(stream, now, &mut Vec::new());
-        link
-    }
+/// A message for the application that has arrived in part.
+#[derive(Debug)]
+struct Assembly {
+    header: Header,
+    sort: Sort,
+    body: Vec<u8>,
 }
 
-impl<const TRANSACTIONS: usize> Link<TRANSACTIONS> {
-    pub(super) fn new(config: Config, options: &Options) -> Self {
-        Link::with_machine(Machine::new(config), options)
-    }
-
-    fn with_machine(machine: Machine<TRANSACTIONS>, options: &Options) -> Self {
+impl Link {
+    pub(super) fn new(machine: Box<dyn Machine>, options: &Options) -> Self {
         Link {
             machine,
-            counters: Counters::new(),
+            most_transactions: u16::MAX,
+            tell_control: options.tell_control(),
+            tally: Tally::default(),
             stream: None,
             wanted: false,
             readable: false,
             writable: false,
             output: Vec::new(),
             start: 0,
+            foreign: 0,
             answers: 0,
-            write_limit: options.write_limit(),
+            most_answers: MOST_ANSWERS,
+            write_limit: u32::try_from(options.write_limit().as_millis()).unwrap_or(u32::MAX),
             stalled: None,
             assembly: None,
             failure: None,
+            farewell: None,
         }
     }
 
-    pub(super) const fn counters(&self) -> &Counters {
-        &self.counters
+    /// With a machine that is enabled from the start, for a caller.
+    pub(super) fn called(machine: Box<dyn Machine>, options: &Options, stream: Stream<Socket>, now: Instant) -> Self {
+        let mut link = Link::new(machine, options);
+        link.most_answers = MOST_ANSWERS_TO_CALLER;
+        link.wanted = true;
+        link.opened(stream, now, &mut Vec::new());
+        link
     }
 
-    pub(super) const fn state(&self) -> State {
+    /// Primaries that can wait for their reply at the same time.
+    pub(super) fn with_most_transactions(mut self, most: usize) -> Self {
+        self.most_transactions = u16::try_from(most).unwrap_or(u16::MAX);
+        self
+    }
+
+    pub(super) fn counters(&self) -> Counters {
+        self.tally.counters()
+    }
+
+    pub(super) fn state(&self) -> State {
         self.machine.state()
     }
 
@@ -144,10 +174,14 @@ impl<const TRANSACTIONS: usize> Link<TRANSACTIONS> {
         self.stream.is_some() && self.readable && !self.is_flooded()
     }
 
+    fn most_answers(&self) -> usize {
+        usize::try_from(self.most_answers).unwrap_or(usize::MAX)
+    }
+
     /// Whether the peer goes on asking and takes no answers. What the application sends does not count, so that two ends that send
     /// long texts at once both finish.
     fn is_flooded(&self) -> bool {
-        self.answers > MOST_ANSWERS && self.pending() > MOST_ANSWERS
+        self.answers > self.most_answers() && self.pending() > self.most_answers()
     }
 
     pub(super) fn next_deadline(&self) -> Option<Instant> {
@@ -182,10 +216,10 @@ impl<const TRANSACTIONS: usize> Link<TRANSACTIONS> {
         &mut self,
         now: Instant,
         told: &mut Vec<Told>,
-        command: impl FnOnce(&mut Machine<TRANSACTIONS>, Instant) -> Result<R, Refusal>,
+        command: impl FnOnce(&mut dyn Machine, Instant) -> Result<R, Refusal>,
     ) -> Result<R, Refusal> {
-        let result = command(&mut self.machine, now);
-        self.drain(now, told);
+        let result = command(&mut *self.machine, now);
+        self.drain(told);
         result
     }
 
@@ -199,7 +233,10 @@ impl<const TRANSACTIONS: usize> Link<TRANSACTIONS> {
         body: &[u8],
     ) -> Result<SystemBytes, Refusal> {
         let length = body_len(body);
-        let (system, prefix) = self.machine.begin_primary_in(now, session, stream_function, reply_expected, length)?;
+        if reply_expected {
+            self.make_room()?;
+        }
+        let (system, prefix) = self.machine.begin_primary(now, session, stream_function, reply_expected, length)?;
         self.put(now, told, &prefix, body);
         Ok(system)
     }
@@ -225,16 +262,42 @@ impl<const TRANSACTIONS: usize> Link<TRANSACTIONS> {
         Ok(())
     }
 
+    /// Sees to it that another transaction can be opened, as far as the settings allow.
+    fn make_room(&mut self) -> Result<(), Refusal> {
+        let open = self.machine.open_transactions();
+        if open >= usize::from(self.most_transactions) {
+            return Err(Refusal::TransactionsFull { open });
+        }
+        if open >= self.machine.room()
+            && let Some(larger) = self.machine.with_room(open.saturating_add(1))
+        {
+            self.machine = larger;
+        }
+        Ok(())
+    }
+
+    /// Gives back what an idle connection has no use for.
+    pub(super) fn rest(&mut self) {
+        if self.pending() == 0 && self.assembly.is_none() && self.machine.open_transactions() == 0 {
+            self.tally.rest();
+            if self.machine.room() > LEAST_ROOM
+                && let Some(smaller) = self.machine.with_room(LEAST_ROOM)
+            {
+                self.machine = smaller;
+            }
+        }
+    }
+
     fn put(&mut self, now: Instant, told: &mut Vec<Told>, prefix: &[u8; PREFIX_LEN], body: &[u8]) {
         let [_, _, _, _, header @ ..] = prefix;
         let header = Header::decode(header);
-        self.counters.record_sent(&header, body_len(body));
+        self.tally.open().record_sent(&header, body_len(body));
         trace::sent(&header, body);
         self.output.extend_from_slice(prefix);
         self.output.extend_from_slice(body);
         let ended = self.machine.end_body(now);
         debug_assert!(ended.is_ok(), "it was begun");
-        self.drain(now, told);
+        self.drain(told);
     }
 
     /// Writes and reads as far as that goes at once, up to a share of the loop's time. `buffer` is the loop's.
@@ -244,7 +307,7 @@ impl<const TRANSACTIONS: usize> Link<TRANSACTIONS> {
             if !self.has_more() {
                 break;
             }
-            self.read(now, buffer, told);
+            self.read_some(now, buffer, told);
             self.write(now, told);
         }
         if self.is_flooded() {
@@ -264,37 +327,50 @@ impl<const TRANSACTIONS: usize> Link<TRANSACTIONS> {
         }
     }
 
-    fn read(&mut self, now: Instant, buffer: &mut [u8], told: &mut Vec<Told>) {
-        let Some(stream) = &mut self.stream else { return };
+    fn read_some(&mut self, now: Instant, buffer: &mut [u8], told: &mut Vec<Told>) {
+        let octets = self.read(now, buffer, told);
+        self.receive(now, buffer.get(..octets).unwrap_or(&[]), told);
+    }
+
+    /// Reads once. Gives how many octets that were.
+    pub(super) fn read(&mut self, now: Instant, buffer: &mut [u8], told: &mut Vec<Told>) -> usize {
+        let Some(stream) = &mut self.stream else { return 0 };
         match stream.read(buffer, Duration::ZERO) {
             Ok(0) => self.hang_up(None, now, told),
-            Ok(octets) => self.receive(now, buffer.get(..octets).unwrap_or(&[]), told),
+            Ok(octets) => return octets,
             Err(error) if is_late(&error) => self.readable = false,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => self.hang_up(Some(error), now, told),
         }
+        0
     }
 
-    fn receive(&mut self, now: Instant, mut octets: &[u8], told: &mut Vec<Told>) {
+    pub(super) fn receive(&mut self, now: Instant, mut octets: &[u8], told: &mut Vec<Told>) {
         while !octets.is_empty() {
             // What stands behind the end of a connection is for nobody.
             let Ok((taken, inbound)) = self.machine.receive(now, octets) else { return };
             if let Some(inbound) = &inbound {
-                self.counters.record_inbound(inbound);
-                trace::received(inbound);
+                self.note(inbound);
                 self.piece(inbound, told);
             }
             octets = octets.get(taken..).unwrap_or(&[]);
-            self.drain(now, told);
+            self.drain(told);
         }
+    }
+
+    /// Counts and logs a piece.
+    pub(super) fn note(&mut self, inbound: &Inbound<'_>) {
+        self.tally.open().record_inbound(inbound);
+        trace::received(inbound);
     }
 
     /// Puts messages together. What is reserved has arrived: no length field is believed.
     fn piece(&mut self, inbound: &Inbound<'_>, told: &mut Vec<Told>) {
         if inbound.first() {
             if !inbound.is_for_application() {
-                if !inbound.is_dealt_with() {
-                    told.push(Told::Other { header: *inbound.header() });
+                if self.tell_control || !inbound.is_dealt_with() {
+                    let (header, body_len, class) = (*inbound.header(), inbound.piece.body_len, inbound.class);
+                    told.push(Told::Other { header, body_len, class });
                 }
                 return;
             }
@@ -303,20 +379,27 @@ impl<const TRANSACTIONS: usize> Link<TRANSACTIONS> {
                 (false, true) => Sort::Reply,
                 (false, false) => Sort::Primary(inbound.reply_token()),
             };
-            self.assembly = Some((*inbound.header(), sort, Vec::new()));
+            let (header, body) = (*inbound.header(), inbound.body().to_vec());
+            if inbound.last() {
+                told.push(Told::Message { header, sort, body });
+            } else {
+                self.assembly = Some(Box::new(Assembly { header, sort, body }));
+            }
+            return;
         }
-        if let Some((_, _, body)) = &mut self.assembly {
-            body.extend_from_slice(inbound.body());
+        if let Some(assembly) = &mut self.assembly {
+            assembly.body.extend_from_slice(inbound.body());
         }
         if inbound.last()
-            && let Some((header, sort, body)) = self.assembly.take()
+            && let Some(assembly) = self.assembly.take()
             && inbound.is_for_application()
         {
+            let Assembly { header, sort, body } = *assembly;
             told.push(Told::Message { header, sort, body });
         }
     }
 
-    fn write(&mut self, now: Instant, told: &mut Vec<Told>) {
+    pub(super) fn write(&mut self, now: Instant, told: &mut Vec<Told>) {
         while self.writable && self.owes() {
             let Some(stream) = &mut self.stream else { return };
             match stream.write_owed() {
@@ -334,7 +417,9 @@ impl<const TRANSACTIONS: usize> Link<TRANSACTIONS> {
                 Ok(octets @ 1..) => {
                     self.start = self.start.saturating_add(octets);
                     self.stalled = None;
-                    let written = self.machine.written(now, u64::try_from(octets).unwrap_or(u64::MAX));
+                    let own = octets.saturating_sub(self.foreign);
+                    self.foreign = self.foreign.saturating_sub(octets);
+                    let written = self.machine.written(now, u64::try_from(own).unwrap_or(u64::MAX));
                     debug_assert!(written.is_ok(), "{written:?}");
                 }
                 Ok(_) => return self.hang_up(Some(io::ErrorKind::WriteZero.into()), now, told),
@@ -344,8 +429,8 @@ impl<const TRANSACTIONS: usize> Link<TRANSACTIONS> {
             }
         }
         if self.pending() == 0 {
-            self.output.clear();
-            self.output.shrink_to(KEPT_OUTPUT);
+            // An idle connection keeps nothing.
+            self.output = Vec::new();
             self.start = 0;
         }
         if self.pending() == 0 && !self.owes() {
@@ -356,10 +441,10 @@ impl<const TRANSACTIONS: usize> Link<TRANSACTIONS> {
                 self.start = 0;
             }
             if self.stream.is_some() && self.stalled.is_none() {
-                self.stalled = Some(now.saturating_add(self.write_limit));
+                self.stalled = Some(now.saturating_add(Duration::from_millis(self.write_limit.into())));
             }
         }
-        if self.pending() <= MOST_ANSWERS {
+        if self.pending() <= self.most_answers() {
             self.answers = 0;
             // A no-op where nothing was paused.
             let _ = self.machine.resume_input(now);
@@ -370,15 +455,15 @@ impl<const TRANSACTIONS: usize> Link<TRANSACTIONS> {
     fn write_failed(&mut self, error: io::Error, now: Instant, told: &mut Vec<Told>) {
         (self.writable, self.readable) = (false, true);
         let mut buffer = [0; 4 * 1024];
-        let mut left = LAST_LOOK;
-        while self.stream.is_some() && self.readable && left > 0 {
-            self.read(now, &mut buffer, told);
-            left = left.saturating_sub(buffer.len());
+        for _ in 0..LAST_READS {
+            if self.stream.is_some() && self.readable {
+                self.read_some(now, &mut buffer, told);
+            }
         }
         self.hang_up(Some(error), now, told);
     }
 
-    fn hang_up(&mut self, error: Option<io::Error>, now: Instant, told: &mut Vec<Told>) {
+    pub(super) fn hang_up(&mut self, error: Option<io::Error>, now: Instant, told: &mut Vec<Told>) {
         if self.stream.is_some() {
             self.failure = error;
             self.happen(Event::TransportClosed, now, told);
@@ -387,15 +472,15 @@ impl<const TRANSACTIONS: usize> Link<TRANSACTIONS> {
 
     fn happen(&mut self, event: Event, now: Instant, told: &mut Vec<Told>) {
         if self.machine.handle(now, event).is_ok() {
-            self.counters.record_event(&event);
+            self.tally.open().record_event(&event);
         }
-        self.drain(now, told);
+        self.drain(told);
     }
 
     /// The drain rule: after every input and every command.
-    fn drain(&mut self, now: Instant, told: &mut Vec<Told>) {
+    pub(super) fn drain(&mut self, told: &mut Vec<Told>) {
         while let Some(action) = self.machine.poll_action() {
-            self.counters.record_action(&action);
+            self.tally.open().record_action(&action);
             match action {
                 Action::OpenTransport => self.wanted = true,
                 Action::Send(frame) => {
@@ -404,7 +489,7 @@ impl<const TRANSACTIONS: usize> Link<TRANSACTIONS> {
                     self.output.extend_from_slice(&octets);
                     self.answers = self.answers.saturating_add(octets.len());
                 }
-                Action::CloseTransport(reason) => self.close(reason, now, told),
+                Action::CloseTransport(reason) => self.close(reason, told),
                 Action::Notify(notice) => {
                     trace::notice(&notice);
                     told.push(Told::Notice(notice));
@@ -413,22 +498,65 @@ impl<const TRANSACTIONS: usize> Link<TRANSACTIONS> {
         }
     }
 
-    fn close(&mut self, reason: CloseReason, now: Instant, told: &mut Vec<Told>) {
+    /// The same. Gives the octets that the machine has put into the output.
+    pub(super) fn drain_said(&mut self, told: &mut Vec<Told>) -> Vec<u8> {
+        let mark = self.output.len();
+        self.drain(told);
+        self.output.get(mark..).unwrap_or(&[]).to_vec()
+    }
+
+    fn close(&mut self, reason: CloseReason, told: &mut Vec<Told>) {
         self.wanted = false;
         let Some(mut stream) = self.stream.take() else { return };
         let error = self.failure.take();
-        if error.is_none() && self.pending() > 0 && self.stalled.is_none() {
-            // As much as the system takes at once; a link that is being closed holds nobody up.
-            let octets = IoSlice::new(self.output.get(self.start..).unwrap_or(&[]));
-            if let Ok(octets) = stream.write(&[octets], Duration::ZERO) {
-                let _ = self.machine.written(now, u64::try_from(octets).unwrap_or(u64::MAX));
+        if error.is_none() && reason != CloseReason::TransportClosed {
+            let mut farewell = Farewell::new(stream, std::mem::take(&mut self.output).split_off(self.start));
+            if !farewell.go_on() {
+                self.farewell = Some(Box::new(farewell));
             }
+        } else {
+            stream.close();
         }
-        stream.close();
-        (self.output, self.start, self.stalled, self.assembly) = (Vec::new(), 0, None, None);
+        (self.output, self.start, self.foreign, self.stalled, self.assembly) = (Vec::new(), 0, 0, None, None);
         (self.readable, self.writable, self.answers) = (false, false, 0);
         trace::closed(reason, error.as_ref());
         told.push(Told::Closed { reason, error });
+    }
+
+    /// What a connection that has been closed leaves to be written.
+    pub(super) fn take_farewell(&mut self) -> Option<Farewell> {
+        self.farewell.take().map(|farewell| *farewell)
+    }
+
+    /// Takes the transport away, with what waits to be written, for another machine to go on with.
+    pub(super) fn hand_over(&mut self) -> Option<(Stream<Socket>, Vec<u8>)> {
+        let output = std::mem::take(&mut self.output).split_off(self.start);
+        self.stream.take().map(|stream| (stream, output))
+    }
+
+    /// Goes on with a transport on which another machine has answered what `selecting` holds with `said`, of which `output`
+    /// has not been written. Where ours would have said something else the connection ends.
+    pub(super) fn take_over(
+        &mut self,
+        (stream, output): (Stream<Socket>, Vec<u8>),
+        (selecting, said): (&[u8], &[u8]),
+        now: Instant,
+        told: &mut Vec<Told>,
+    ) {
+        self.opened(stream, now, told);
+        if !selecting.is_empty() {
+            self.receive(now, selecting, told);
+            if self.stream.is_none() || self.output != said {
+                let text = "the caller was answered otherwise than its peer would answer it";
+                return self.hang_up(Some(io::Error::new(io::ErrorKind::InvalidData, text)), now, told);
+            }
+            // Written by the other, as far as this machine is concerned.
+            let _ = self.machine.written(now, u64::try_from(said.len()).unwrap_or(u64::MAX));
+            self.output.clear();
+        }
+        self.foreign = output.len();
+        let own = std::mem::replace(&mut self.output, output);
+        self.output.extend_from_slice(&own);
     }
 }
 

@@ -1,17 +1,38 @@
 //! A port that any number of passive peers share.
 
+use super::settings::Expected;
 use crate::security::{Security, Unselected};
 use crate::transport::is_late;
 use mio::net::{TcpListener, TcpStream};
 use mio::{Interest, Registry, Token};
+use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 pub(super) struct Listener {
     socket: TcpListener,
-    address: SocketAddr,
+    address: Arc<SocketAddr>,
+    /// Whose callers come from where, in the order in which they were added.
+    places: HashMap<Expected, Peers>,
     pub(super) security: Security,
+    /// Callers that are no peer's yet.
     pub(super) unselected: Unselected,
+}
+
+/// Peers in the order in which they were added. One is usual, and takes no more than itself.
+enum Peers {
+    One(usize),
+    Several(Vec<usize>),
+}
+
+impl Peers {
+    fn as_slice(&self) -> &[usize] {
+        match self {
+            Peers::One(peer) => std::slice::from_ref(peer),
+            Peers::Several(peers) => peers,
+        }
+    }
 }
 
 /// What the system's queue has given.
@@ -27,12 +48,49 @@ impl Listener {
         let mut socket = TcpListener::bind(address)?;
         let address = socket.local_addr()?;
         registry.register(&mut socket, token, Interest::READABLE)?;
-        Ok(Listener { socket, address, security, unselected: Unselected::default() })
+        let (address, unselected) = (Arc::new(address), Unselected::default());
+        Ok(Listener { socket, address, places: HashMap::new(), security, unselected })
     }
 
     /// Where it listens; with the port that was found where it was given as 0.
-    pub(super) const fn address(&self) -> SocketAddr {
-        self.address
+    pub(super) const fn address(&self) -> &Arc<SocketAddr> {
+        &self.address
+    }
+
+    pub(super) fn add(&mut self, expected: Expected, peer: usize) {
+        let mut peers = self.at(expected).to_vec();
+        peers.push(peer);
+        self.set(expected, peers);
+    }
+
+    pub(super) fn remove(&mut self, expected: Expected, peer: usize) {
+        let peers = self.at(expected).iter().copied().filter(|other| *other != peer).collect();
+        self.set(expected, peers);
+    }
+
+    fn set(&mut self, expected: Expected, peers: Vec<usize>) {
+        match *peers.as_slice() {
+            [] => self.places.remove(&expected),
+            [peer] => self.places.insert(expected, Peers::One(peer)),
+            _ => self.places.insert(expected, Peers::Several(peers)),
+        };
+    }
+
+    /// Whether nobody is listened for any more.
+    pub(super) fn is_empty(&self) -> bool {
+        self.places.is_empty()
+    }
+
+    /// Whose callers come from there.
+    pub(super) fn at(&self, expected: Expected) -> &[usize] {
+        self.places.get(&expected).map_or(&[], Peers::as_slice)
+    }
+
+    /// The most exact place that a caller comes from, of those where somebody is listened for.
+    pub(super) fn place(&self, caller: SocketAddr) -> Option<Expected> {
+        let exact = Expected::AddressAndPort(caller).canonical();
+        let address = Expected::Address(caller.ip()).canonical();
+        [exact, address, Expected::Anyone].into_iter().find(|place| self.places.contains_key(place))
     }
 
     pub(super) fn accept(&self) -> Accepted {

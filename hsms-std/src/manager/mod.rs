@@ -44,31 +44,52 @@
 //!
 //! # Passive peers on one port
 //!
-//! A caller is told from others by its address and port, or by its address: [`Expected`]. It is the peer's that expects it most exactly. Two peers
-//! on one port that expect the same are refused with [`Error::SamePlace`]. A caller whose peer has a connection already, or is
-//! disabled, is answered status 1 and hung up on; a caller that nobody expects is hung up on at once,
-//! and so are callers that [`Security`](crate::Security) bars. Either are counted by [`Manager::callers_refused`].
+//! Peers on one port are told apart by, in this order:
+//!
+//! 1. the caller's address and port, or
+//! 2. its address: [`Expected`]. It is the peer's that expects it most exactly. Where several expect it alike,
+//! 3. the session id of its Select.req, when not 0xFFFF: a device id or session of one of them, or
+//! 4. the device id of its first data message.
+//!
+//! Until then the connection is unassigned: it is selected, its linktests are answered, and its primaries are held, 64 of them with
+//! 64 KiB at most. When nothing has told whose it is [within 10 s](ManagerSettings::with_identify_within), a [callback](Identify)
+//! decides: it is assigned to a peer, or S1F1 is sent to the device ids of those that it may be, or it is closed. So two tools behind
+//! one address both work, and two sessions of HSMS-GS.
+//!
+//! Peers on one port that are expected from the same place and share a device id or session are refused with [`Error::SamePlace`].
+//! A caller whose peer has a connection already, or is disabled, is answered status 1 and hung up on; where its Select.req had been
+//! answered before it told whose it is, it is sent Separate.req instead. A caller that nobody expects is hung up on at once,
+//! and so are callers that [`Security`](crate::Security) bars. All of them are counted by [`Manager::callers_refused`].
 
+mod callers;
 mod delegate;
 mod entry;
 mod error;
 mod event_loop;
+mod farewell;
+mod identify;
 mod link;
 mod listen;
+mod machine;
 mod peer;
 mod pending;
+mod queue;
+mod sessions;
 mod settings;
 mod socket;
+mod tally;
 
 pub use delegate::{Delegate, Event, Received};
 pub use error::Error;
+pub use identify::{Decision, Identify, Unidentified};
 pub use peer::Peer;
 pub use pending::Pending;
 pub use settings::{Expected, ManagerSettings, PeerSettings};
 
 use crate::security::CallersRefused;
-use delegate::{Pool, lock};
+use delegate::{Next, Pool, lock};
 use event_loop::{EventLoop, MAILBOX};
+use farewell::FAREWELL;
 use peer::{Command, Mailbox, Order, Shared};
 use pending::pending;
 use std::collections::HashMap;
@@ -81,7 +102,8 @@ use std::time::{Duration, Instant};
 /// Owner of any number of peers by name, and of the thread that serves them. See the [module](self).
 pub struct Manager {
     mailbox: Arc<Mailbox>,
-    peers: Mutex<HashMap<String, Peer>>,
+    settings: ManagerSettings,
+    peers: Mutex<HashMap<Arc<str>, Peer>>,
     workers: Arc<Pool>,
     events: Arc<Pool>,
     /// Until it has been waited for.
@@ -104,28 +126,67 @@ impl Manager {
     /// # Errors
     /// [`Error::System`].
     pub fn start_with(settings: ManagerSettings) -> Result<Self, Error> {
-        let system = |source| Error::System { source };
         let poll = mio::Poll::new().map_err(system)?;
-        let waker = mio::Waker::new(poll.registry(), MAILBOX).map_err(system)?;
-        let mailbox = Arc::new(Mailbox::new(waker));
-        let (workers, events) = (Arc::new(Pool::new(settings.max_handlers())), Arc::new(Pool::new(0)));
-        let refused = Arc::new(Mutex::default());
-        let pools = (Arc::clone(&workers), Arc::clone(&events));
-        let event_loop = EventLoop::new(poll, Arc::clone(&mailbox), pools, Arc::clone(&refused));
+        let mailbox = Arc::new(Mailbox::new(waker(&poll)?));
+        let workers = Arc::new(Pool::new(settings.max_handlers()));
+        let manager = Manager {
+            mailbox,
+            settings,
+            peers: Mutex::default(),
+            workers,
+            events: Arc::new(Pool::new(0)),
+            ended: Mutex::new(None),
+            next_id: AtomicUsize::new(1),
+            refused: Arc::default(),
+        };
+        *lock(&manager.ended) = Some(manager.spawn(poll)?);
+        Ok(manager)
+    }
+
+    /// Starts the loop. What it gives is there when it has ended.
+    fn spawn(&self, poll: mio::Poll) -> Result<Pending<()>, Error> {
+        let pools = (Arc::clone(&self.workers), Arc::clone(&self.events));
+        let (mailbox, refused) = (Arc::clone(&self.mailbox), Arc::clone(&self.refused));
+        let event_loop = EventLoop::new(poll, mailbox, self.settings.clone(), pools, refused);
         let (promise, ended) = pending();
         let run = move || {
             event_loop.run();
             promise.settle(Ok(()));
         };
         thread::Builder::new().name("hsms-manager".into()).spawn(run).map_err(system)?;
-        Ok(Manager {
-            mailbox,
-            peers: Mutex::default(),
-            workers,
-            events,
-            ended: Mutex::new(Some(ended)),
-            next_id: AtomicUsize::new(1),
-            refused,
+        Ok(ended)
+    }
+
+    /// Starts again after a [`stop`](Self::stop) that succeeded: with the same peers, whose handles are good again; those that were
+    /// enabled are enabled again, and passive ones are listened for where they were.
+    ///
+    /// # Errors
+    /// [`Error::Running`]; [`Error::Listen`] or [`Error::System`], then it stays stopped.
+    pub fn restart(&self) -> Result<(), Error> {
+        let mut ended = lock(&self.ended);
+        if ended.is_some() {
+            return Err(Error::Running);
+        }
+        let poll = mio::Poll::new().map_err(system)?;
+        let waker = waker(&poll)?;
+        self.workers.restart();
+        self.events.restart();
+        self.mailbox.reopen(waker);
+        let started = self.spawn(poll).inspect_err(|_| self.mailbox.close())?;
+        *ended = Some(started);
+        drop(ended);
+        let again = || {
+            for peer in lock(&self.peers).values() {
+                self.hand_over(peer)?;
+                if peer.shared.enabled.load(Ordering::Acquire) {
+                    peer.enable()?;
+                }
+            }
+            Ok(())
+        };
+        again().inspect_err(|_| {
+            // Nothing is connected yet, so this does not take long.
+            let _ = self.stop(2 * FAREWELL);
         })
     }
 
@@ -133,32 +194,39 @@ impl Manager {
     /// taken until it is enabled.
     ///
     /// # Errors
-    /// [`Error::NameTaken`], [`Error::SamePlace`], [`Error::SecurityDiffers`], [`Error::Connection`] with
+    /// [`Error::NameTaken`], [`Error::SamePlace`], [`Error::SecurityDiffers`], [`Error::ExpectedPeer`], [`Error::Connection`] with
     /// [`TlsForOtherRole`](crate::Error::TlsForOtherRole), [`Error::NoAddress`], [`Error::Listen`], [`Error::Stopped`].
-    pub fn add(&self, name: &str, settings: PeerSettings) -> Result<Peer, Error> {
+    pub fn add(&self, name: &str, mut settings: PeerSettings) -> Result<Peer, Error> {
         let mut peers = lock(&self.peers);
         if peers.contains_key(name) {
             return Err(Error::NameTaken { name: name.to_owned() });
         }
+        settings.settle_place()?;
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
-        let shared = Arc::new(Shared::new(id, name, Arc::clone(&self.mailbox), &settings));
-        let (promise, added) = pending();
-        self.mailbox.post(Command::Add(Arc::clone(&shared), Box::new(settings), promise))?;
-        // The loop waits for nobody, so this does not take long.
-        added.outcome()?;
-        let peer = Peer { shared };
-        peers.insert(name.to_owned(), peer.clone());
+        let peer = Peer { shared: Arc::new(Shared::new(id, name, Arc::clone(&self.mailbox), settings)) };
+        self.hand_over(&peer)?;
+        peers.insert(Arc::clone(&peer.shared.name), peer.clone());
         Ok(peer)
+    }
+
+    /// Has the loop take a peer in.
+    fn hand_over(&self, peer: &Peer) -> Result<(), Error> {
+        let (promise, added) = pending();
+        self.mailbox.post(Command::Add(Arc::clone(&peer.shared), promise))?;
+        // The loop waits for nobody, so this does not take long.
+        added.outcome()
     }
 
     /// Disables a peer, and removes it when its connection is closed. What still waits for it ends. The name is free at once; its
     /// place on a port when the connection is closed.
     ///
     /// # Errors
-    /// [`Error::NameUnknown`], [`Error::Stopped`].
+    /// [`Error::NameUnknown`].
     pub fn remove(&self, name: &str) -> Result<(), Error> {
         let peer = lock(&self.peers).remove(name).ok_or_else(|| unknown(name))?;
-        self.mailbox.post(Command::Order(peer.shared.id, Order::Remove))
+        // Where the manager has stopped it has gone already.
+        let _ = peer.order(Order::Remove);
+        Ok(())
     }
 
     /// The peer of this name.
@@ -178,7 +246,7 @@ impl Manager {
     /// Enables the peer of this name: see [`Peer::enable`].
     ///
     /// # Errors
-    /// [`Error::NameUnknown`], [`Error::Stopped`].
+    /// [`Error::NameUnknown`], [`Error::System`].
     pub fn enable(&self, name: &str) -> Result<(), Error> {
         self.peer(name)?.enable()
     }
@@ -186,12 +254,12 @@ impl Manager {
     /// Disables the peer of this name: see [`Peer::disable`].
     ///
     /// # Errors
-    /// [`Error::NameUnknown`], [`Error::Stopped`].
+    /// [`Error::NameUnknown`], [`Error::System`].
     pub fn disable(&self, name: &str) -> Result<(), Error> {
         self.peer(name)?.disable()
     }
 
-    /// How many callers were turned away from all ports since the manager was started, by reason. Those that are no peer's are told of
+    /// How many callers were turned away from all ports since the manager was made, by reason. Those that are no peer's are told of
     /// nowhere else but in the log.
     #[must_use]
     pub fn callers_refused(&self) -> CallersRefused {
@@ -203,13 +271,18 @@ impl Manager {
     /// each gets some.
     #[must_use]
     pub fn next(&self, limit: Duration) -> Option<(Peer, Event)> {
-        let (peer, event) = self.events.next(limit)?;
+        let Next::Event(peer, event) = self.events.next(limit)? else { return None };
         self.events.finish(peer.clone());
         Some((peer, event))
     }
 
-    /// Ends all sessions with Separate.req, closes all connections and listeners, and waits until everything has ended, for `limit` at most. Half of it is
-    /// for delegates to say farewell, as far as their peers allow. Ports are free then. May be repeated.
+    /// Ends all sessions with Separate.req, closes all connections and listeners, and waits until everything has ended, for `limit` at
+    /// most. Half of it is for delegates to say farewell, as far as their peers allow. Ports are free then. May be repeated.
+    ///
+    /// What was to be sent before is still sent: a peer whose connection we close has a second to take an octet of it, and ten for all;
+    /// here three quarters of `limit` at most.
+    ///
+    /// Peers stay known: after [`restart`](Self::restart) they go on.
     ///
     /// Called by a delegate it waits for that very delegate in vain.
     ///
@@ -217,14 +290,13 @@ impl Manager {
     /// [`Error::HandlersBusy`] where delegates have not returned: their threads end when they do. [`Error::Late`].
     pub fn stop(&self, limit: Duration) -> Result<(), Error> {
         let begun = Instant::now();
-        let _ = self.mailbox.post(Command::Stop { farewell: limit / 2 });
+        let _ = self.mailbox.post(Command::Stop { farewell: limit / 2, limit: limit / 4 * 3 });
         let mut ended = lock(&self.ended);
         if let Some(pending) = &mut *ended {
             pending.wait(limit)?;
             *ended = None;
         }
         drop(ended);
-        lock(&self.peers).clear();
         match self.workers.wait_ended(limit.saturating_sub(begun.elapsed())) {
             0 => Ok(()),
             handlers => Err(Error::HandlersBusy { handlers }),
@@ -235,7 +307,7 @@ impl Manager {
 /// Stops without waiting, and without farewells.
 impl Drop for Manager {
     fn drop(&mut self) {
-        let _ = self.mailbox.post(Command::Stop { farewell: Duration::ZERO });
+        let _ = self.mailbox.post(Command::Stop { farewell: Duration::ZERO, limit: FAREWELL });
     }
 }
 
@@ -243,6 +315,14 @@ impl fmt::Debug for Manager {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Manager").field("peers", &self.peers()).finish_non_exhaustive()
     }
+}
+
+fn system(source: std::io::Error) -> Error {
+    Error::System { source }
+}
+
+fn waker(poll: &mio::Poll) -> Result<mio::Waker, Error> {
+    mio::Waker::new(poll.registry(), MAILBOX).map_err(system)
 }
 
 fn unknown(name: &str) -> Error {

@@ -1,8 +1,11 @@
 //! Handles of peers, and what they ask the event loop for.
 
 use super::Error;
-use super::delegate::{Delegate, Queue, Received, lock};
+use super::delegate::{Received, lock};
+use super::identify::Decision;
+use super::machine::SessionCommand;
 use super::pending::{Pending, Promise, pending};
+use super::queue::Queue;
 use super::settings::PeerSettings;
 use hsms_core::connection::{ReplyToken, State};
 use hsms_core::counters::Counters;
@@ -10,7 +13,7 @@ use hsms_core::wire::{SessionId, StreamFunction, SystemBytes};
 use std::collections::VecDeque;
 use std::fmt;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
@@ -28,25 +31,32 @@ pub struct Peer {
 /// What handles, workers and the event loop know of a peer.
 pub(super) struct Shared {
     pub(super) id: usize,
-    pub(super) name: String,
+    pub(super) name: Arc<str>,
     pub(super) mailbox: Arc<Mailbox>,
     pub(super) queue: Queue,
-    pub(super) delegate: Option<Arc<dyn Delegate>>,
-    pub(super) local: OnceLock<SocketAddr>,
+    pub(super) settings: Arc<PeerSettings>,
+    pub(super) local: OnceLock<Arc<SocketAddr>>,
+    /// It is meant to be.
+    pub(super) enabled: AtomicBool,
     state: AtomicU8,
     /// Octets that wait for the loop.
     commanded: AtomicUsize,
     /// Octets that wait for the peer.
     outstanding: AtomicUsize,
-    most_output: usize,
 }
 
 /// What the loop is asked for.
 #[derive(Debug)]
 pub(super) enum Command {
-    Add(Arc<Shared>, Box<PeerSettings>, Promise<()>),
+    Add(Arc<Shared>, Promise<()>),
     Order(usize, Order),
-    Stop { farewell: Duration },
+    /// What is to become of a caller that nothing has identified.
+    Decided(usize, Decision),
+    /// With how long delegates may take to say farewell, and after how long nobody is waited for any more.
+    Stop {
+        farewell: Duration,
+        limit: Duration,
+    },
 }
 
 /// The same, about one peer.
@@ -61,6 +71,8 @@ pub(super) enum Order {
     Reply(ReplyToken, Vec<u8>, Promise<()>),
     Abort(ReplyToken, Promise<()>),
     Linktest(Promise<()>),
+    Session(SessionId, SessionCommand, Promise<()>),
+    Sessions(Promise<Vec<SessionId>>),
     Counters(Promise<Counters>),
     /// To be told when the connection is SELECTED.
     Selected(Promise<()>),
@@ -79,32 +91,37 @@ pub(super) struct Target {
 #[derive(Debug)]
 pub(super) struct Mailbox {
     state: Mutex<Mail>,
-    waker: mio::Waker,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Mail {
     commands: VecDeque<Command>,
-    closed: bool,
+    /// None where no loop runs.
+    waker: Option<Arc<mio::Waker>>,
 }
 
 impl Mailbox {
     pub(super) fn new(waker: mio::Waker) -> Self {
-        Mailbox { state: Mutex::default(), waker }
+        Mailbox { state: Mutex::new(Mail { commands: VecDeque::new(), waker: Some(Arc::new(waker)) }) }
+    }
+
+    /// Another loop takes what comes from here on.
+    pub(super) fn reopen(&self, waker: mio::Waker) {
+        lock(&self.state).waker = Some(Arc::new(waker));
     }
 
     /// Where the loop has ended the command is dropped, and whoever waits for it learns that by its promise.
     pub(super) fn post(&self, command: Command) -> Result<(), Error> {
         let mut state = lock(&self.state);
-        if state.closed {
+        let Some(waker) = state.waker.clone() else {
             drop(state);
             return Err(Error::Stopped);
-        }
+        };
         let first = state.commands.is_empty();
         state.commands.push_back(command);
         drop(state);
         if first {
-            self.waker.wake().map_err(|source| Error::System { source })?;
+            waker.wake().map_err(|source| Error::System { source })?;
         }
         Ok(())
     }
@@ -116,7 +133,7 @@ impl Mailbox {
     /// From here on nothing is taken any more.
     pub(super) fn close(&self) {
         let mut state = lock(&self.state);
-        state.closed = true;
+        state.waker = None;
         let left = std::mem::take(&mut state.commands);
         drop(state);
         drop(left);
@@ -124,19 +141,22 @@ impl Mailbox {
 }
 
 impl Shared {
-    pub(super) fn new(id: usize, name: &str, mailbox: Arc<Mailbox>, settings: &PeerSettings) -> Self {
-        let options = settings.options();
+    pub(super) fn has_delegate(&self) -> bool {
+        self.settings.delegate().is_some()
+    }
+
+    pub(super) fn new(id: usize, name: &str, mailbox: Arc<Mailbox>, settings: PeerSettings) -> Self {
         Shared {
             id,
-            name: name.to_owned(),
+            name: name.into(),
             mailbox,
-            queue: Queue::new(options.inbox_messages(), options.inbox_octets()),
-            delegate: settings.delegate().cloned(),
+            queue: Queue::default(),
+            settings: Arc::new(settings),
             local: OnceLock::new(),
+            enabled: AtomicBool::new(false),
             state: AtomicU8::new(0),
             commanded: AtomicUsize::new(0),
             outstanding: AtomicUsize::new(0),
-            most_output: settings.output(),
         }
     }
 
@@ -161,7 +181,7 @@ impl Shared {
         let size = body.saturating_add(OVERHEAD);
         let waiting =
             self.commanded.fetch_add(size, Ordering::AcqRel).saturating_add(self.outstanding.load(Ordering::Acquire));
-        if waiting > 0 && waiting.saturating_add(size) > self.most_output {
+        if waiting > 0 && waiting.saturating_add(size) > self.settings.output() {
             self.commanded.fetch_sub(size, Ordering::AcqRel);
             return Err(Error::OutputFull { waiting });
         }
@@ -179,7 +199,7 @@ impl Peer {
     /// Where it is listened for; `None` for an active peer.
     #[must_use]
     pub fn local_addr(&self) -> Option<SocketAddr> {
-        self.shared.local.get().copied()
+        self.shared.local.get().map(|local| **local)
     }
 
     /// Where its connection is, as the loop last saw it.
@@ -192,21 +212,30 @@ impl Peer {
         }
     }
 
-    /// Connects, and connects again after every loss. May be repeated; safe in any state and in a delegate.
+    /// Connects, and connects again after every loss. May be repeated; safe in any state and in a delegate. While the manager is
+    /// stopped it is noted for its [restart](super::Manager::restart).
     ///
     /// # Errors
-    /// [`Error::Stopped`].
+    /// [`Error::System`].
     pub fn enable(&self) -> Result<(), Error> {
-        self.order(Order::Enable)
+        self.turn(true, Order::Enable)
     }
 
     /// Ends the session with Separate.req where there is one and closes, or gives up a pending attempt, and does not connect
-    /// again. May be repeated; safe in any state and in a delegate.
+    /// again. May be repeated; safe in any state and in a delegate. While the manager is stopped it is noted for its restart.
     ///
     /// # Errors
-    /// [`Error::Stopped`].
+    /// [`Error::System`].
     pub fn disable(&self) -> Result<(), Error> {
-        self.order(Order::Disable)
+        self.turn(false, Order::Disable)
+    }
+
+    fn turn(&self, on: bool, order: Order) -> Result<(), Error> {
+        self.shared.enabled.store(on, Ordering::Release);
+        match self.order(order) {
+            Err(Error::Stopped) => Ok(()),
+            ordered => ordered,
+        }
     }
 
     /// Ends the session with Separate.req and closes; an active peer dials again after T5, a passive one waits for a call.
@@ -271,16 +300,16 @@ impl Peer {
         self.ask(Order::Selected)
     }
 
-    /// What has happened since the peer was added.
+    /// What has happened since the peer was added, or the manager started again.
     pub fn counters(&self) -> Pending<Counters> {
         self.ask(Order::Counters)
     }
 
-    fn order(&self, order: Order) -> Result<(), Error> {
+    pub(super) fn order(&self, order: Order) -> Result<(), Error> {
         self.shared.mailbox.post(Command::Order(self.shared.id, order))
     }
 
-    fn ask<T>(&self, order: impl FnOnce(Promise<T>) -> Order) -> Pending<T> {
+    pub(super) fn ask<T>(&self, order: impl FnOnce(Promise<T>) -> Order) -> Pending<T> {
         let (promise, pending) = pending();
         // Where it fails the promise was dropped, and has said so.
         let _ = self.order(order(promise));

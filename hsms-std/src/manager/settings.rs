@@ -1,25 +1,39 @@
 //! Settings of the manager and of each peer.
 
+use super::Error;
 use super::delegate::Delegate;
+use super::identify::Identify;
+use super::machine::{self, MOST_TRANSACTIONS, Machine, Maker};
 use crate::Options;
 use crate::security::Security;
 use hsms_core::config::{Config, ConnectMode};
+use hsms_core::connection::General;
+use hsms_core::wire::SessionId;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
 /// Settings of a manager as a whole.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone)]
 pub struct ManagerSettings {
     max_handlers: usize,
+    identify: Option<Arc<dyn Identify>>,
+    identify_within: Duration,
+    max_unidentified: usize,
 }
 
 impl ManagerSettings {
-    /// The defaults: 64 handlers.
+    /// The defaults: 64 handlers; 256 callers at a time that are not identified, each for 10 s before their candidates are probed, and
+    /// closed where none answers within another 10 s.
     #[must_use]
     pub const fn new() -> Self {
-        ManagerSettings { max_handlers: 64 }
+        ManagerSettings {
+            max_handlers: 64,
+            identify: None,
+            identify_within: Duration::from_secs(10),
+            max_unidentified: 256,
+        }
     }
 
     /// How many delegates can be called at the same time.
@@ -30,9 +44,48 @@ impl ManagerSettings {
 
     /// Sets how many delegates can be called at the same time, 1 at least: so many threads are started when needed, and end when idle.
     #[must_use]
-    pub const fn with_max_handlers(mut self, handlers: usize) -> Self {
-        self.max_handlers = if handlers == 0 { 1 } else { handlers };
+    pub fn with_max_handlers(mut self, handlers: usize) -> Self {
+        self.max_handlers = handlers.max(1);
         self
+    }
+
+    /// Sets who decides whose a caller is where nothing has told that within [`with_identify_within`](Self::with_identify_within). Without,
+    /// it is [`Probe`](super::Decision::Probe) once, and then [`Close`](super::Decision::Close).
+    #[must_use]
+    pub fn with_identify(mut self, identify: Arc<dyn Identify>) -> Self {
+        self.identify = Some(identify);
+        self
+    }
+
+    /// How long a caller that has been selected may stay unidentified before it is decided what becomes of it.
+    #[must_use]
+    pub const fn identify_within(&self) -> Duration {
+        self.identify_within
+    }
+
+    /// Sets how long a caller that has been selected may stay unidentified before it is decided what becomes of it; and how long
+    /// its candidates have to answer a probe.
+    #[must_use]
+    pub fn with_identify_within(mut self, limit: Duration) -> Self {
+        self.identify_within = limit;
+        self
+    }
+
+    /// How many callers can be unidentified at the same time.
+    #[must_use]
+    pub const fn max_unidentified(&self) -> usize {
+        self.max_unidentified
+    }
+
+    /// Sets how many callers can be unidentified at the same time; others are hung up on.
+    #[must_use]
+    pub fn with_max_unidentified(mut self, callers: usize) -> Self {
+        self.max_unidentified = callers;
+        self
+    }
+
+    pub(super) const fn identify(&self) -> Option<&Arc<dyn Identify>> {
+        self.identify.as_ref()
     }
 }
 
@@ -42,7 +95,18 @@ impl Default for ManagerSettings {
     }
 }
 
-/// From where a passive peer calls. Where several peers share a port, a caller is the peer's that expects it most exactly.
+impl fmt::Debug for ManagerSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ManagerSettings")
+            .field("max_handlers", &self.max_handlers)
+            .field("identify_within", &self.identify_within)
+            .field("max_unidentified", &self.max_unidentified)
+            .finish_non_exhaustive()
+    }
+}
+
+/// From where a passive peer calls. Where several peers share a port, a caller is the peer's that expects it most exactly; where several
+/// expect it alike, what it says tells them apart: see the [module](super).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Expected {
     /// From anywhere.
@@ -54,23 +118,14 @@ pub enum Expected {
 }
 
 impl Expected {
-    pub(super) fn fits(self, caller: SocketAddr) -> bool {
+    /// The same for addresses of IPv4 as such and inside those of IPv6.
+    pub(super) fn canonical(self) -> Self {
         match self {
-            Expected::Anyone => true,
-            Expected::Address(address) => address.to_canonical() == caller.ip().to_canonical(),
+            Expected::Anyone => Expected::Anyone,
+            Expected::Address(address) => Expected::Address(address.to_canonical()),
             Expected::AddressAndPort(address) => {
-                address.port() == caller.port() && address.ip().to_canonical() == caller.ip().to_canonical()
+                Expected::AddressAndPort(SocketAddr::new(address.ip().to_canonical(), address.port()))
             }
-        }
-    }
-
-    pub(super) fn is_same(self, other: Expected) -> bool {
-        match (self, other) {
-            (Expected::Address(one), Expected::Address(other)) => one.to_canonical() == other.to_canonical(),
-            (Expected::AddressAndPort(one), Expected::AddressAndPort(other)) => {
-                one.port() == other.port() && one.ip().to_canonical() == other.ip().to_canonical()
-            }
-            (one, other) => one == other,
         }
     }
 }
@@ -90,8 +145,10 @@ pub struct PeerSettings {
     options: Options,
     delegate: Option<Arc<dyn Delegate>>,
     output: usize,
+    transactions: usize,
     farewell: Duration,
     security: Security,
+    sessions: Option<Arc<dyn Maker>>,
 }
 
 impl PeerSettings {
@@ -106,7 +163,7 @@ impl PeerSettings {
     /// address and port share one listener, which is closed with the last of them.
     #[must_use]
     pub fn passive(listen: SocketAddr, expected: Expected, config: Config) -> Self {
-        PeerSettings::at(Place::Passive(listen, expected), config.with_mode(ConnectMode::Passive))
+        PeerSettings::at(Place::Passive(listen, expected.canonical()), config.with_mode(ConnectMode::Passive))
     }
 
     fn at(place: Place, config: Config) -> Self {
@@ -116,12 +173,23 @@ impl PeerSettings {
             options: Options::new(),
             delegate: None,
             output: 16 << 20,
+            transactions: 64,
             farewell: Duration::from_secs(1),
             security: Security::new(),
+            sessions: None,
         }
     }
 
-    /// Sets the options. Of these the manager heeds keepalive, no-delay, connect limit, write limit and inbox.
+    /// Makes it a peer of HSMS-GS (E37.2) with these session entities: see [`Peer::select_session`](super::Peer::select_session). The
+    /// device ids of the settings of the protocol mean nothing then, unless the list is [`or_single`](General::or_single).
+    #[must_use]
+    pub fn with_sessions<const N: usize>(mut self, sessions: General<N>) -> Self {
+        self.sessions = Some(Arc::new(sessions));
+        self
+    }
+
+    /// Sets the options. The manager has no use for [`with_spin`](Options::with_spin). An expected peer is the same as
+    /// [`Expected::Address`]; where that contradicts what the peer was made with, adding it is [`Error::ExpectedPeer`](super::Error::ExpectedPeer).
     #[must_use]
     pub fn with_options(mut self, options: Options) -> Self {
         self.options = options;
@@ -139,6 +207,14 @@ impl PeerSettings {
     #[must_use]
     pub fn with_output(mut self, octets: usize) -> Self {
         self.output = octets;
+        self
+    }
+
+    /// Sets how many requests can wait for their reply at the same time; default 64, at least 1 and at most 4,096. Those beyond fail at
+    /// once. What is not open takes no room.
+    #[must_use]
+    pub fn with_transactions(mut self, transactions: usize) -> Self {
+        self.transactions = transactions.clamp(1, MOST_TRANSACTIONS);
         self
     }
 
@@ -161,8 +237,47 @@ impl PeerSettings {
         &self.security
     }
 
+    /// Where the peer is found, with what the options say about it.
+    pub(super) fn settle_place(&mut self) -> Result<(), Error> {
+        let Some(peer) = self.options.expected_peer().map(|peer| peer.to_canonical()) else { return Ok(()) };
+        match &mut self.place {
+            Place::Passive(_, expected @ Expected::Anyone) => *expected = Expected::Address(peer),
+            Place::Passive(_, Expected::Address(address)) if *address == peer => {}
+            Place::Passive(_, Expected::AddressAndPort(address)) if address.ip() == peer => {}
+            _ => return Err(Error::ExpectedPeer { peer }),
+        }
+        Ok(())
+    }
+
     pub(super) const fn place(&self) -> &Place {
         &self.place
+    }
+
+    /// A machine for it.
+    pub(super) fn machine(&self) -> Box<dyn Machine> {
+        self.sessions.as_ref().map_or_else(|| machine::single(self.config), |maker| maker.machine(self.config))
+    }
+
+    /// A machine for a caller of it that is told that the place is taken.
+    pub(super) fn refusing(&self) -> Box<dyn Machine> {
+        self.sessions.as_ref().map_or_else(|| machine::refusing(self.config), |maker| maker.refusing(self.config))
+    }
+
+    /// The session ids by which callers are told to be its own; empty: any.
+    pub(super) fn ids(&self) -> Vec<SessionId> {
+        match &self.sessions {
+            Some(maker) => maker.offered(),
+            None => self.config.device_ids().as_slice().iter().map(|device| device.session()).collect(),
+        }
+    }
+
+    /// The device ids to which a primary can be sent before it is known whose a caller is.
+    pub(super) fn device_ids(&self) -> Vec<SessionId> {
+        if self.sessions.is_some() { Vec::new() } else { self.ids() }
+    }
+
+    pub(super) const fn transactions(&self) -> usize {
+        self.transactions
     }
 
     pub(super) const fn config(&self) -> &Config {

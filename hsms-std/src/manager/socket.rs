@@ -8,10 +8,24 @@ use std::time::Duration;
 
 /// How much of what the peer still sends is taken before the stream is closed: unread octets make TCP reset the connection, and
 /// the peer might lose what we wrote last.
-pub(super) const LAST_LOOK: usize = 64 * 1024;
+const LAST_LOOK: usize = 64 * 1024;
 
 #[derive(Debug)]
 pub(super) struct Socket(pub(super) TcpStream);
+
+impl Socket {
+    /// Takes what the peer still sends, up to a bound, and forgets it.
+    pub(super) fn take_some(&mut self) {
+        let mut buffer = [0; 4 * 1024];
+        let mut left = LAST_LOOK;
+        while left > 0 {
+            match self.0.read(&mut buffer) {
+                Ok(octets @ 1..) => left = left.saturating_sub(octets),
+                _ => break,
+            }
+        }
+    }
+}
 
 impl Transport for Socket {
     fn read(&mut self, octets: &mut [u8], _: Duration) -> io::Result<usize> {
@@ -31,14 +45,8 @@ impl Transport for Socket {
     }
 
     fn close(&mut self) {
+        // Where it fails the connection has ended already.
         let _ = self.0.shutdown(Shutdown::Write);
-        let mut buffer = [0; 4 * 1024];
-        let mut left = LAST_LOOK;
-        while left > 0 {
-            match self.0.read(&mut buffer) {
-                Ok(octets @ 1..) => left = left.saturating_sub(octets),
-                _ => break,
-            }
-        }
+        self.take_some();
     }
 }

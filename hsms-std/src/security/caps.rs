@@ -12,7 +12,8 @@ use std::net::IpAddr;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Refusal {
-    /// The place is taken: another connection is served, or the peer is disabled. The caller is told so by status 1.
+    /// The place is taken: another connection is served, or the peer is disabled. The caller is told so by status 1; or by
+    /// Separate.req, where its Select.req had been answered before it was known whose caller it is.
     Taken,
     /// It is not the peer that is expected, nor any of them. It was hung up on.
     Unexpected,
@@ -79,7 +80,7 @@ impl CallersRefused {
     }
 }
 
-/// The connections of one port that are not selected.
+/// The connections of one port that are no peer's own: not selected, or not assigned yet.
 #[cfg(feature = "manager")]
 #[derive(Debug, Default)]
 pub(crate) struct Unselected {

@@ -103,8 +103,14 @@ impl Security {
     }
 
     /// Sets how many connections that are not selected one port keeps open at the same time: so many from one address, so many in
-    /// all. Further callers are hung up on. Counted are those that are no peer's own: callers that are being told that the place is taken.
-    /// A peer's own connection does not count, so that strangers cannot keep it out; it is one for each peer.
+    /// all. Further callers are hung up on. Counted are those that are no peer's own: callers that are being told that the place is taken,
+    /// and, for the manager, callers of whom it is not known yet whose they are, which may be selected until then. So where many peers
+    /// share an address, as behind a router, `per_address` has to be as many as may call at the same time. A peer's own
+    /// connection does not count, so that strangers cannot keep it out; it is one for each peer.
+    ///
+    /// Each takes a few KiB at most while it is not selected, whatever it sends and claims; one that is selected and not assigned
+    /// holds 64 KiB of primaries besides, and `ManagerSettings::with_max_unidentified` bounds how many there are of these. TLS
+    /// adds what `rustls` buffers of a record or a handshake.
     ///
     /// The blocking adapter keeps 8 of them at most; further ones wait in the system's queue.
     #[must_use]

@@ -33,6 +33,15 @@ impl<T> Stream<T> {
             Stream::Tls(tls) => tls.transport(),
         }
     }
+
+    #[cfg(feature = "manager")]
+    pub(crate) const fn transport_mut(&mut self) -> &mut T {
+        match self {
+            Stream::Plain { transport, .. } => transport,
+            #[cfg(feature = "tls")]
+            Stream::Tls(tls) => tls.transport_mut(),
+        }
+    }
 }
 
 impl<T: Transport> Stream<T> {
@@ -53,6 +62,17 @@ impl<T: Transport> Stream<T> {
             Stream::Plain { .. } => Ok(0),
             #[cfg(feature = "tls")]
             Stream::Tls(tls) => tls.write_records(Duration::ZERO),
+        }
+    }
+
+    /// Has TLS say that nothing follows: it is among what is owed then.
+    #[cfg(feature = "manager")]
+    #[cfg_attr(not(feature = "tls"), expect(clippy::needless_pass_by_ref_mut, reason = "only TLS says anything"))]
+    pub(crate) fn end(&mut self) {
+        match self {
+            Stream::Plain { .. } => {}
+            #[cfg(feature = "tls")]
+            Stream::Tls(tls) => tls.end(),
         }
     }
 }

@@ -25,8 +25,10 @@ pub struct Caller {
 
 impl Caller {
     pub fn call(from: Ipv4Addr, to: SocketAddr) -> Self {
-        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
-        socket.bind(&SocketAddr::from((from, 0)).into()).unwrap();
+        Caller::connect(bound(from), to)
+    }
+
+    pub fn connect(socket: Socket, to: SocketAddr) -> Self {
         socket.connect(&to.into()).unwrap();
         let stream = TcpStream::from(socket);
         stream.set_read_timeout(Some(LIMIT)).unwrap();
@@ -57,10 +59,28 @@ impl Caller {
         system
     }
 
+    /// The same to this device.
+    pub fn primary_to(
+        &mut self,
+        device: u16,
+        stream_function: StreamFunction,
+        reply_expected: bool,
+        body: &[u8],
+    ) -> SystemBytes {
+        let system = self.system();
+        self.write(&Header::data(system, stream_function, reply_expected, SessionId(device)), body);
+        system
+    }
+
     /// Sends Select.req. Gives the status of the response.
     pub fn select(&mut self) -> u8 {
+        self.select_session(SessionId::CONTROL)
+    }
+
+    /// The same for this session.
+    pub fn select_session(&mut self, session: SessionId) -> u8 {
         let system = self.system();
-        self.write(&Header::select_req(system), &[]);
+        self.write(&Header::select_req(system).with_session(session), &[]);
         let (header, _) = self.read().unwrap();
         assert_eq!((header.stype, header.system), (SType::SELECT_RSP, system));
         header.byte3
@@ -99,6 +119,13 @@ impl Caller {
         let reply = StreamFunction::new(stream_function.stream, stream_function.function + 1);
         self.write(&Header::data(primary.system, reply, false, SessionId(primary.session.0)), body);
     }
+}
+
+/// A socket that will call from a port of this address.
+pub fn bound(from: Ipv4Addr) -> Socket {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    socket.bind(&SocketAddr::from((from, 0)).into()).unwrap();
+    socket
 }
 
 /// The settings of a tool that calls from `from`.

@@ -6,24 +6,24 @@ use hsms_std::core::config::ConnectMode;
 use hsms_std::manager::{Delegate, Error, Event, Expected, Manager, Peer, PeerSettings, Received};
 use hsms_std::security::{CallersRefused, Refusal, Security, SecurityError};
 use hsms_std::tls::TlsError;
-use hsms_std::tls::rustls::CertificateError;
+use hsms_std::tls::rustls::{CertificateError, ClientConnection, StreamOwned};
 use rustix::process::{Resource, getrlimit, setrlimit};
 use socket2::{Domain, Socket, Type};
 use std::fs::File;
-use std::io::Read;
+use std::io::{Read, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-/// What one connection that is not selected takes of our memory at most, beside what the system keeps: see the test.
+/// What one connection that is not selected and takes its answers keeps of our memory at most, beside what the system does.
 const PER_CALLER: usize = 4 * 1024;
 
 /// So long that it ends nobody.
 const LONG_T7: Duration = Duration::from_secs(240);
 
 /// Answers every primary with its own text.
-struct Echo;
+pub struct Echo;
 
 impl Delegate for Echo {
     fn received(&self, peer: &Peer, message: Received) {
@@ -93,11 +93,6 @@ fn taken(callers: u64) -> CallersRefused {
     let mut refused = CallersRefused::new();
     refused.taken = callers;
     refused
-}
-
-fn resident() -> usize {
-    let status = std::fs::read_to_string("/proc/self/statm").unwrap();
-    status.split(' ').nth(1).unwrap().parse::<usize>().unwrap() * rustix::param::page_size()
 }
 
 /// The end of the next connection of a peer without a delegate, as far as it is about security.
@@ -249,19 +244,89 @@ fn claims_of_two_gibibytes_and_garbage_end_their_own_connection_alone() {
 }
 
 #[test]
-fn a_claim_of_two_gibibytes_by_the_peer_itself_takes_no_memory() {
+fn a_claim_of_two_gibibytes_by_the_peer_itself_reserves_nothing_even_where_it_is_allowed() {
+    let name = "manager::a_claim_of_two_gibibytes_by_the_peer_itself_reserves_nothing_even_where_it_is_allowed";
+    in_own_process(name, || {
+        // The second takes the claim, and ends it by T8.
+        let allowing = tool_config().with_max_message(u32::MAX).unwrap().with_t8(Duration::from_secs(1)).unwrap();
+        for config in [tool_config(), allowing] {
+            let manager = Manager::start().unwrap();
+            let tool = manager.add("tool", PeerSettings::passive(LOCAL, Expected::Anyone, config)).unwrap();
+            tool.enable().unwrap();
+            let mut caller = call(GOOD, tool.local_addr().unwrap());
+            throw(&mut caller, &select_req());
+            caller.read_exact(&mut [0; 14]).unwrap();
+            let before = most_reserved();
+            throw(&mut caller, &[0x7f, 0xff, 0xff, 0xff, 0, 0, 1, 1, 0, 0, 0, 0, 0, 9, 1, 2, 3]);
+            expect_end(&mut caller);
+            let reserved = most_reserved() - before;
+            println!("security: a claim of 2 GiB: at most {} KiB more were reserved", reserved / 1_024);
+            // Arenas of the allocator are 64 MiB.
+            assert!(reserved < 512 << 20, "{reserved}");
+            let mut next = call(GOOD, tool.local_addr().unwrap());
+            throw(&mut next, &select_req());
+            next.read_exact(&mut [0; 14]).unwrap();
+            linktest(&mut next);
+            manager.stop(LIMIT).unwrap();
+        }
+    });
+}
+
+#[test]
+fn security_is_in_force_again_after_a_restart() {
+    let authority = Authority::new();
+    let security = server(&authority.sign("tool.fab"), None).with_allowed([IpAddr::from(GOOD).into()]);
     let manager = Manager::start().unwrap();
-    let tool = manager.add("tool", PeerSettings::passive(LOCAL, Expected::Anyone, tool_config())).unwrap();
+    let settings = PeerSettings::passive(LOCAL, Expected::Anyone, tool_config()).with_security(security);
+    let tool = manager.add("tool", settings).unwrap();
     tool.enable().unwrap();
-    let mut caller = call(GOOD, tool.local_addr().unwrap());
-    throw(&mut caller, &select_req());
-    caller.read_exact(&mut [0; 14]).unwrap();
-    throw(&mut caller, &[0x7f, 0xff, 0xff, 0xff, 0, 0, 1, 1, 0, 0, 0, 0, 0, 9, 1, 2, 3]);
-    expect_end(&mut caller);
-    let mut next = call(GOOD, tool.local_addr().unwrap());
-    throw(&mut next, &select_req());
-    next.read_exact(&mut [0; 14]).unwrap();
-    linktest(&mut next);
+    let address = tool.local_addr().unwrap();
+    for round in 1..=2 {
+        let mut stranger = call(BAD, address);
+        throw(&mut stranger, &select_req());
+        assert_eq!(expect_end(&mut stranger), NOTHING);
+        assert_eq!(manager.callers_refused().not_allowed, round);
+        let mut plain = call(GOOD, address);
+        throw(&mut plain, &select_req());
+        assert_eq!(expect_end(&mut plain), NOTHING, "no octet is answered in plain");
+        assert_eq!(end_of(&manager, "tool"), Some(SecurityError::PlainWhereTls));
+        manager.stop(LIMIT).unwrap();
+        if round == 1 {
+            manager.restart().unwrap();
+        }
+    }
+}
+
+#[test]
+fn what_was_sent_before_a_close_arrives_through_tls_and_its_own_farewell_behind_it() {
+    const LENGTH: usize = 8 << 20;
+    let authority = Authority::new();
+    let manager = Manager::start().unwrap();
+    let settings = PeerSettings::passive(LOCAL, Expected::Anyone, tool_config());
+    let tool = manager.add("tool", settings.with_security(server(&authority.sign("tool.fab"), None))).unwrap();
+    tool.enable().unwrap();
+    // The system keeps little for it, so that much is left to be written when the connection is closed.
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    socket.set_recv_buffer_size(4 * 1024).unwrap();
+    socket.connect(&tool.local_addr().unwrap().into()).unwrap();
+    let stream = TcpStream::from(socket);
+    stream.set_read_timeout(Some(LIMIT)).unwrap();
+    let session = ClientConnection::new(client_config(&authority, None), "tool.fab".try_into().unwrap()).unwrap();
+    let mut host = StreamOwned::new(session, stream);
+    host.write_all(&select_req()).unwrap();
+    host.read_exact(&mut [0; 14]).unwrap();
+    tool.selected().wait(LIMIT).unwrap();
+    let reader = thread::spawn(move || {
+        let mut octets = Vec::new();
+        // An end without TLS's farewell is an error.
+        host.read_to_end(&mut octets).map(|_| octets)
+    });
+    tool.send(S1F1, vec![7; LENGTH]).wait(LIMIT).unwrap();
+    tool.disable().unwrap();
+    let octets = reader.join().unwrap().unwrap();
+    assert_eq!(octets.len(), 14 + LENGTH + 14);
+    assert!(octets[14..14 + LENGTH].iter().all(|octet| *octet == 7));
+    assert_eq!(octets[14 + LENGTH + 9], 9, "Separate.req");
     manager.stop(LIMIT).unwrap();
 }
 

@@ -100,13 +100,16 @@ pub fn server(identity: &Identity, clients: Option<&Authority>) -> Security {
 
 /// A client that trusts `authority` to say who `name` is.
 pub fn client(authority: &Authority, identity: Option<&Identity>, name: &'static str) -> Security {
+    Security::new().with_client_tls(client_config(authority, identity), ServerName::try_from(name).unwrap())
+}
+
+pub fn client_config(authority: &Authority, identity: Option<&Identity>) -> Arc<ClientConfig> {
     let builder = ClientConfig::builder_with_provider(provider()).with_safe_default_protocol_versions().unwrap();
     let builder = builder.with_root_certificates(authority.trusted());
-    let config = match identity {
+    Arc::new(match identity {
         Some(identity) => builder.with_client_auth_cert(vec![identity.certificate.clone()], identity.key()).unwrap(),
         None => builder.with_no_client_auth(),
-    };
-    Security::new().with_client_tls(Arc::new(config), ServerName::try_from(name).unwrap())
+    })
 }
 
 /// What the end of a connection says about security.
@@ -161,6 +164,19 @@ pub fn throw(stream: &mut TcpStream, octets: &[u8]) {
 }
 
 // A process of its own.
+
+/// Octets of the process that are in memory.
+pub fn resident() -> usize {
+    let status = std::fs::read_to_string("/proc/self/statm").unwrap();
+    status.split(' ').nth(1).unwrap().parse::<usize>().unwrap() * rustix::param::page_size()
+}
+
+/// The most octets that the process has had reserved, touched or not.
+pub fn most_reserved() -> usize {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmPeak:")).unwrap();
+    peak.trim().strip_suffix(" kB").unwrap().parse::<usize>().unwrap() * 1_024
+}
 
 const CHILD: &str = "HSMS_SECURITY_CHILD";
 

@@ -1,0 +1,165 @@
+//! What waits to be told of one peer, within bounds.
+
+use super::delegate::{Event, lock};
+use crate::Options;
+use hsms_core::connection::Notice;
+use hsms_core::wire::SessionId;
+use std::collections::VecDeque;
+use std::sync::Mutex;
+
+/// Events of one peer in their order.
+#[derive(Debug, Default)]
+pub(super) struct Queue {
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// A thread has it, or it stands in line for one.
+    scheduled: bool,
+    /// None where nothing is to be told: an idle peer keeps nothing.
+    waiting: Option<Box<Waiting>>,
+}
+
+#[derive(Debug, Default)]
+struct Waiting {
+    events: VecDeque<Event>,
+    messages: usize,
+    octets: usize,
+    /// What was dropped and has not been told.
+    untold: (u64, u64),
+}
+
+/// What has become of an event.
+pub(super) struct Pushed {
+    /// It will be told.
+    pub(super) kept: bool,
+    /// The peer has to be scheduled.
+    pub(super) first: bool,
+    /// How many times [`Event::BeforeClosed`] will not be told after all, since nothing is told of its connection.
+    pub(super) farewells: usize,
+}
+
+/// What begins with one event and ends with another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Span {
+    Connection,
+    Selection,
+    Session(SessionId),
+}
+
+impl Queue {
+    /// With the bounds of these options.
+    pub(super) fn push(&self, event: Event, options: &Options) -> Pushed {
+        let mut state = lock(&self.state);
+        let waiting = state.waiting.get_or_insert_default();
+        let (kept, farewells) = waiting.push(event, options.inbox_messages(), options.inbox_octets());
+        // Where nothing was kept it will be told that something was dropped.
+        let first = !std::mem::replace(&mut state.scheduled, true);
+        Pushed { kept, first, farewells }
+    }
+
+    /// So many primaries were dropped before they came here.
+    pub(super) fn dropped(&self, primaries: u64) {
+        if primaries > 0 {
+            let mut state = lock(&self.state);
+            let untold = &mut state.waiting.get_or_insert_default().untold;
+            untold.0 = untold.0.saturating_add(primaries);
+        }
+    }
+
+    pub(super) fn pop(&self) -> Option<Event> {
+        let mut state = lock(&self.state);
+        let waiting = state.waiting.as_mut()?;
+        let Some(event) = waiting.events.pop_front() else {
+            let (primaries, events) = std::mem::take(&mut waiting.untold);
+            return (primaries > 0 || events > 0).then_some(Event::Dropped { primaries, events });
+        };
+        if let Event::Received(message) = &event {
+            waiting.messages = waiting.messages.saturating_sub(1);
+            waiting.octets = waiting.octets.saturating_sub(message.body.len());
+        }
+        Some(event)
+    }
+
+    /// Whether there is more to tell; where there is not, the next event schedules the peer anew.
+    pub(super) fn goes_on(&self) -> bool {
+        let mut state = lock(&self.state);
+        state.waiting.take_if(|waiting| waiting.events.is_empty() && waiting.untold == (0, 0));
+        state.scheduled = state.waiting.is_some();
+        state.scheduled
+    }
+}
+
+impl Waiting {
+    fn push(&mut self, event: Event, most: usize, most_octets: usize) -> (bool, usize) {
+        let others = self.events.len().saturating_sub(self.messages);
+        if let Event::Received(message) = &event {
+            let octets = message.body.len();
+            // One message is kept however long it is.
+            let fits = self.messages == 0 || self.octets.saturating_add(octets) <= most_octets;
+            if self.messages >= most || !fits {
+                self.untold.0 = self.untold.0.saturating_add(1);
+                return (false, 0);
+            }
+            self.messages = self.messages.saturating_add(1);
+            self.octets = self.octets.saturating_add(octets);
+        } else if others >= most {
+            if !changes_state(&event) {
+                self.untold.1 = self.untold.1.saturating_add(1);
+                return (false, 0);
+            }
+            if let Some(farewells) = self.take_back(&event) {
+                return (false, farewells);
+            }
+        }
+        self.events.push_back(event);
+        (true, 0)
+    }
+
+    /// Where the event ends what has not been told to have begun, neither needs to be told. Gives how many farewells were taken
+    /// back. So changes of state are bounded and none that matters is lost: what is told ends as things stand.
+    fn take_back(&mut self, event: &Event) -> Option<usize> {
+        let span = ends(event)?;
+        let index = self.events.iter().rposition(|event| begins(event) == Some(span))?;
+        let (mut place, mut taken, mut farewells) = (0_usize, 1_u64, 0);
+        self.events.retain(|event| {
+            let at = place;
+            place = place.saturating_add(1);
+            let inside = match span {
+                // Messages stay: they are nobody's state.
+                Span::Connection => at >= index && !matches!(event, Event::Received(_)),
+                Span::Selection | Span::Session(_) => at == index,
+            };
+            if inside {
+                taken = taken.saturating_add(1);
+                farewells += usize::from(matches!(event, Event::BeforeClosed));
+            }
+            !inside
+        });
+        self.untold.1 = self.untold.1.saturating_add(taken);
+        Some(farewells)
+    }
+}
+
+fn changes_state(event: &Event) -> bool {
+    matches!(event, Event::BeforeClosed) || begins(event).is_some() || ends(event).is_some()
+}
+
+const fn begins(event: &Event) -> Option<Span> {
+    match event {
+        Event::Established => Some(Span::Connection),
+        Event::Notice(Notice::Selected) => Some(Span::Selection),
+        Event::Notice(Notice::SessionSelected { session }) => Some(Span::Session(*session)),
+        _ => None,
+    }
+}
+
+const fn ends(event: &Event) -> Option<Span> {
+    match event {
+        Event::Closed { .. } => Some(Span::Connection),
+        Event::Notice(Notice::Deselected) => Some(Span::Selection),
+        Event::Notice(Notice::SessionEnded { session, .. }) => Some(Span::Session(*session)),
+        _ => None,
+    }
+}

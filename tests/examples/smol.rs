@@ -1,0 +1,239 @@
+//! A complete HSMS-SS endpoint on smol, active or passive: hsms-core in a task of its own, and handles for any other task. Made
+//! to be copied; `tokio.rs` is the same for tokio. The numbers are the steps of the run loop in the documentation of hsms-core.
+//! While a passive endpoint is connected, a further caller waits in the listener's queue.
+use hsms_core::collect::Collector;
+use hsms_core::connection::{Action, CloseReason, Event, Inbound, Notice, ReplyToken, State, TransactionEnd};
+use hsms_core::wire::{Header, StreamFunction, SystemBytes};
+use hsms_core::{Config, Connection, Error, config::DeviceId, time::Instant};
+use smol::future::{or, pending, race};
+use smol::{Async, Task, Timer, channel, io::AsyncWriteExt};
+use std::{collections::HashMap, collections::VecDeque, net::SocketAddr, net::TcpListener, net::TcpStream};
+use std::{io, io::Read, io::Write, mem, sync::Arc, sync::Mutex, sync::PoisonError, time::Duration};
+
+const PATIENCE: Duration = Duration::from_secs(10); // With a peer that takes nothing, and with one that is dialled.
+const ROOM: usize = 1 << 16; // Octets to read at once; octets of output beyond which orders wait.
+const TOLD: usize = 1024; // What the application may leave unread. Primaries beyond that are answered SxF0.
+
+#[derive(Clone)]
+pub(crate) enum Place {
+    Active(SocketAddr),
+    Passive(Arc<Async<TcpListener>>),
+}
+
+#[derive(Debug)]
+pub(crate) enum Told {
+    Primary { header: Header, text: Vec<u8>, token: Option<ReplyToken> },
+    Notice(Notice),
+    Closed(CloseReason),
+}
+
+pub(crate) enum Order {
+    Request(StreamFunction), // Answered with the text of the reply. Where nobody waits any more, the next order gives it up.
+    Send(StreamFunction),
+    Reply(ReplyToken),
+    Reconnect, // Separates; the active side dials again after T5.
+    Close,     // Separates, and ends the endpoint; as when the last handle is dropped.
+}
+
+#[derive(Debug)]
+pub(crate) enum Failure {
+    Refused(Error),
+    Ended(TransactionEnd),
+    Aborted, // The peer answered with function 0.
+    Gone,    // The endpoint has ended.
+}
+
+type Answer = channel::Sender<Result<Vec<u8>, Failure>>;
+type Ordered = (Order, Vec<u8>, Answer);
+
+#[derive(Clone)]
+pub(crate) struct Handle {
+    orders: channel::Sender<Ordered>,
+    state: Arc<Mutex<State>>,
+}
+
+impl Handle {
+    /// Carries out an order, with its text; gives the text of the reply to a request.
+    pub(crate) async fn order(&self, order: Order, text: &[u8]) -> Result<Vec<u8>, Failure> {
+        let (answer, answered) = channel::bounded(1);
+        self.orders.send((order, text.to_vec(), answer)).await.map_err(|_| Failure::Gone)?;
+        answered.recv().await.unwrap_or(Err(Failure::Gone))
+    }
+
+    pub(crate) fn state(&self) -> State {
+        *self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Begins an endpoint in a task of its own.
+pub(crate) fn start(place: Place, config: Config, device: DeviceId) -> (Handle, channel::Receiver<Told>) {
+    let ((orders, ordered), (tell, told)) = (channel::bounded(64), channel::bounded(TOLD));
+    let state = Arc::new(Mutex::new(State::NotConnected));
+    let (connection, collector) = (Connection::new(config), Collector::new(Vec::new(), usize::MAX));
+    let (epoch, out, waiting, opening, link) = (std::time::Instant::now(), VecDeque::new(), HashMap::new(), None, None);
+    let endpoint = Endpoint { connection, collector, epoch, out, waiting, opening, link, tell, place, device };
+    smol::spawn(endpoint.run(ordered, Arc::clone(&state))).detach();
+    (Handle { orders, state }, told)
+}
+
+struct Endpoint {
+    connection: Connection<64>,
+    collector: Collector<Vec<u8>>,
+    epoch: std::time::Instant,
+    out: VecDeque<u8>,
+    waiting: HashMap<SystemBytes, Answer>,
+    opening: Option<Task<io::Result<Async<TcpStream>>>>,
+    link: Option<Async<TcpStream>>,
+    tell: channel::Sender<Told>,
+    place: Place,
+    device: DeviceId,
+}
+
+impl Endpoint {
+    async fn run(mut self, orders: channel::Receiver<Ordered>, state: Arc<Mutex<State>>) -> Result<(), Error> {
+        let (mut buffer, mut patience) = (vec![0; ROOM], Instant::EPOCH);
+        self.connection.enable(self.now())?;
+        while self.connection.is_enabled() {
+            self.drain().await;
+            *state.lock().unwrap_or_else(PoisonError::into_inner) = self.connection.state();
+            let limit = (!self.out.is_empty()).then_some(patience);
+            let due = self.connection.next_deadline().into_iter().chain(limit).min();
+            let wait = due.map_or(Duration::MAX, |due| due.saturating_since(self.now()));
+            let Endpoint { opening, link, out, .. } = &mut self;
+            let (full, writing, mut new, mut order) = (out.len() >= ROOM, !out.is_empty(), None, None);
+            let opened = async { if let Some(task) = opening { new = Some(task.await) } else { pending().await } };
+            let ordered = async { if full { pending().await } else { order = Some(orders.recv().await) } };
+            let ready = async {
+                let Some(link) = link else { return pending().await };
+                _ = or(link.readable(), async { if writing { link.writable().await } else { pending().await } }).await;
+            };
+            race(race(opened, ordered), or(ready, async { _ = Timer::after(wait).await })).await;
+            if let Some(link) = new {
+                // 1. Open.
+                (self.opening, self.link) =
+                    (None, link.and_then(|link| link.get_ref().set_nodelay(true).map(|()| link)).ok());
+                let open = self.link.is_some();
+                self.tell(if open { Event::TransportOpen } else { Event::TransportFailed }).await?;
+            }
+            match order {
+                Some(Ok((order, text, answer))) => self.carry_out(order, &text, answer).await?,
+                Some(Err(_)) => self.connection.disable(self.now())?, // The last handle is gone.
+                None => {}
+            }
+            self.drain().await;
+            // 2. Read.
+            match self.link.as_ref().map(|link| link.get_ref().read(&mut buffer)) {
+                Some(Ok(len @ 1..)) => {
+                    let (now, mut input) = (self.now(), &buffer[..len]);
+                    while self.link.is_some() && !input.is_empty() {
+                        let (taken, inbound) = self.connection.receive(now, input)?;
+                        input = &input[taken..];
+                        self.drain().await;
+                        inbound.map_or(Ok(()), |inbound| self.deliver(now, &inbound))?;
+                        self.drain().await;
+                    }
+                }
+                Some(Err(error)) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Some(_) => self.tell(Event::TransportClosed).await?,
+                None => {}
+            }
+            // 5. Deadline, behind what had come by then.
+            self.tell(Event::Timeout).await?;
+            // 4. Write all of it at once.
+            let now = self.now();
+            match self.link.as_ref().map(|link| link.get_ref().write(self.out.as_slices().0)) {
+                _ if self.out.is_empty() => patience = now.saturating_add(PATIENCE),
+                Some(Ok(len @ 1..)) => {
+                    self.out.drain(..len);
+                    patience = now.saturating_add(PATIENCE);
+                    self.connection.written(now, len as u64)?;
+                }
+                Some(Err(error)) if error.kind() == io::ErrorKind::WouldBlock && now < patience => {}
+                _ => self.tell(Event::TransportClosed).await?,
+            }
+        }
+        *state.lock().unwrap_or_else(PoisonError::into_inner) = State::NotConnected;
+        orders.close();
+        while orders.try_recv().is_ok() {} // What nobody carries out any more is dropped, which answers it.
+        Ok(())
+    }
+
+    fn now(&self) -> Instant {
+        Instant::EPOCH.saturating_add(self.epoch.elapsed())
+    }
+
+    async fn tell(&mut self, event: Event) -> Result<(), Error> {
+        self.connection.handle(self.now(), event)?;
+        self.drain().await;
+        Ok(())
+    }
+
+    async fn drain(&mut self) {
+        while let Some(action) = self.connection.poll_action() {
+            match action {
+                Action::OpenTransport => self.opening = Some(smol::spawn(open(self.place.clone()))),
+                Action::Send(frame) => self.out.extend(frame.encode().as_ref()),
+                Action::CloseTransport(reason) => {
+                    // 6. Close, behind what was appended, and forget the rest.
+                    let (mut out, link, _) = (mem::take(&mut self.out), self.link.take(), self.opening.take());
+                    if let Some(mut link) = link.filter(|_| reason != CloseReason::TransportClosed) {
+                        let _ = in_time(link.write_all(out.make_contiguous())).await;
+                    }
+                    let _ = self.tell.try_send(Told::Closed(reason));
+                }
+                Action::Notify(Notice::TransactionEnded { system, end }) => {
+                    self.waiting.remove(&system).map(|answer| answer.try_send(Err(Failure::Ended(end))));
+                }
+                Action::Notify(notice) => drop(self.tell.try_send(Told::Notice(notice))),
+            }
+        }
+    }
+
+    async fn carry_out(&mut self, order: Order, text: &[u8], answer: Answer) -> Result<(), Error> {
+        let (now, len) = (self.now(), u32::try_from(text.len()).unwrap_or(u32::MAX));
+        self.waiting.retain(|system, answer| !answer.is_closed() || self.connection.forget(*system).is_err());
+        let begun = match order {
+            Order::Request(primary) => self.connection.begin_primary(now, self.device, primary, true, len).map(Some),
+            Order::Send(primary) => self.connection.begin_primary(now, self.device, primary, false, len).map(Some),
+            Order::Reply(to) => self.connection.begin_reply(now, &to, len).map(|prefix| Some((to.system(), prefix))),
+            Order::Reconnect => self.connection.separate(now).map(|()| None),
+            Order::Close => self.connection.disable(now).map(|()| None),
+        };
+        if let Ok(Some((_, prefix))) = &begun {
+            self.out.extend(prefix.iter().chain(text));
+            self.connection.end_body(now)?;
+        }
+        self.drain().await;
+        match (begun, order) {
+            (Ok(Some((system, _))), Order::Request(_)) => drop(self.waiting.insert(system, answer)),
+            (begun, _) => drop(answer.try_send(begun.map(|_| Vec::new()).map_err(Failure::Refused))),
+        }
+        Ok(())
+    }
+
+    fn deliver(&mut self, now: Instant, inbound: &Inbound<'_>) -> Result<(), Error> {
+        let Ok(Some(whole)) = self.collector.push(inbound) else { return Ok(()) };
+        let (header, text, token) = (whole.message.header, whole.message.body.to_vec(), whole.reply_token);
+        if inbound.is_reply() {
+            let reply = if inbound.is_abort() { Err(Failure::Aborted) } else { Ok(text) };
+            self.waiting.remove(&header.system).map(|answer| answer.try_send(reply));
+        } else if self.tell.try_send(Told::Primary { header, text, token }).is_err()
+            && let Some(token) = token.filter(|_| self.link.is_some())
+        {
+            self.out.extend(self.connection.begin_abort(now, &token)?);
+            self.connection.end_body(now)?; // The application does not keep up, or is gone.
+        }
+        Ok(())
+    }
+}
+
+async fn open(place: Place) -> io::Result<Async<TcpStream>> {
+    match place {
+        Place::Active(address) => in_time(Async::<TcpStream>::connect(address)).await,
+        Place::Passive(listener) => listener.accept().await.map(|(link, _)| link),
+    }
+}
+
+async fn in_time<T>(work: impl Future<Output = io::Result<T>>) -> io::Result<T> {
+    or(work, async { Err(Timer::after(PATIENCE).await).map_err(|_| io::ErrorKind::TimedOut.into()) }).await
+}
