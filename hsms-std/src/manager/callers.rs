@@ -24,7 +24,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// Primaries of a caller that nothing has identified that are held, and their octets. What goes beyond is answered SxF0 or dropped,
-/// counted, and told to the peer when it is known.
+/// and told to the peer when it is known.
 const MOST_HELD: usize = 64;
 const MOST_HELD_OCTETS: usize = 64 * 1024;
 
@@ -66,8 +66,9 @@ struct Unknown {
     /// A header that has come in part.
     header: Vec<u8>,
     inside: Inside,
-    /// When it is asked whose the caller is.
+    /// When it is asked whose the caller is: while it is selected, however often it begins anew.
     until: Option<Instant>,
+    latest: Option<Instant>,
     within: Duration,
     probed: bool,
     /// It has been decided, inside a message that is not held.
@@ -172,7 +173,7 @@ impl Unknown {
                 }
                 self.selecting = header.encode_alone().to_vec();
                 self.said = link.drain_said(told);
-                self.until = Some(now.saturating_add(self.within));
+                self.until = Some(*self.latest.get_or_insert(now.saturating_add(self.within)));
                 continue;
             }
             if let Some(id) = self.piece(link, now, &inbound, told, whose) {
@@ -182,7 +183,7 @@ impl Unknown {
             if link.state() != State::Selected {
                 // Nothing that came in a session that has ended is for the next one.
                 (self.selecting, self.said, self.held) = (Vec::new(), Vec::new(), Vec::new());
-                (self.messages, self.until) = (0, None);
+                (self.messages, self.first, self.until) = (0, None, None);
             }
             if self.inside != Inside::Other
                 && let Some(id) = self.decided.take()
@@ -275,7 +276,7 @@ impl EventLoop {
                 } else if self.turn_away_from(id, listener, address) {
                     let number = self.take_id();
                     match self.accept_stream(listener, stream, id, number) {
-                        Some(stream) => self.refuse(number, id, stream, &[], (listener, address)),
+                        Some(stream) => self.refuse(number, id, (stream, Vec::new()), &[], (listener, address)),
                         None => self.make_room(listener, address),
                     }
                 }
@@ -336,18 +337,19 @@ impl EventLoop {
         }
     }
 
-    /// Tells a caller that the place is taken. `octets` have been read from it.
+    /// Tells a caller that the place is taken, behind what it has not taken yet of `output`. `octets` have been read from it.
     fn refuse(
         &mut self,
         number: usize,
         peer: usize,
-        stream: Stream<Socket>,
+        (stream, output): (Stream<Socket>, Vec<u8>),
         octets: &[u8],
         (listener, address): (usize, SocketAddr),
     ) {
         let Some(settings) = self.peers.get(&peer).map(|entry| Arc::clone(&entry.shared.settings)) else { return };
         self.refusing = self.refusing.saturating_add(1);
         let mut link = Link::called(settings.refusing(), settings.options(), stream, self.now);
+        link.precede(output);
         link.receive(self.now, octets, &mut Vec::new());
         self.callers.insert(number, Caller { link, armed: None, listener, address, unknown: None });
         self.go_on_caller(number);
@@ -380,6 +382,8 @@ impl EventLoop {
         let config = settings.config().with_device_ids(DeviceIds::ANY).with_entity(Entity::Host);
         let config = config.with_profile(Profile::Lenient).unwrap_or(config);
         let config = config.with_linktest_period(Duration::ZERO).unwrap_or(config);
+        let longest = self.longest_message(listener, place).unwrap_or(config.max_message());
+        let config = config.with_max_message(longest).unwrap_or(config);
         let machine = machine::unknown(config.with_t3(within).unwrap_or(config), FIRST_PROBE);
         let link = Link::called(machine, settings.options(), stream, self.now);
         let unknown = Unknown {
@@ -394,12 +398,19 @@ impl EventLoop {
             header: Vec::new(),
             inside: Inside::None,
             until: None,
+            latest: None,
             probed: false,
             decided: None,
         };
         let unknown = Some(Box::new(unknown));
         self.callers.insert(number, Caller { link, armed: None, listener, address, unknown });
         self.go_on_caller(number);
+    }
+
+    /// What the candidates take that take most.
+    fn longest_message(&self, listener: usize, place: Expected) -> Option<u32> {
+        let peers = self.listeners.get(&listener)?.at(place).iter().filter_map(|id| self.peers.get(id));
+        peers.map(|entry| entry.shared.settings.config().max_message()).max()
     }
 
     /// Lets a caller go on as far as it can.
@@ -416,7 +427,7 @@ impl EventLoop {
             return self.identified(number, id, &octets);
         }
         if let Some(farewell) = caller.link.take_farewell() {
-            self.leave(farewell);
+            self.leave(farewell, None);
         }
         let Some(caller) = self.callers.get_mut(&number) else { return };
         if !caller.link.is_open() {
@@ -462,14 +473,15 @@ impl EventLoop {
             return self.go_on(peer, false);
         }
         if unknown.selecting.is_empty() {
-            let number = self.take_id();
-            if self.turn_away_from(peer, listener, address)
-                && let Some((mut stream, _)) = link.hand_over()
-            {
-                if self.move_stream(&mut stream, peer, number) {
-                    return self.refuse(number, peer, stream, octets, (listener, address));
+            if self.turn_away_from(peer, listener, address) {
+                let number = self.take_id();
+                let moved = link.hand_over().and_then(|(mut stream, output)| {
+                    self.move_stream(&mut stream, peer, number).then_some((stream, output))
+                });
+                match moved {
+                    Some(transport) => self.refuse(number, peer, transport, octets, (listener, address)),
+                    None => self.make_room(listener, address),
                 }
-                self.make_room(listener, address);
             }
             return;
         }
@@ -483,7 +495,7 @@ impl EventLoop {
         // Refused only while actions wait, and none do here.
         let _ = link.command(self.now, &mut Vec::new(), |machine, now| machine.disable(now));
         if let Some(farewell) = link.take_farewell() {
-            self.leave(farewell);
+            self.leave(farewell, None);
         }
     }
 
@@ -534,7 +546,9 @@ impl EventLoop {
                 let named = self
                     .peers
                     .iter()
-                    .find(|(_, entry)| *entry.shared.name == *name && entry.listener == Some(caller.listener));
+                    .filter(|(_, entry)| *entry.shared.name == *name && entry.listener == Some(caller.listener))
+                    // One that is being removed may have had the name before.
+                    .max_by_key(|(id, _)| **id);
                 match named {
                     Some((id, _)) if unknown.inside == Inside::Other => unknown.decided = Some(*id),
                     Some((id, _)) => {

@@ -20,11 +20,13 @@ pub(super) struct Farewell {
     written: usize,
     /// TLS has been told that nothing follows.
     ended: bool,
+    /// There may be more to read that the system does not announce again.
+    more: bool,
 }
 
 impl Farewell {
     pub(super) const fn new(stream: Stream<Socket>, octets: Vec<u8>) -> Self {
-        Farewell { stream, octets, start: 0, written: 0, ended: false }
+        Farewell { stream, octets, start: 0, written: 0, ended: false, more: false }
     }
 
     pub(super) const fn socket(&mut self) -> &mut TcpStream {
@@ -36,6 +38,11 @@ impl Farewell {
         self.written
     }
 
+    /// Whether it is to go on without the system having anything to say.
+    pub(super) const fn has_more(&self) -> bool {
+        self.more
+    }
+
     /// Writes as far as that goes at once. Tells whether it is over: then the stream has been closed as far as we go.
     pub(super) fn go_on(&mut self) -> bool {
         loop {
@@ -43,7 +50,7 @@ impl Farewell {
                 Ok(octets @ 1..) => self.written = self.written.saturating_add(octets),
                 Err(error) if is_late(&error) => {
                     // The peer may be writing as well, and wait for us.
-                    self.stream.transport_mut().take_some();
+                    self.more = self.stream.transport_mut().take_some();
                     return false;
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}

@@ -416,6 +416,7 @@ impl Link {
             match stream.write(&[octets], Duration::ZERO) {
                 Ok(octets @ 1..) => {
                     self.start = self.start.saturating_add(octets);
+                    self.answers = self.answers.saturating_sub(octets);
                     self.stalled = None;
                     let own = octets.saturating_sub(self.foreign);
                     self.foreign = self.foreign.saturating_sub(octets);
@@ -454,6 +455,8 @@ impl Link {
     /// Writing failed. What the peer sent before counts: it may have said why.
     fn write_failed(&mut self, error: io::Error, now: Instant, told: &mut Vec<Told>) {
         (self.writable, self.readable) = (false, true);
+        // A no-op where nothing was paused.
+        let _ = self.machine.resume_input(now);
         let mut buffer = [0; 4 * 1024];
         for _ in 0..LAST_READS {
             if self.stream.is_some() && self.readable {
@@ -510,7 +513,10 @@ impl Link {
         let Some(mut stream) = self.stream.take() else { return };
         let error = self.failure.take();
         if error.is_none() && reason != CloseReason::TransportClosed {
-            let mut farewell = Farewell::new(stream, std::mem::take(&mut self.output).split_off(self.start));
+            let waits = std::mem::take(&mut self.output).split_off(self.start);
+            // Nothing is for a peer that has ended the session itself, but TLS's own farewell.
+            let octets = if reason == CloseReason::SeparateReceived { Vec::new() } else { waits };
+            let mut farewell = Farewell::new(stream, octets);
             if !farewell.go_on() {
                 self.farewell = Some(Box::new(farewell));
             }
@@ -554,6 +560,11 @@ impl Link {
             let _ = self.machine.written(now, u64::try_from(said.len()).unwrap_or(u64::MAX));
             self.output.clear();
         }
+        self.precede(output);
+    }
+
+    /// What another machine has left to be written on this transport goes before what this one says.
+    pub(super) fn precede(&mut self, output: Vec<u8>) {
         self.foreign = output.len();
         let own = std::mem::replace(&mut self.output, output);
         self.output.extend_from_slice(&own);

@@ -14,8 +14,9 @@ const LAST_LOOK: usize = 64 * 1024;
 pub(super) struct Socket(pub(super) TcpStream);
 
 impl Socket {
-    /// Takes what the peer still sends, up to a bound, and forgets it.
-    pub(super) fn take_some(&mut self) {
+    /// Takes what the peer still sends, up to a bound, and forgets it. Tells whether there may be more that the system does not
+    /// announce again.
+    pub(super) fn take_some(&mut self) -> bool {
         let mut buffer = [0; 4 * 1024];
         let mut left = LAST_LOOK;
         while left > 0 {
@@ -24,6 +25,7 @@ impl Socket {
                 _ => break,
             }
         }
+        left == 0
     }
 }
 
