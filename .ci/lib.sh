@@ -7,6 +7,7 @@ cargo_deny_version=0.20.2
 cargo_hack_version=0.6.46
 cargo_fuzz_version=0.13.2
 cargo_llvm_cov_version=0.9.1
+cargo_mutants_version=27.1.0
 
 : "${packages:=--workspace}"
 # Outside the tree, so that a fresh one does not build them again; each is asked for its version.
@@ -29,6 +30,7 @@ stage_tools() {
   need_program gcc gcc libc6-dev && need_program python3 python3 && need_program npm npm || return
   need_program valgrind valgrind && need_program tshark tshark && need_python_venv || return
   need_crate cargo-hack "$cargo_hack_version" && need_crate cargo-deny "$cargo_deny_version" || return
+  need_crate cargo-fuzz "$cargo_fuzz_version" && need_crate cargo-mutants "$cargo_mutants_version" || return
   # What later stages build from, so that none of them waits for the network.
   local manifest
   for manifest in Cargo.toml fuzz/Cargo.toml tests/footprint/Cargo.toml tests/nopanic/Cargo.toml; do
@@ -277,7 +279,11 @@ stage_footprint() {
   (cd "$root/tests/footprint" && cargo fmt --all --check &&
     CARGO_TARGET_DIR=$folder cargo clippy --quiet --locked --all-targets -- -D warnings &&
     CARGO_TARGET_DIR=$folder cargo test --quiet --locked) || fail "tests/footprint is not in order" || return
-  HSMS_EMBEDDED_TOOLCHAIN=$toolchain CARGO_TARGET_DIR=$folder bash "$root/.ci/footprint" --gate ||
+  footprint_gate "$toolchain"
+}
+
+footprint_gate() { # toolchain
+  HSMS_EMBEDDED_TOOLCHAIN=$1 CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$root/target/footprint} bash "$root/.ci/footprint" --gate ||
     fail "the footprint of hsms-core is not what it was"
 }
 
@@ -352,8 +358,13 @@ count_tests() { # log, name
   [ "${PIPESTATUS[0]}" = 0 ] || fail "not every test ran and passed"
 }
 
-# Every target, or those named, two side by side: see .ci/fuzz.
+# Without a sanitizer and without watching comparisons, which leave too few executions for the time; .ci/nightly has both.
 stage_fuzz() {
+  HSMS_FUZZ_TOOLCHAIN=${HSMS_FUZZ_TOOLCHAIN:-stable} fuzz_targets
+}
+
+# Every target, or those named, two side by side: see .ci/fuzz.
+fuzz_targets() {
   local seconds=${HSMS_FUZZ_SECONDS:-30} runs=${HSMS_FUZZ_RUNS:-100000} area=$root/target/fuzz target status=0
   local toolchain=${HSMS_FUZZ_TOOLCHAIN:-} sanitizer="-s address"
   need_crate cargo-fuzz "$cargo_fuzz_version" || return
@@ -417,6 +428,11 @@ fuzz_target() { # target
   fi
 }
 
+# Of what the last commits changed in the core.
+stage_mutants() {
+  need_crate cargo-mutants "$cargo_mutants_version" && "$root/.ci/mutants" --check && "$root/.ci/mutants"
+}
+
 stage_demo() {
   local command
   command=$(readme_command "cargo run --release --example demo") || return
@@ -435,8 +451,8 @@ stage_drawn() {
 
 stage_planted() {
   local stage green=--assume-green
-  for stage in hygiene format features no_std; do
-    [[ " ${HSMS_PASSED:-} " == *" $stage "* ]] || green=
+  for stage in hygiene format features no_std footprint; do
+    [[ " ${HSMS_RUN:-} " == *" $stage "* ]] || green=
   done
   "$root/.ci/planted" ${green:+"$green"}
 }

@@ -99,6 +99,8 @@ pub struct About {
     pub settle: Duration,
     /// Whether [`Bench::start`] takes any settings.
     pub settable: bool,
+    /// The longest that a timer is set to that a test waits for, where settings can be made and time is real.
+    pub longest_wait: Duration,
     /// Whether commands and reports are at hand.
     pub application: bool,
 }

@@ -119,6 +119,7 @@ impl Memory {
             early: Duration::ZERO,
             late: Duration::ZERO,
             settle: Duration::ZERO,
+            longest_wait: Duration::MAX,
             settable: true,
             application: true,
         };

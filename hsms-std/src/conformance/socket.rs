@@ -25,6 +25,10 @@ pub const LATE: Duration = Duration::from_secs(5);
 /// machine.
 pub const SETTLE: Duration = Duration::from_millis(15);
 
+/// To what timers are shortened that a test waits for, unless [`Socket::with_longest_wait`] says otherwise: what the strict profile
+/// allows.
+pub const LONGEST_WAIT: Duration = Duration::from_secs(1);
+
 /// The shortest limit that the system takes; none at all would be without end.
 const SHORTEST: Duration = Duration::from_millis(1);
 
@@ -158,6 +162,7 @@ impl Socket {
             early: EARLY,
             late: LATE,
             settle: SETTLE,
+            longest_wait: LONGEST_WAIT,
             settable: application.is_some(),
             application: application.is_some(),
         };
@@ -198,6 +203,15 @@ impl Socket {
         self.about.early = early.min(LONGEST);
         self.about.late = late.min(LONGEST);
         self.about.settle = settle.min(LONGEST);
+        self
+    }
+
+    /// Sets to what timers are shortened that a test waits for, where the subject takes settings; [`LONGEST_WAIT`] by default. On a machine
+    /// that stands still for as long, a sound subject lets a timer expire that a test does not want to, and fails: longer timers tell
+    /// that from a fault.
+    #[must_use]
+    pub fn with_longest_wait(mut self, longest: Duration) -> Self {
+        self.about.longest_wait = longest;
         self
     }
 

@@ -74,8 +74,7 @@ impl dyn Bench + '_ {
         if self.about().virtual_time || !self.about().settable {
             return own;
         }
-        // What the strict profile allows, and enough for a busy machine to be in time.
-        own.min(Duration::from_secs(1))
+        own.min(self.about().longest_wait)
     }
 
     /// Cases around the end of `timer`: for how long to wait, and whether that is in time. Where time is virtual a millisecond
