@@ -1,5 +1,6 @@
 //! Errors of the adapter.
 
+use hsms_core::config::ConnectMode;
 use hsms_core::connection::{CloseReason, SessionRefusal, State, TransactionEnd};
 use hsms_core::error::Fault;
 use hsms_core::wire::{Header, SessionId, StreamFunction, SystemBytes};
@@ -34,6 +35,11 @@ pub enum Error {
     System {
         /// What the system said.
         source: io::Error,
+    },
+    /// The settings of [`Security`](crate::Security) require TLS of the other role alone, so that this one would go without.
+    TlsForOtherRole {
+        /// The role that was left out.
+        mode: ConnectMode,
     },
     /// The connection is disabled, and nothing is left to be told: nothing could ever come.
     Disabled,
@@ -101,7 +107,9 @@ impl Error {
     pub const fn fault(&self) -> Fault {
         match self {
             Error::Refused(error) => error.fault(),
-            Error::WhichDevice | Error::Address { .. } | Error::Disabled => Fault::Caller,
+            Error::WhichDevice | Error::Address { .. } | Error::TlsForOtherRole { .. } | Error::Disabled => {
+                Fault::Caller
+            }
             Error::Listen { .. } | Error::System { .. } | Error::InboxFull { .. } => Fault::Capacity,
             Error::NotSelected { closed: Some(reason), .. } | Error::Closed { reason, .. } => reason.fault(),
             Error::NoReply { end, .. } => end.fault(),
@@ -130,6 +138,7 @@ impl fmt::Display for Error {
             Error::Address { .. } => f.write_str("the address cannot be resolved"),
             Error::Listen { address, .. } => write!(f, "cannot listen on {address}"),
             Error::System { .. } => f.write_str("the system refused its service"),
+            Error::TlsForOtherRole { mode } => write!(f, "TLS is set, but not for the {mode:?} role"),
             Error::Disabled => f.write_str("the connection is disabled"),
             Error::NotSelected { limit, state, closed, .. } => {
                 write!(f, "{state} after {limit:?} instead of SELECTED")?;

@@ -1,5 +1,6 @@
 //! What comes out of `next`.
 
+use crate::security::Refusal;
 use hsms_core::connection::{Class, CloseReason, Notice, ReplyToken, TransactionEnd};
 use hsms_core::wire::{Header, Message, SystemBytes};
 use std::io;
@@ -49,7 +50,7 @@ pub enum Incoming<'a> {
         /// The header of the last of them.
         last: Header,
     },
-    /// The transport is open; the session is not yet.
+    /// The transport is open; the session is not yet. Nor is TLS, where it is used: its handshake comes next.
     Connected,
     /// The connection is SELECTED: data may flow. HSMS-GS tells of each session instead, in
     /// [`Notice::SessionSelected`](hsms_core::connection::Notice::SessionSelected).
@@ -72,9 +73,8 @@ pub enum Incoming<'a> {
     CallerRefused {
         /// Who called.
         caller: SocketAddr,
-        /// Whether the caller was one that may call: then another connection is being served and the caller is told so by
-        /// status 1, as far as the system has the means. Others are hung up on.
-        expected: bool,
+        /// Why.
+        why: Refusal,
     },
     /// While a connection is being served, further callers cannot be told that the place is taken, since the system refuses what
     /// that takes: too many open files, for example. They are left waiting or hung up on, it is tried again every second, and the

@@ -12,14 +12,37 @@
 //! | [`Options`] | the settings of the adapter: expected peer, keepalive, write limit, inbox |
 //! | [`Error`] | what a call can end with, and who is at fault |
 //! | [`driver`], [`transport`] | the same over any byte stream, such as TLS or a pipe in memory |
+//! | [`security`] | who may call, how many may linger, TLS |
 //! | [`tcp`], [`clock`] | TCP as such a stream; milliseconds since the start |
 //! | [`statement`] | what the standards ask an implementation to document |
 //! | `manager` (feature) | any number of peers by name on one event loop, with delegates on worker threads |
+//! | `tls` (feature) | TLS by rustls as a stream, and what its settings are made of |
 //! | `conformance` (feature) | every duty of the standards as a row with a test, for ours and for other implementations |
 //! | `faults` (feature) | what a link can suffer, made at will, and a scripted peer |
 //!
-//! Features, none by default: `tracing` (every message as an event of the target `hsms::message`, every notice as one of `hsms::connection`), `serde` (settings that
-//! survive a restart), `secs2` (texts in the log as SML), `manager`, `conformance`,
+//! # Security
+//!
+//! HSMS authenticates nobody, so whoever reaches the port is a peer. [`Security`] says who may call, how many callers may linger
+//! while they are not selected, and that TLS is required; one value serves a [`Connection`] and the peers of a `manager`.
+//!
+//! ```
+//! use hsms_std::{Config, Connection, DeviceId, Security};
+//! use std::net::Ipv4Addr;
+//!
+//! // The network of the hosts, four callers of an address that are not selected, and a hundred of them in all.
+//! let security = Security::new().with_allowed(["10.1.0.0/16".parse()?]).with_max_unselected(4, 100);
+//! let tool = Connection::passive((Ipv4Addr::LOCALHOST, 0), Config::equipment(DeviceId::new(0).unwrap()))?;
+//! let tool = tool.with_security(security)?;
+//! assert_eq!(tool.callers_refused().total(), 0);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! [`security`] has the threats and what answers each; module `tls`, where its feature is on, an example with certificates of both ends.
+//!
+//! # Features
+//!
+//! None by default: `tracing` (every message as an event of the target `hsms::message`, every notice as one of `hsms::connection`), `serde` (settings that
+//! survive a restart), `secs2` (texts in the log as SML), `manager`, `tls`, `conformance`,
 //! `faults`.
 
 mod blocking;
@@ -35,9 +58,12 @@ mod incoming;
 #[cfg(feature = "manager")]
 pub mod manager;
 mod options;
+pub mod security;
 #[doc = include_str!("../docs/statement.md")]
 pub mod statement {}
 pub mod tcp;
+#[cfg(feature = "tls")]
+pub mod tls;
 mod trace;
 pub mod transport;
 
@@ -52,6 +78,7 @@ pub use hsms_core::error::Fault;
 pub use hsms_core::wire::{Header, Message, StreamFunction, SystemBytes};
 pub use incoming::{Answer, Incoming};
 pub use options::Options;
+pub use security::Security;
 
 /// The examples of the README compile.
 #[cfg(doctest)]

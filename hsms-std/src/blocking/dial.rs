@@ -2,6 +2,7 @@
 
 use crate::dial::{Attempt, Attempted};
 use crate::driver::Driver;
+use crate::security::{Security, Stream};
 use crate::tcp::{LONGEST, Tcp};
 use crate::{Error, Options, trace};
 use hsms_core::connection::Sessions;
@@ -26,6 +27,7 @@ pub(super) struct Dial {
     poll: Poll,
     events: Events,
     attempt: Option<Attempt>,
+    security: Security,
 }
 
 impl Dial {
@@ -33,13 +35,24 @@ impl Dial {
         // A name that means nothing is an error at once.
         let addresses = resolve().map_err(|source| Error::Address { source })?;
         let poll = Poll::new().map_err(|source| Error::System { source })?;
-        Ok(Dial { resolve, addresses, poll, events: Events::with_capacity(4), attempt: None })
+        Ok(Dial {
+            resolve,
+            addresses,
+            poll,
+            events: Events::with_capacity(4),
+            attempt: None,
+            security: Security::new(),
+        })
+    }
+
+    pub(super) fn set_security(&mut self, security: Security) {
+        self.security = security;
     }
 
     /// Does what has to be done while there is no transport, until `until` at most. Tells whether anything happened.
     pub(super) fn turn<const TRANSACTIONS: usize, S: Sessions>(
         &mut self,
-        driver: &mut Driver<Tcp, TRANSACTIONS, S>,
+        driver: &mut Driver<Stream<Tcp>, TRANSACTIONS, S>,
         until: Instant,
     ) -> Result<bool, Error> {
         if driver.wants_transport() {
@@ -55,7 +68,7 @@ impl Dial {
 
     fn dial<const TRANSACTIONS: usize, S: Sessions>(
         &mut self,
-        driver: &mut Driver<Tcp, TRANSACTIONS, S>,
+        driver: &mut Driver<Stream<Tcp>, TRANSACTIONS, S>,
         until: Instant,
     ) -> Result<bool, Error> {
         let now = driver.tick();
@@ -95,13 +108,13 @@ impl Dial {
 
     fn opened<const TRANSACTIONS: usize, S: Sessions>(
         &self,
-        driver: &mut Driver<Tcp, TRANSACTIONS, S>,
+        driver: &mut Driver<Stream<Tcp>, TRANSACTIONS, S>,
         mut stream: TcpStream,
     ) {
         let options: Options = *driver.options();
         let tcp = self.poll.registry().deregister(&mut stream).and_then(|()| Tcp::new(stream.into(), &options));
-        match tcp {
-            Ok(tcp) => driver.opened(tcp),
+        match tcp.and_then(|tcp| self.security.dialled(tcp)) {
+            Ok(stream) => driver.opened(stream),
             Err(error) => driver.open_failed(error),
         }
     }

@@ -1,6 +1,7 @@
 //! The passive side's transport: accepted. Callers beyond the first are told that the place is taken.
 
 use crate::driver::Driver;
+use crate::security::{CallersRefused, Refusal, Security, Stream};
 use crate::tcp::{LONGEST, Tcp};
 use crate::{Error, Incoming, Options, trace};
 use hsms_core::Config;
@@ -8,7 +9,7 @@ use hsms_core::connection::{General, Mode, Sessions};
 use hsms_core::time::Instant;
 use mio::{Events, Interest, Poll, Registry, Token};
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 /// Callers that are told at the same time that the place is taken; others wait in the system's queue.
@@ -50,7 +51,8 @@ pub(super) struct Listen {
     quiet: bool,
     next_look: Instant,
     next_token: usize,
-    refused: u64,
+    security: Security,
+    refused: CallersRefused,
 }
 
 #[derive(Debug)]
@@ -58,17 +60,18 @@ struct Caller {
     driver: Refusing,
     watch: mio::net::TcpStream,
     token: Token,
+    address: IpAddr,
 }
 
 /// Tells a caller that the place is taken, by the standard that the served connection follows.
 #[derive(Debug)]
 enum Refusing {
-    Single(Driver<Tcp, 0>),
-    General(Driver<Tcp, 0, General<0>>),
+    Single(Driver<Stream<Tcp>, 0>),
+    General(Driver<Stream<Tcp>, 0, General<0>>),
 }
 
 impl Refusing {
-    fn new(config: Config, mode: Mode, options: Options, tcp: Tcp) -> Self {
+    fn new(config: Config, mode: Mode, options: Options, tcp: Stream<Tcp>) -> Self {
         let none = General::default();
         match mode {
             Mode::Single => Refusing::Single(Driver::refusing(config, options, tcp)),
@@ -94,7 +97,7 @@ impl Refusing {
     }
 }
 
-fn go_on<S: Sessions>(driver: &mut Driver<Tcp, 0, S>) -> bool {
+fn go_on<S: Sessions>(driver: &mut Driver<Stream<Tcp>, 0, S>) -> bool {
     for _ in 0..MOST_READS {
         let now = driver.tick();
         let more = driver.turn(now);
@@ -129,7 +132,8 @@ impl Listen {
                         quiet: false,
                         next_look: Instant::EPOCH,
                         next_token: FIRST_CALLER,
-                        refused: 0,
+                        security: Security::new(),
+                        refused: CallersRefused::new(),
                     });
                 }
                 Err(source) => failure = Some(Error::Listen { address: *address, source }),
@@ -144,8 +148,12 @@ impl Listen {
         self.address
     }
 
-    pub(super) const fn refused(&self) -> u64 {
+    pub(super) const fn refused(&self) -> CallersRefused {
         self.refused
+    }
+
+    pub(super) fn set_security(&mut self, security: Security) {
+        self.security = security;
     }
 
     /// Stops listening and hangs up on callers.
@@ -158,7 +166,7 @@ impl Listen {
     /// Does what has to be done, until `until` at most. Tells whether anything happened.
     pub(super) fn turn<const TRANSACTIONS: usize, S: Sessions>(
         &mut self,
-        driver: &mut Driver<Tcp, TRANSACTIONS, S>,
+        driver: &mut Driver<Stream<Tcp>, TRANSACTIONS, S>,
         until: Instant,
     ) -> Result<bool, Error> {
         if driver.transport().is_some() {
@@ -184,7 +192,7 @@ impl Listen {
     /// A connection is being served.
     fn serve<const TRANSACTIONS: usize, S: Sessions>(
         &mut self,
-        driver: &mut Driver<Tcp, TRANSACTIONS, S>,
+        driver: &mut Driver<Stream<Tcp>, TRANSACTIONS, S>,
         until: Instant,
     ) -> Result<bool, Error> {
         if self.quiet {
@@ -203,14 +211,15 @@ impl Listen {
         if driver.turn(until.min(soon))? {
             return Ok(true);
         }
-        self.quiet = true;
+        // What TLS still has to write is written between looks: the event loop does not wait for room.
+        self.quiet = driver.transport().is_none_or(|stream| !stream.owes());
         Ok(until > soon)
     }
 
     /// The same where no octet has come for a while: the event loop waits for everything together.
     fn serve_quiet<const TRANSACTIONS: usize, S: Sessions>(
         &mut self,
-        driver: &mut Driver<Tcp, TRANSACTIONS, S>,
+        driver: &mut Driver<Stream<Tcp>, TRANSACTIONS, S>,
         until: Instant,
     ) -> Result<bool, Error> {
         if driver.write_pending()? || driver.transport().is_none() {
@@ -237,7 +246,10 @@ impl Listen {
     }
 
     /// Makes sure of the listener. Where the port cannot be had the next attempt follows after T5.
-    fn listens<const TRANSACTIONS: usize, S: Sessions>(&mut self, driver: &mut Driver<Tcp, TRANSACTIONS, S>) -> bool {
+    fn listens<const TRANSACTIONS: usize, S: Sessions>(
+        &mut self,
+        driver: &mut Driver<Stream<Tcp>, TRANSACTIONS, S>,
+    ) -> bool {
         if self.listener.is_some() {
             return true;
         }
@@ -255,7 +267,10 @@ impl Listen {
 
     /// Takes callers from the system's queue: the first becomes the connection, others are refused. Tells whether anything has
     /// happened that `poll` tells.
-    fn accept<const TRANSACTIONS: usize, S: Sessions>(&mut self, driver: &mut Driver<Tcp, TRANSACTIONS, S>) -> bool {
+    fn accept<const TRANSACTIONS: usize, S: Sessions>(
+        &mut self,
+        driver: &mut Driver<Stream<Tcp>, TRANSACTIONS, S>,
+    ) -> bool {
         let mut told = false;
         let options = *driver.options();
         if !driver.wants_transport() && self.paused.is_some_and(|until| driver.now() < until) {
@@ -276,38 +291,50 @@ impl Listen {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted || has_gone(&error) => continue,
                 Err(error) => return self.lacks(driver, error) || told,
             };
-            if options.expected_peer().is_some_and(|expected| expected.to_canonical() != caller.ip().to_canonical()) {
-                self.refuse(driver, caller, false);
+            let unexpected = |expected: IpAddr| expected.to_canonical() != caller.ip().to_canonical();
+            let barred = if !self.security.allows(caller.ip()) {
+                Some(Refusal::NotAllowed)
+            } else if options.expected_peer().is_some_and(unexpected) {
+                Some(Refusal::Unexpected)
+            } else if driver.wants_transport() {
+                None
+            } else {
+                let address = caller.ip().to_canonical();
+                let of_address = self.callers.iter().filter(|caller| caller.address == address).count();
+                self.security.room(of_address, self.callers.len()).err()
+            };
+            if let Some(why) = barred {
+                self.refuse(driver, caller, why);
                 told = true;
                 continue;
             }
-            let tcp = match Tcp::new(stream.into(), &options) {
-                Ok(tcp) => tcp,
+            let stream = match Tcp::new(stream.into(), &options).and_then(|tcp| self.security.accepted(tcp)) {
+                Ok(stream) => stream,
                 // It shows in the settings of the socket.
                 Err(error) if has_gone(&error) => continue,
                 Err(error) => return self.lacks(driver, error) || told,
             };
             if driver.wants_transport() {
                 // Now, so that no lack of descriptors can harm the connection later.
-                match self.watched(&tcp, CONNECTION) {
+                match self.watched(stream.transport(), CONNECTION) {
                     Ok(watch) => {
                         self.watch = Some(watch);
-                        driver.opened(tcp);
+                        driver.opened(stream);
                     }
                     Err(error) => return self.lacks(driver, error) || told,
                 }
                 told = true;
                 continue;
             }
-            self.refuse(driver, caller, true);
+            self.refuse(driver, caller, Refusal::Taken);
             told = true;
             let token = Token(self.next_token);
             self.next_token = self.next_token.checked_add(1).unwrap_or(FIRST_CALLER);
-            match self.watched(&tcp, token) {
+            match self.watched(stream.transport(), token) {
                 Ok(watch) => {
                     let machine = driver.machine();
-                    let driver = Refusing::new(*machine.config(), machine.first_mode(), options, tcp);
-                    self.callers.push(Caller { driver, watch, token });
+                    let driver = Refusing::new(*machine.config(), machine.first_mode(), options, stream);
+                    self.callers.push(Caller { driver, watch, token, address: caller.ip().to_canonical() });
                 }
                 Err(error) => return self.lacks(driver, error) || told,
             }
@@ -331,7 +358,7 @@ impl Listen {
     /// is told once. Tells whether `poll` tells anything.
     fn lacks<const TRANSACTIONS: usize, S: Sessions>(
         &mut self,
-        driver: &mut Driver<Tcp, TRANSACTIONS, S>,
+        driver: &mut Driver<Stream<Tcp>, TRANSACTIONS, S>,
         error: io::Error,
     ) -> bool {
         if driver.wants_transport() {
@@ -349,13 +376,13 @@ impl Listen {
 
     fn refuse<const TRANSACTIONS: usize, S: Sessions>(
         &mut self,
-        driver: &mut Driver<Tcp, TRANSACTIONS, S>,
+        driver: &mut Driver<Stream<Tcp>, TRANSACTIONS, S>,
         caller: SocketAddr,
-        expected: bool,
+        why: Refusal,
     ) {
-        self.refused = self.refused.saturating_add(1);
-        trace::refused(format_args!("caller {caller} turned away"));
-        driver.notice(Incoming::CallerRefused { caller, expected });
+        self.refused.count(why);
+        trace::refused(format_args!("caller {caller} turned away: {why}"));
+        driver.notice(Incoming::CallerRefused { caller, why });
     }
 
     /// Lets every caller that is being refused go on.
@@ -366,7 +393,7 @@ impl Listen {
     /// Waits for the listener, the connection and the callers together. Tells whether the connection can be read.
     fn wait<const TRANSACTIONS: usize, S: Sessions>(
         &mut self,
-        driver: &mut Driver<Tcp, TRANSACTIONS, S>,
+        driver: &mut Driver<Stream<Tcp>, TRANSACTIONS, S>,
         until: Instant,
     ) -> Result<bool, Error> {
         let system = |source| Error::System { source };
@@ -377,7 +404,7 @@ impl Listen {
         }
         let wakes = [driver.next_deadline(), self.paused];
         let mut limit = driver.until(wakes.into_iter().flatten().fold(until, Instant::min));
-        self.callers.retain_mut(|Caller { driver, watch, token }| {
+        self.callers.retain_mut(|Caller { driver, watch, token, .. }| {
             if let Some(left) = driver.left() {
                 limit = limit.min(left);
             }

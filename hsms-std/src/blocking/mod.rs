@@ -1,21 +1,22 @@
 //! The blocking connection: everything happens in the caller's thread, inside the calls.
 
 mod dial;
+mod getters;
 mod listen;
 mod sessions;
 
-use crate::driver::{Driver, Dropped, Serve};
+use crate::driver::{Driver, Serve};
+use crate::security::{Security, Stream};
 use crate::tcp::Tcp;
 use crate::{Answer, Error, Incoming, Options};
 use dial::Dial;
 use hsms_core::Config;
 use hsms_core::config::{ConnectMode, DeviceId, DeviceIds, SelectMode};
 use hsms_core::connection::{ReplyToken, Sessions, Single, State, Stream9};
-use hsms_core::counters::Counters;
 use hsms_core::time::Instant;
 use hsms_core::wire::{Header, Message, SessionId, StreamFunction, SystemBytes};
 use listen::Listen;
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::net::ToSocketAddrs;
 use std::time::Duration;
 
 /// One end of an HSMS connection over TCP, active or passive, driven by the calls of its owner: there is no other thread.
@@ -63,7 +64,7 @@ use std::time::Duration;
 /// ```
 #[derive(Debug)]
 pub struct Connection<const TRANSACTIONS: usize = 64, S: Sessions = Single> {
-    driver: Driver<Tcp, TRANSACTIONS, S>,
+    driver: Driver<Stream<Tcp>, TRANSACTIONS, S>,
     port: Port,
 }
 
@@ -173,77 +174,23 @@ impl<const TRANSACTIONS: usize> Connection<TRANSACTIONS> {
 }
 
 impl<const TRANSACTIONS: usize, S: Sessions> Connection<TRANSACTIONS, S> {
-    fn over(mut driver: Driver<Tcp, TRANSACTIONS, S>, port: Port) -> Self {
+    fn over(mut driver: Driver<Stream<Tcp>, TRANSACTIONS, S>, port: Port) -> Self {
         driver.enable();
         Connection { driver, port }
     }
 
-    // Getters.
-
-    /// Where the connection was, in E37's terms, when the last call looked.
-    #[must_use]
-    pub fn state(&self) -> State {
-        self.driver.machine().state()
-    }
-
-    /// The settings of the protocol.
-    #[must_use]
-    pub fn config(&self) -> &Config {
-        self.driver.machine().config()
-    }
-
-    /// The settings of the adapter.
-    #[must_use]
-    pub fn options(&self) -> &Options {
-        self.driver.options()
-    }
-
-    /// What has happened since the connection was made.
-    #[must_use]
-    pub fn counters(&self) -> &Counters {
-        self.driver.counters()
-    }
-
-    /// What found no room in the inbox since the connection was made.
-    #[must_use]
-    pub fn dropped(&self) -> &Dropped {
-        self.driver.dropped()
-    }
-
-    /// How many callers were turned away since a passive connection was made.
-    #[must_use]
-    pub fn callers_refused(&self) -> u64 {
-        match &self.port {
-            Port::Listen(listen) => listen.refused(),
-            Port::Dial(_) => 0,
+    /// The same connection with an allow list, caps, or TLS. Before the first call that waits, so that nobody has been taken or dialled
+    /// without.
+    ///
+    /// # Errors
+    /// [`Error::TlsForOtherRole`].
+    pub fn with_security(mut self, security: Security) -> Result<Self, Error> {
+        security.check(self.config().mode())?;
+        match &mut self.port {
+            Port::Dial(dial) => dial.set_security(security),
+            Port::Listen(listen) => listen.set_security(security),
         }
-    }
-
-    /// How many primaries of ours wait for a reply.
-    #[must_use]
-    pub fn open_transactions(&self) -> usize {
-        self.driver.machine().open_transactions()
-    }
-
-    /// The address listened on, or the own address of the open connection; `None` where there is neither.
-    #[must_use]
-    pub fn local_addr(&self) -> Option<SocketAddr> {
-        match &self.port {
-            Port::Listen(listen) => Some(listen.address()),
-            Port::Dial(_) => self.driver.transport().map(Tcp::local_addr),
-        }
-    }
-
-    /// The address of the peer that is connected; `None` where none is.
-    #[must_use]
-    pub fn peer_addr(&self) -> Option<SocketAddr> {
-        self.driver.transport().map(Tcp::peer_addr)
-    }
-
-    /// The system bytes that the next request will carry.
-    #[must_use]
-    pub fn next_system_bytes(&self) -> SystemBytes {
-        self.driver.machine().next_system_bytes()
+        Ok(self)
     }
 
     // Calls that wait.

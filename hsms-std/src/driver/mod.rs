@@ -21,6 +21,7 @@ pub use call::Serve;
 pub use inbox::Dropped;
 
 use crate::clock::Clock;
+use crate::security::SecurityError;
 use crate::transport::{Transport, is_late};
 use crate::{Error, Incoming, Options, trace};
 use call::Awaited;
@@ -556,8 +557,9 @@ impl<T: Transport, S: Sessions> Driver<T, 0, S> {
 
 /// An error that tells the same; they cannot be cloned.
 pub(crate) fn copy(error: &io::Error) -> io::Error {
-    match error.raw_os_error() {
-        Some(code) => io::Error::from_raw_os_error(code),
-        None => io::Error::new(error.kind(), error.to_string()),
+    match (error.raw_os_error(), SecurityError::of(error)) {
+        (Some(code), _) => io::Error::from_raw_os_error(code),
+        (None, Some(error)) => error.clone().into(),
+        (None, None) => io::Error::new(error.kind(), error.to_string()),
     }
 }

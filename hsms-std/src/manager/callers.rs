@@ -8,7 +8,9 @@ use super::link::{Link, Told};
 use super::machine;
 use super::peer::Command;
 use super::settings::Expected;
+use super::socket::Socket;
 use crate::Options;
+use crate::security::{Refusal, Stream};
 use hsms_core::config::{DeviceIds, Entity, Profile};
 use hsms_core::connection::{Inbound, State};
 use hsms_core::time::Instant;
@@ -21,13 +23,13 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Callers that are told at the same time that the place is taken; others are hung up on.
-const MOST_REFUSED: usize = 64;
-
 /// Primaries of a caller that nothing has identified that are held, and their octets. What goes beyond is answered SxF0 or dropped,
 /// and told to the peer when it is known.
 const MOST_HELD: usize = 64;
 const MOST_HELD_OCTETS: usize = 64 * 1024;
+
+/// Octets that one read of a caller takes at most, since what they are answered with is kept where it takes no answers.
+const MOST_READ: usize = 4 * 1024;
 
 /// Reads of one caller before the others have their turn.
 const MOST_READS: usize = 8;
@@ -43,16 +45,16 @@ const FIRST_PROBE: SystemBytes = SystemBytes(0xF000_0000);
 pub(super) struct Caller {
     link: Link,
     pub(super) armed: Option<Instant>,
+    listener: usize,
+    address: SocketAddr,
     /// None: it is told that the place is taken.
     unknown: Option<Box<Unknown>>,
 }
 
 /// What is known of a caller of whom it is not known whose it is, and what its peer has to be told.
 struct Unknown {
-    listener: usize,
     /// From where its candidates are expected.
     place: Expected,
-    address: SocketAddr,
     /// The message that selected the connection, and what it was answered with.
     selecting: Vec<u8>,
     said: Vec<u8>,
@@ -99,6 +101,8 @@ impl Caller {
     fn go_on(&mut self, now: Instant, buffer: &mut [u8], whose: impl Fn(SessionId) -> Option<usize>) -> Option<Found> {
         // Nothing of it is for anybody.
         let mut told = Vec::new();
+        let octets = buffer.len().min(MOST_READ);
+        let (buffer, _) = buffer.split_at_mut(octets);
         let found = match &mut self.unknown {
             Some(unknown) => unknown.go_on(&mut self.link, now, buffer, &mut told, whose),
             None => {
@@ -254,62 +258,100 @@ impl Unknown {
 
 impl EventLoop {
     /// Somebody called. Where one peer alone is called from there it is its caller; where several are, what it says tells whose it
-    /// is. One that nobody expects is hung up on.
-    pub(super) fn called(&mut self, listener: usize, mut stream: TcpStream, address: SocketAddr) {
-        let found = self.listeners.get(&listener).and_then(|port| {
-            let place = port.place(address)?;
-            Some((place, port.at(place)))
-        });
-        match found {
+    /// is. One that nobody expects is hung up on, and so is one that the port's security bars.
+    pub(super) fn called(&mut self, listener: usize, stream: TcpStream, address: SocketAddr) {
+        let Some(port) = self.listeners.get(&listener) else { return };
+        if !port.security.allows(address.ip()) {
+            return self.turn_away(address, Refusal::NotAllowed);
+        }
+        match port.place(address).map(|place| (place, port.at(place))) {
             Some((_, &[id])) => {
-                let Some(entry) = self.peers.get_mut(&id) else { return };
-                if !entry.link.wants_transport() {
-                    return self.refuse(id, Some((stream, Vec::new())), &[], address);
-                }
-                if self.admit(&mut stream, id, id)
-                    && let Some(entry) = self.peers.get_mut(&id)
-                {
-                    entry.opened(stream, self.now);
-                    self.go_on(id, false);
+                if self.peers.get(&id).is_some_and(|entry| entry.link.wants_transport()) {
+                    if let Some(stream) = self.accept_stream(listener, stream, id, id)
+                        && let Some(entry) = self.peers.get_mut(&id)
+                    {
+                        entry.opened(stream, self.now);
+                        self.go_on(id, false);
+                    }
+                } else if self.turn_away_from(id, listener, address) {
+                    let number = self.take_id();
+                    match self.accept_stream(listener, stream, id, number) {
+                        Some(stream) => self.refuse(number, id, (stream, Vec::new()), &[], (listener, address)),
+                        None => self.make_room(listener, address),
+                    }
                 }
             }
             Some((place, &[first, ..])) => self.serve_unknown((listener, place), first, stream, address),
-            Some((_, [])) | None => crate::trace::refused(format_args!("caller {address} turned away")),
+            Some((_, [])) | None => self.turn_away(address, Refusal::Unexpected),
         }
     }
 
-    /// Sets the stream up as the peer wants it, and has it told of under this number. Fails where the caller has gone, or the
-    /// system has no means: then it is hung up on.
-    fn admit(&self, stream: &mut TcpStream, peer: usize, number: usize) -> bool {
+    /// Sets the stream of a caller up as the peer wants it, and has it told of under this number. Gives none where the caller has gone,
+    /// or the system has no means: then it is hung up on.
+    fn accept_stream(
+        &self,
+        listener: usize,
+        mut stream: TcpStream,
+        peer: usize,
+        number: usize,
+    ) -> Option<Stream<Socket>> {
+        let (port, entry) = (self.listeners.get(&listener)?, self.peers.get(&peer)?);
+        let ready = set_up(&stream, entry.shared.settings.options()).and_then(|()| {
+            self.poll.registry().register(&mut stream, Token(number), Interest::READABLE | Interest::WRITABLE)?;
+            port.security.accepted(Socket(stream))
+        });
+        ready.inspect_err(crate::trace::failed).ok()
+    }
+
+    /// The same for one that was told of under another number. Tells whether it succeeded.
+    fn move_stream(&self, stream: &mut Stream<Socket>, peer: usize, number: usize) -> bool {
         let Some(entry) = self.peers.get(&peer) else { return false };
         let both = Interest::READABLE | Interest::WRITABLE;
-        let ready = set_up(stream, entry.shared.settings.options())
-            .and_then(|()| self.poll.registry().register(stream, Token(number), both));
-        if let Err(error) = &ready {
-            crate::trace::failed(error);
-        }
-        ready.is_ok()
+        let socket = &mut stream.transport_mut().0;
+        set_up(socket, entry.shared.settings.options())
+            .and_then(|()| self.poll.registry().reregister(socket, Token(number), both))
+            .inspect_err(crate::trace::failed)
+            .is_ok()
     }
 
-    /// The peer has a connection already, or is disabled: the caller is told so, where there is one that has not been answered, behind
-    /// what it has not taken yet. `octets` have been read from it.
-    fn refuse(&mut self, peer: usize, transport: Option<(TcpStream, Vec<u8>)>, octets: &[u8], caller: SocketAddr) {
-        crate::trace::refused(format_args!("caller {caller} turned away"));
-        let number = self.take_id();
-        let Some(entry) = self.peers.get_mut(&peer) else { return };
-        entry.tell(Event::CallerRefused { caller });
-        let settings = Arc::clone(&entry.shared.settings);
-        let Some((mut stream, output)) = transport else { return };
-        // One that is known to the system already is registered anew.
-        let _ = self.poll.registry().deregister(&mut stream);
-        if self.refused >= MOST_REFUSED || !self.admit(&mut stream, peer, number) {
-            return;
+    /// The peer has a connection already, or is disabled. Tells whether there is room to tell the caller so: then it is counted as
+    /// one more that is no peer's.
+    fn turn_away_from(&mut self, peer: usize, listener: usize, caller: SocketAddr) -> bool {
+        let Some(port) = self.listeners.get_mut(&listener) else { return false };
+        let admitted = port.unselected.admit(&port.security, caller.ip());
+        self.turned_away_from(peer, caller, admitted.err().unwrap_or(Refusal::Taken));
+        admitted.is_ok()
+    }
+
+    fn turned_away_from(&mut self, peer: usize, caller: SocketAddr, why: Refusal) {
+        self.turn_away(caller, why);
+        if let Some(entry) = self.peers.get_mut(&peer) {
+            entry.tell(Event::CallerRefused { caller, why });
         }
-        self.refused = self.refused.saturating_add(1);
+    }
+
+    /// A caller that was counted is no more, or a peer's.
+    fn make_room(&mut self, listener: usize, address: SocketAddr) {
+        if let Some(port) = self.listeners.get_mut(&listener) {
+            port.unselected.leave(address.ip());
+        }
+    }
+
+    /// Tells a caller that the place is taken, behind what it has not taken yet of `output`. `octets` have been read from it.
+    fn refuse(
+        &mut self,
+        number: usize,
+        peer: usize,
+        (stream, output): (Stream<Socket>, Vec<u8>),
+        octets: &[u8],
+        (listener, address): (usize, SocketAddr),
+    ) {
+        let Some(settings) = self.peers.get(&peer).map(|entry| Arc::clone(&entry.shared.settings)) else { return };
+        self.refusing = self.refusing.saturating_add(1);
         let mut link = Link::called(settings.refusing(), settings.options(), stream, self.now);
         link.precede(output);
         link.receive(self.now, octets, &mut Vec::new());
-        self.callers.insert(number, Caller { link, armed: None, unknown: None });
+        self.callers.insert(number, Caller { link, armed: None, listener, address, unknown: None });
         self.go_on_caller(number);
     }
 
@@ -318,17 +360,23 @@ impl EventLoop {
         &mut self,
         (listener, place): (usize, Expected),
         first: usize,
-        mut stream: TcpStream,
+        stream: TcpStream,
         address: SocketAddr,
     ) {
-        if self.callers.len().saturating_sub(self.refused) >= self.settings.max_unidentified() {
-            return crate::trace::refused(format_args!("caller {address} turned away: too many are unidentified"));
+        let Some(settings) = self.peers.get(&first).map(|entry| Arc::clone(&entry.shared.settings)) else { return };
+        let Some(port) = self.listeners.get_mut(&listener) else { return };
+        let admitted = if self.callers.len().saturating_sub(self.refusing) >= self.settings.max_unidentified() {
+            Err(Refusal::TooMany)
+        } else {
+            port.unselected.admit(&port.security, address.ip())
+        };
+        if let Err(why) = admitted {
+            return self.turn_away(address, why);
         }
         let number = self.take_id();
-        let Some(settings) = self.peers.get(&first).map(|entry| Arc::clone(&entry.shared.settings)) else { return };
-        if !self.admit(&mut stream, first, number) {
-            return;
-        }
+        let Some(stream) = self.accept_stream(listener, stream, first, number) else {
+            return self.make_room(listener, address);
+        };
         let within = self.settings.identify_within();
         // A host: what equipment says by itself is for the peer's own machine to say. Lenient, for the same reason.
         let config = settings.config().with_device_ids(DeviceIds::ANY).with_entity(Entity::Host);
@@ -339,9 +387,7 @@ impl EventLoop {
         let machine = machine::unknown(config.with_t3(within).unwrap_or(config), FIRST_PROBE);
         let link = Link::called(machine, settings.options(), stream, self.now);
         let unknown = Unknown {
-            listener,
             place,
-            address,
             within,
             selecting: Vec::new(),
             said: Vec::new(),
@@ -356,7 +402,8 @@ impl EventLoop {
             probed: false,
             decided: None,
         };
-        self.callers.insert(number, Caller { link, armed: None, unknown: Some(Box::new(unknown)) });
+        let unknown = Some(Box::new(unknown));
+        self.callers.insert(number, Caller { link, armed: None, listener, address, unknown });
         self.go_on_caller(number);
     }
 
@@ -369,7 +416,7 @@ impl EventLoop {
     /// Lets a caller go on as far as it can.
     pub(super) fn go_on_caller(&mut self, number: usize) {
         let Some(caller) = self.callers.get_mut(&number) else { return };
-        let at = caller.unknown.as_ref().map(|unknown| (unknown.listener, unknown.place));
+        let at = caller.unknown.as_ref().map(|unknown| (caller.listener, unknown.place));
         let (listeners, peers) = (&self.listeners, &self.peers);
         let whose = |session| {
             let (listener, place) = at?;
@@ -404,32 +451,42 @@ impl EventLoop {
         let mut caller = self.callers.remove(&number)?;
         arm(&mut self.deadlines, &mut caller.armed, None, number);
         if caller.unknown.is_none() {
-            self.refused = self.refused.saturating_sub(1);
+            self.refusing = self.refusing.saturating_sub(1);
         }
+        self.make_room(caller.listener, caller.address);
         Some(caller)
     }
 
     /// It is known whose the caller is: the peer's own machine goes on with it.
     fn identified(&mut self, number: usize, peer: usize, octets: &[u8]) {
-        let Some(Caller { mut link, unknown: Some(unknown), .. }) = self.forget_caller(number) else { return };
-        let Some(entry) = self.peers.get_mut(&peer) else { return };
+        let Some(caller) = self.forget_caller(number) else { return };
+        let Caller { mut link, listener, address, unknown: Some(unknown), .. } = caller else { return };
+        let Some(entry) = self.peers.get(&peer) else { return };
         if entry.link.wants_transport() {
             let Some((mut stream, output)) = link.hand_over() else { return };
-            let both = Interest::READABLE | Interest::WRITABLE;
-            let ready = set_up(&stream, entry.shared.settings.options())
-                .and_then(|()| self.poll.registry().reregister(&mut stream, Token(peer), both));
-            if let Err(error) = ready {
-                return crate::trace::failed(&error);
+            if !self.move_stream(&mut stream, peer, peer) {
+                return;
             }
+            let Some(entry) = self.peers.get_mut(&peer) else { return };
             entry.shared.queue.dropped(unknown.dropped);
             entry.taken_over((stream, output), (&unknown.selecting, &unknown.said), octets, self.now);
             return self.go_on(peer, false);
         }
         if unknown.selecting.is_empty() {
-            return self.refuse(peer, link.hand_over(), octets, unknown.address);
+            if self.turn_away_from(peer, listener, address) {
+                let number = self.take_id();
+                let moved = link.hand_over().and_then(|(mut stream, output)| {
+                    self.move_stream(&mut stream, peer, number).then_some((stream, output))
+                });
+                match moved {
+                    Some(transport) => self.refuse(number, peer, transport, octets, (listener, address)),
+                    None => self.make_room(listener, address),
+                }
+            }
+            return;
         }
         // It has been told otherwise, and can only be hung up on.
-        self.refuse(peer, None, &[], unknown.address);
+        self.turned_away_from(peer, address, Refusal::Taken);
         self.part(link);
     }
 
@@ -444,8 +501,8 @@ impl EventLoop {
 
     /// Ends the connections of all callers that are unidentified, at this listener or at all.
     pub(super) fn part_unknown(&mut self, listener: Option<usize>) {
-        let at = |unknown: &Unknown| listener.is_none_or(|listener| listener == unknown.listener);
-        let unknown = self.callers.iter().filter(|(_, caller)| caller.unknown.as_deref().is_some_and(at));
+        let at = |caller: &Caller| listener.is_none_or(|listener| listener == caller.listener);
+        let unknown = self.callers.iter().filter(|(_, caller)| caller.unknown.is_some() && at(caller));
         for number in unknown.map(|(number, _)| *number).collect::<Vec<_>>() {
             if let Some(caller) = self.forget_caller(number) {
                 self.part(caller.link);
@@ -455,11 +512,12 @@ impl EventLoop {
 
     /// Has it decided what becomes of a caller.
     fn ask(&mut self, number: usize) {
-        let Some(unknown) = self.callers.get(&number).and_then(|caller| caller.unknown.as_ref()) else { return };
-        let Some(listener) = self.listeners.get(&unknown.listener) else { return };
+        let Some(caller) = self.callers.get(&number) else { return };
+        let Some(unknown) = &caller.unknown else { return };
+        let Some(listener) = self.listeners.get(&caller.listener) else { return };
         let candidates = listener.at(unknown.place).iter().filter_map(|id| self.peers.get(id));
         let caller = Unidentified {
-            caller: unknown.address,
+            caller: caller.address,
             listener: **listener.address(),
             candidates: candidates.map(|entry| entry.shared.name.to_string()).collect(),
             first: unknown.first,
@@ -488,7 +546,7 @@ impl EventLoop {
                 let named = self
                     .peers
                     .iter()
-                    .filter(|(_, entry)| *entry.shared.name == *name && entry.listener == Some(unknown.listener))
+                    .filter(|(_, entry)| *entry.shared.name == *name && entry.listener == Some(caller.listener))
                     // One that is being removed may have had the name before.
                     .max_by_key(|(id, _)| **id);
                 match named {
@@ -503,7 +561,7 @@ impl EventLoop {
             Decision::Probe => {
                 unknown.probed = true;
                 unknown.until = Some(self.now.saturating_add(unknown.within));
-                let candidates = self.listeners.get(&unknown.listener).map_or(&[][..], |port| port.at(unknown.place));
+                let candidates = self.listeners.get(&caller.listener).map_or(&[][..], |port| port.at(unknown.place));
                 let ids = candidates.iter().filter_map(|id| self.peers.get(id));
                 for session in ids.flat_map(|entry| entry.shared.settings.device_ids()) {
                     // Fails where the session has ended: the caller has to begin anew.

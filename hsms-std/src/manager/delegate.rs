@@ -1,6 +1,7 @@
 //! What is told of a peer, to whom, and by which threads.
 
 use super::peer::{Command, Order, Peer};
+use crate::security::Refusal;
 use hsms_core::connection::{Class, CloseReason, Notice, ReplyToken};
 use hsms_core::wire::Header;
 use std::collections::VecDeque;
@@ -29,7 +30,7 @@ pub struct Received {
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Event {
-    /// The transport is open; the session is not yet.
+    /// The transport is open; the session is not yet. Nor is TLS, where it is used: its handshake comes next.
     Established,
     /// The connection is SELECTED: data may flow. Also told for every other notice of the machine.
     Notice(Notice),
@@ -50,10 +51,12 @@ pub enum Event {
         /// What the system said about the last address tried.
         error: io::Error,
     },
-    /// A caller that is this peer's was told that the place is taken: the peer has a connection, or is disabled.
+    /// A caller that is this peer's was turned away: the peer has a connection, or is disabled.
     CallerRefused {
         /// Who called.
         caller: SocketAddr,
+        /// Whether it was told so by status 1, or hung up on for there were too many.
+        why: Refusal,
     },
     /// A message came that is not for the application: what it counts as tells why. Control messages are among these where
     /// [`Options::with_tell_control`](crate::Options::with_tell_control) asks for them.

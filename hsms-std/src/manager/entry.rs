@@ -6,8 +6,10 @@ use super::link::{Link, Sort, Told};
 use super::machine::SessionCommand;
 use super::peer::{Order, Peer, Shared, Target};
 use super::pending::Promise;
+use super::socket::Socket;
 use crate::dial::Attempt;
 use crate::driver::copy;
+use crate::security::Stream;
 use hsms_core::connection::{CloseReason, Notice, State, TransactionEnd};
 use hsms_core::time::Instant;
 use hsms_core::wire::{Header, SessionId, StreamFunction, SystemBytes};
@@ -258,7 +260,7 @@ impl Entry {
     }
 
     /// The transport that was wanted is open.
-    pub(super) fn opened(&mut self, stream: mio::net::TcpStream, now: Instant) {
+    pub(super) fn opened(&mut self, stream: Stream<Socket>, now: Instant) {
         (self.farewell_told, self.closed) = (false, None);
         self.tell(Event::Established);
         self.link.opened(stream, now, &mut self.told);
@@ -268,7 +270,7 @@ impl Entry {
     /// ours to look at.
     pub(super) fn taken_over(
         &mut self,
-        transport: (mio::net::TcpStream, Vec<u8>),
+        transport: (Stream<Socket>, Vec<u8>),
         answered: (&[u8], &[u8]),
         octets: &[u8],
         now: Instant,

@@ -25,6 +25,11 @@ pub enum Error {
         /// The name of the other.
         other: String,
     },
+    /// Another peer on the same port was added with other [security](super::PeerSettings::with_security), which is the port's.
+    SecurityDiffers {
+        /// The name of the other.
+        other: String,
+    },
     /// The options name an expected peer where the settings say otherwise, or the peer is active, and nobody calls.
     ExpectedPeer {
         /// The address that the options name.
@@ -77,6 +82,7 @@ impl Error {
             Error::NameTaken { .. }
             | Error::NameUnknown { .. }
             | Error::SamePlace { .. }
+            | Error::SecurityDiffers { .. }
             | Error::ExpectedPeer { .. }
             | Error::Running
             | Error::NoAddress
@@ -107,6 +113,7 @@ impl fmt::Display for Error {
         match self {
             Error::NameTaken { name } => write!(f, "there is a peer {name:?} already"),
             Error::NameUnknown { name } => write!(f, "there is no peer {name:?}"),
+            Error::SecurityDiffers { other } => write!(f, "peer {other:?} has given this port other security settings"),
             Error::SamePlace { other } => {
                 write!(f, "peer {other:?} expects callers on this port from the same place with the same ids")
             }

@@ -2,20 +2,22 @@
 
 use super::Error;
 use super::callers::{Caller, set_up};
-use super::delegate::Pool;
+use super::delegate::{Pool, lock};
 use super::entry::{Close, Entry};
 use super::farewell::{FAREWELL, Farewell, WHOLE_FAREWELL};
 use super::listen::{Accepted, Listener};
 use super::peer::{Command, Mailbox, Order, Shared};
 use super::settings::{Expected, ManagerSettings, Place};
+use super::socket::Socket;
 use crate::clock::Clock;
 use crate::dial::{Attempt, Attempted};
+use crate::security::{CallersRefused, Refusal};
 use hsms_core::time::Instant;
 use mio::{Events, Interest, Poll, Token};
 use std::collections::{BTreeSet, HashMap};
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 /// The token of the mailbox; peers, listeners and callers are numbered from behind it.
@@ -46,7 +48,7 @@ pub(super) struct EventLoop {
     pub(super) listeners: HashMap<usize, Listener>,
     pub(super) callers: HashMap<usize, Caller>,
     /// Of these, the ones that are told that the place is taken.
-    pub(super) refused: usize,
+    pub(super) refusing: usize,
     leaving: HashMap<usize, Leaving>,
     /// Who has to be looked after without anything having happened, and when.
     pub(super) deadlines: BTreeSet<(Instant, usize)>,
@@ -57,6 +59,7 @@ pub(super) struct EventLoop {
     next_id: usize,
     pub(super) workers: Arc<Pool>,
     events: Arc<Pool>,
+    refused: Arc<Mutex<CallersRefused>>,
     /// When nobody is waited for any more.
     stopping: Option<Instant>,
 }
@@ -76,8 +79,8 @@ impl EventLoop {
         poll: Poll,
         mailbox: Arc<Mailbox>,
         settings: ManagerSettings,
-        workers: Arc<Pool>,
-        events: Arc<Pool>,
+        (workers, events): (Arc<Pool>, Arc<Pool>),
+        refused: Arc<Mutex<CallersRefused>>,
     ) -> Self {
         EventLoop {
             poll,
@@ -88,7 +91,7 @@ impl EventLoop {
             peers: HashMap::new(),
             listeners: HashMap::new(),
             callers: HashMap::new(),
-            refused: 0,
+            refusing: 0,
             leaving: HashMap::new(),
             deadlines: BTreeSet::new(),
             again: Vec::new(),
@@ -96,6 +99,7 @@ impl EventLoop {
             next_id: usize::MAX / 2,
             workers,
             events,
+            refused,
             stopping: None,
         }
     }
@@ -168,7 +172,7 @@ impl EventLoop {
         }
         let id = self.take_id();
         let both = Interest::READABLE | Interest::WRITABLE;
-        if let Err(error) = self.poll.registry().reregister(farewell.stream(), Token(id), both) {
+        if let Err(error) = self.poll.registry().reregister(farewell.socket(), Token(id), both) {
             return crate::trace::failed(&error);
         }
         let end = self.now.saturating_add(WHOLE_FAREWELL);
@@ -290,6 +294,7 @@ impl EventLoop {
         if self.stopping.is_some() {
             return Err(Error::Stopped);
         }
+        shared.settings.security().check(shared.settings.config().mode())?;
         let id = shared.id;
         let listener = match *shared.settings.place() {
             Place::Active(ref addresses) if addresses.is_empty() => return Err(Error::NoAddress),
@@ -310,13 +315,15 @@ impl EventLoop {
         let shares = |(_, listener): &(&usize, &Listener)| address.port() != 0 && **listener.address() == address;
         let id = match self.listeners.iter().find(shares).map(|(id, _)| *id) {
             Some(id) => {
+                self.is_as_secure(shared, id)?;
                 self.is_distinct(&shared.settings.ids(), id, expected)?;
                 id
             }
             None => {
                 let id = self.take_id();
-                let listener = Listener::new(address, Token(id), self.poll.registry())
-                    .map_err(|source| Error::Listen { address, source })?;
+                let listener =
+                    Listener::new(address, shared.settings.security().clone(), Token(id), self.poll.registry())
+                        .map_err(|source| Error::Listen { address, source })?;
                 self.listeners.insert(id, listener);
                 id
             }
@@ -327,6 +334,16 @@ impl EventLoop {
             let _ = shared.local.set(Arc::clone(listener.address()));
         }
         Ok(id)
+    }
+
+    /// The security of a port is the same for all its peers.
+    fn is_as_secure(&self, shared: &Shared, listener: usize) -> Result<(), Error> {
+        if self.listeners.get(&listener).is_none_or(|port| port.security == *shared.settings.security()) {
+            return Ok(());
+        }
+        let mut others = self.peers.values().filter(|entry| entry.listener == Some(listener));
+        let other = others.next().map(|entry| entry.shared.name.to_string()).unwrap_or_default();
+        Err(Error::SecurityDiffers { other })
     }
 
     fn remove(&mut self, id: usize) {
@@ -347,6 +364,12 @@ impl EventLoop {
     pub(super) const fn take_id(&mut self) -> usize {
         self.next_id = self.next_id.wrapping_add(1);
         self.next_id
+    }
+
+    /// Counts a caller that is turned away.
+    pub(super) fn turn_away(&self, caller: SocketAddr, why: Refusal) {
+        crate::trace::refused(format_args!("caller {caller} turned away: {why}"));
+        lock(&self.refused).count(why);
     }
 
     /// Takes callers from the system's queue.
@@ -391,10 +414,14 @@ fn dialled_to(entry: &mut Entry, dialled: Attempted, now: Instant) {
     match dialled {
         Attempted::Goes(dial) => entry.dial = Some(Box::new(dial)),
         Attempted::Failed(error) => entry.open_failed(error, now),
-        Attempted::Open(stream) => match set_up(&stream, entry.shared.settings.options()) {
-            Ok(()) => entry.opened(stream, now),
-            Err(error) => entry.open_failed(error, now),
-        },
+        Attempted::Open(stream) => {
+            let settings = &entry.shared.settings;
+            let ready = set_up(&stream, settings.options()).and_then(|()| settings.security().dialled(Socket(stream)));
+            match ready {
+                Ok(stream) => entry.opened(stream, now),
+                Err(error) => entry.open_failed(error, now),
+            }
+        }
     }
 }
 

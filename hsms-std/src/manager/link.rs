@@ -2,16 +2,17 @@
 
 use super::farewell::Farewell;
 use super::machine::{LEAST_ROOM, Machine};
+use super::socket::Socket;
 use super::tally::Tally;
-use crate::transport::is_late;
+use crate::security::Stream;
+use crate::transport::{Transport, is_late};
 use crate::{Options, trace};
 use hsms_core::Error as Refusal;
 use hsms_core::connection::{Action, Class, CloseReason, Event, Inbound, Notice, ReplyToken, State};
 use hsms_core::counters::Counters;
 use hsms_core::time::Instant;
 use hsms_core::wire::{Header, PREFIX_LEN, SessionId, StreamFunction, SystemBytes};
-use mio::net::TcpStream;
-use std::io::{self, Read, Write};
+use std::io::{self, IoSlice};
 use std::time::Duration;
 
 /// Reads of one link before the others have their turn.
@@ -19,7 +20,10 @@ const MOST_READS: usize = 8;
 
 /// Answers of the machine that wait while the peer takes nothing. Beyond it nothing is read from that peer until it takes
 /// something, and its write limit runs.
-const MOST_ANSWERS: usize = 256 * 1024;
+const MOST_ANSWERS: u32 = 256 * 1024;
+
+/// The same where it is not known yet who the peer is.
+const MOST_ANSWERS_TO_CALLER: u32 = 4 * 1024;
 
 /// How much of what the peer has sent is still taken when writing to it fails.
 const LAST_READS: usize = 16;
@@ -62,7 +66,7 @@ pub(super) struct Link {
     most_transactions: u16,
     tell_control: bool,
     tally: Tally,
-    stream: Option<TcpStream>,
+    stream: Option<Stream<Socket>>,
     /// The machine has asked for a transport.
     wanted: bool,
     /// The event loop has said so, and the system has not denied it since.
@@ -75,6 +79,8 @@ pub(super) struct Link {
     foreign: usize,
     /// Octets that the machine has put into the output, whatever the application has, since little of it was left.
     answers: usize,
+    /// How much of that may wait.
+    most_answers: u32,
     /// In milliseconds.
     write_limit: u32,
     /// When the peer has to have taken something.
@@ -109,6 +115,7 @@ impl Link {
             start: 0,
             foreign: 0,
             answers: 0,
+            most_answers: MOST_ANSWERS,
             write_limit: u32::try_from(options.write_limit().as_millis()).unwrap_or(u32::MAX),
             stalled: None,
             assembly: None,
@@ -118,8 +125,9 @@ impl Link {
     }
 
     /// With a machine that is enabled from the start, for a caller.
-    pub(super) fn called(machine: Box<dyn Machine>, options: &Options, stream: TcpStream, now: Instant) -> Self {
+    pub(super) fn called(machine: Box<dyn Machine>, options: &Options, stream: Stream<Socket>, now: Instant) -> Self {
         let mut link = Link::new(machine, options);
+        link.most_answers = MOST_ANSWERS_TO_CALLER;
         link.wanted = true;
         link.opened(stream, now, &mut Vec::new());
         link
@@ -156,15 +164,24 @@ impl Link {
         self.output.len().saturating_sub(self.start)
     }
 
+    /// Whether the stream has taken octets and not written them.
+    fn owes(&self) -> bool {
+        self.stream.as_ref().is_some_and(Stream::owes)
+    }
+
     /// Whether there may be octets to read that nobody will announce.
     pub(super) fn has_more(&self) -> bool {
         self.stream.is_some() && self.readable && !self.is_flooded()
     }
 
+    fn most_answers(&self) -> usize {
+        usize::try_from(self.most_answers).unwrap_or(usize::MAX)
+    }
+
     /// Whether the peer goes on asking and takes no answers. What the application sends does not count, so that two ends that send
     /// long texts at once both finish.
     fn is_flooded(&self) -> bool {
-        self.answers > MOST_ANSWERS && self.pending() > MOST_ANSWERS
+        self.answers > self.most_answers() && self.pending() > self.most_answers()
     }
 
     pub(super) fn next_deadline(&self) -> Option<Instant> {
@@ -178,7 +195,7 @@ impl Link {
     }
 
     /// The transport that was wanted is open.
-    pub(super) fn opened(&mut self, stream: TcpStream, now: Instant, told: &mut Vec<Told>) {
+    pub(super) fn opened(&mut self, stream: Stream<Socket>, now: Instant, told: &mut Vec<Told>) {
         self.wanted = false;
         self.stream = Some(stream);
         (self.readable, self.writable) = (true, true);
@@ -318,7 +335,7 @@ impl Link {
     /// Reads once. Gives how many octets that were.
     pub(super) fn read(&mut self, now: Instant, buffer: &mut [u8], told: &mut Vec<Told>) -> usize {
         let Some(stream) = &mut self.stream else { return 0 };
-        match stream.read(buffer) {
+        match stream.read(buffer, Duration::ZERO) {
             Ok(0) => self.hang_up(None, now, told),
             Ok(octets) => return octets,
             Err(error) if is_late(&error) => self.readable = false,
@@ -383,9 +400,20 @@ impl Link {
     }
 
     pub(super) fn write(&mut self, now: Instant, told: &mut Vec<Told>) {
+        while self.writable && self.owes() {
+            let Some(stream) = &mut self.stream else { return };
+            match stream.write_owed() {
+                Ok(1..) => self.stalled = None,
+                Ok(_) => return self.hang_up(Some(io::ErrorKind::WriteZero.into()), now, told),
+                Err(error) if is_late(&error) => self.writable = false,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return self.write_failed(error, now, told),
+            }
+        }
         while self.writable && self.pending() > 0 {
             let Some(stream) = &mut self.stream else { return };
-            match stream.write(self.output.get(self.start..).unwrap_or(&[])) {
+            let octets = IoSlice::new(self.output.get(self.start..).unwrap_or(&[]));
+            match stream.write(&[octets], Duration::ZERO) {
                 Ok(octets @ 1..) => {
                     self.start = self.start.saturating_add(octets);
                     self.answers = self.answers.saturating_sub(octets);
@@ -404,7 +432,10 @@ impl Link {
         if self.pending() == 0 {
             // An idle connection keeps nothing.
             self.output = Vec::new();
-            (self.start, self.stalled) = (0, None);
+            self.start = 0;
+        }
+        if self.pending() == 0 && !self.owes() {
+            self.stalled = None;
         } else {
             if self.start > self.output.len() / 2 {
                 self.output.drain(..self.start);
@@ -414,7 +445,7 @@ impl Link {
                 self.stalled = Some(now.saturating_add(Duration::from_millis(self.write_limit.into())));
             }
         }
-        if self.pending() <= MOST_ANSWERS {
+        if self.pending() <= self.most_answers() {
             self.answers = 0;
             // A no-op where nothing was paused.
             let _ = self.machine.resume_input(now);
@@ -479,15 +510,18 @@ impl Link {
 
     fn close(&mut self, reason: CloseReason, told: &mut Vec<Told>) {
         self.wanted = false;
-        let Some(stream) = self.stream.take() else { return };
+        let Some(mut stream) = self.stream.take() else { return };
         let error = self.failure.take();
-        // Nothing is for a peer that has gone, or has ended the session itself.
-        let gone = matches!(reason, CloseReason::TransportClosed | CloseReason::SeparateReceived);
-        let octets =
-            if error.is_none() && !gone { std::mem::take(&mut self.output).split_off(self.start) } else { Vec::new() };
-        let mut farewell = Farewell::new(stream, octets);
-        if !farewell.go_on() {
-            self.farewell = Some(Box::new(farewell));
+        if error.is_none() && reason != CloseReason::TransportClosed {
+            let waits = std::mem::take(&mut self.output).split_off(self.start);
+            // Nothing is for a peer that has ended the session itself, but TLS's own farewell.
+            let octets = if reason == CloseReason::SeparateReceived { Vec::new() } else { waits };
+            let mut farewell = Farewell::new(stream, octets);
+            if !farewell.go_on() {
+                self.farewell = Some(Box::new(farewell));
+            }
+        } else {
+            stream.close();
         }
         (self.output, self.start, self.foreign, self.stalled, self.assembly) = (Vec::new(), 0, 0, None, None);
         (self.readable, self.writable, self.answers) = (false, false, 0);
@@ -501,7 +535,7 @@ impl Link {
     }
 
     /// Takes the transport away, with what waits to be written, for another machine to go on with.
-    pub(super) fn hand_over(&mut self) -> Option<(TcpStream, Vec<u8>)> {
+    pub(super) fn hand_over(&mut self) -> Option<(Stream<Socket>, Vec<u8>)> {
         let output = std::mem::take(&mut self.output).split_off(self.start);
         self.stream.take().map(|stream| (stream, output))
     }
@@ -510,7 +544,7 @@ impl Link {
     /// has not been written. Where ours would have said something else the connection ends.
     pub(super) fn take_over(
         &mut self,
-        (stream, output): (TcpStream, Vec<u8>),
+        (stream, output): (Stream<Socket>, Vec<u8>),
         (selecting, said): (&[u8], &[u8]),
         now: Instant,
         told: &mut Vec<Told>,

@@ -1,6 +1,7 @@
 //! A port that any number of passive peers share.
 
 use super::settings::Expected;
+use crate::security::{Security, Unselected};
 use crate::transport::is_late;
 use mio::net::{TcpListener, TcpStream};
 use mio::{Interest, Registry, Token};
@@ -14,6 +15,9 @@ pub(super) struct Listener {
     address: Arc<SocketAddr>,
     /// Whose callers come from where, in the order in which they were added.
     places: HashMap<Expected, Peers>,
+    pub(super) security: Security,
+    /// Callers that are no peer's yet.
+    pub(super) unselected: Unselected,
 }
 
 /// Peers in the order in which they were added. One is usual, and takes no more than itself.
@@ -40,11 +44,12 @@ pub(super) enum Accepted {
 }
 
 impl Listener {
-    pub(super) fn new(address: SocketAddr, token: Token, registry: &Registry) -> io::Result<Self> {
+    pub(super) fn new(address: SocketAddr, security: Security, token: Token, registry: &Registry) -> io::Result<Self> {
         let mut socket = TcpListener::bind(address)?;
         let address = socket.local_addr()?;
         registry.register(&mut socket, token, Interest::READABLE)?;
-        Ok(Listener { socket, address: Arc::new(address), places: HashMap::new() })
+        let (address, unselected) = (Arc::new(address), Unselected::default());
+        Ok(Listener { socket, address, places: HashMap::new(), security, unselected })
     }
 
     /// Where it listens; with the port that was found where it was given as 0.

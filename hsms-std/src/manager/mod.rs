@@ -59,8 +59,9 @@
 //!
 //! Peers on one port that are expected from the same place and share a device id or session are refused with [`Error::SamePlace`].
 //! A caller whose peer has a connection already, or is disabled, is answered status 1 and hung up on; where its Select.req had been
-//! answered before it told whose it is, it is sent Separate.req instead. Of such callers 64 are served at the same time, and
-//! others hung up on. A caller that nobody expects is hung up on at once.
+//! answered before it told whose it is, it is sent Separate.req instead. A caller that nobody expects is hung up on at once,
+//! and so are callers that [`Security`](crate::Security) bars: those that it does not allow, and those beyond its caps on how many
+//! are told so, or are unassigned, at the same time. All of them are counted by [`Manager::callers_refused`].
 
 mod callers;
 mod delegate;
@@ -77,6 +78,7 @@ mod pending;
 mod queue;
 mod sessions;
 mod settings;
+mod socket;
 mod tally;
 
 pub use delegate::{Delegate, Event, Received};
@@ -86,6 +88,7 @@ pub use peer::Peer;
 pub use pending::Pending;
 pub use settings::{Expected, ManagerSettings, PeerSettings};
 
+use crate::security::CallersRefused;
 use delegate::{Next, Pool, lock};
 use event_loop::{EventLoop, MAILBOX};
 use farewell::FAREWELL;
@@ -108,6 +111,7 @@ pub struct Manager {
     /// Until it has been waited for.
     ended: Mutex<Option<Pending<()>>>,
     next_id: AtomicUsize,
+    refused: Arc<Mutex<CallersRefused>>,
 }
 
 impl Manager {
@@ -135,6 +139,7 @@ impl Manager {
             events: Arc::new(Pool::new(0)),
             ended: Mutex::new(None),
             next_id: AtomicUsize::new(1),
+            refused: Arc::default(),
         };
         *lock(&manager.ended) = Some(manager.spawn(poll)?);
         Ok(manager)
@@ -142,8 +147,9 @@ impl Manager {
 
     /// Starts the loop. What it gives is there when it has ended.
     fn spawn(&self, poll: mio::Poll) -> Result<Pending<()>, Error> {
-        let (workers, events) = (Arc::clone(&self.workers), Arc::clone(&self.events));
-        let event_loop = EventLoop::new(poll, Arc::clone(&self.mailbox), self.settings.clone(), workers, events);
+        let pools = (Arc::clone(&self.workers), Arc::clone(&self.events));
+        let (mailbox, refused) = (Arc::clone(&self.mailbox), Arc::clone(&self.refused));
+        let event_loop = EventLoop::new(poll, mailbox, self.settings.clone(), pools, refused);
         let (promise, ended) = pending();
         let run = move || {
             event_loop.run();
@@ -194,7 +200,8 @@ impl Manager {
     /// taken until it is enabled.
     ///
     /// # Errors
-    /// [`Error::NameTaken`], [`Error::SamePlace`], [`Error::ExpectedPeer`], [`Error::NoAddress`], [`Error::Listen`], [`Error::Stopped`].
+    /// [`Error::NameTaken`], [`Error::SamePlace`], [`Error::SecurityDiffers`], [`Error::ExpectedPeer`], [`Error::Connection`] with
+    /// [`TlsForOtherRole`](crate::Error::TlsForOtherRole), [`Error::NoAddress`], [`Error::Listen`], [`Error::Stopped`].
     pub fn add(&self, name: &str, mut settings: PeerSettings) -> Result<Peer, Error> {
         let mut peers = lock(&self.peers);
         if peers.contains_key(name) {
@@ -256,6 +263,13 @@ impl Manager {
     /// [`Error::NameUnknown`], [`Error::System`].
     pub fn disable(&self, name: &str) -> Result<(), Error> {
         self.peer(name)?.disable()
+    }
+
+    /// How many callers were turned away from all ports since the manager was made, by reason. Those that are no peer's are told of
+    /// nowhere else but in the log.
+    #[must_use]
+    pub fn callers_refused(&self) -> CallersRefused {
+        *lock(&self.refused)
     }
 
     /// The next event of a peer without a delegate, in order for each peer. `None` when there is none within `limit`, or the manager

@@ -5,6 +5,7 @@ use super::delegate::Delegate;
 use super::identify::Identify;
 use super::machine::{self, MOST_TRANSACTIONS, Machine, Maker};
 use crate::Options;
+use crate::security::Security;
 use hsms_core::config::{Config, ConnectMode};
 use hsms_core::connection::General;
 use hsms_core::wire::SessionId;
@@ -147,6 +148,7 @@ pub struct PeerSettings {
     output: usize,
     transactions: usize,
     farewell: Duration,
+    security: Security,
     sessions: Option<Arc<dyn Maker>>,
 }
 
@@ -174,6 +176,7 @@ impl PeerSettings {
             output: 16 << 20,
             transactions: 64,
             farewell: Duration::from_secs(1),
+            security: Security::new(),
             sessions: None,
         }
     }
@@ -222,6 +225,17 @@ impl PeerSettings {
     pub fn with_farewell(mut self, limit: Duration) -> Self {
         self.farewell = limit;
         self
+    }
+
+    /// Sets the allow list, caps and TLS. Those of a passive peer are its port's: all peers on one port have to be given the same.
+    #[must_use]
+    pub fn with_security(mut self, security: Security) -> Self {
+        self.security = security;
+        self
+    }
+
+    pub(super) const fn security(&self) -> &Security {
+        &self.security
     }
 
     /// Where the peer is found, with what the options say about it.

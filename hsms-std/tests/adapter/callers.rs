@@ -2,6 +2,7 @@
 
 use crate::support::*;
 use hsms_core::wire::{Header, SelectStatus, SystemBytes};
+use hsms_std::security::Refusal;
 use hsms_std::{CloseReason, Connection, Incoming, Options, State};
 use socket2::{Domain, Socket, Type};
 use std::io::Write;
@@ -11,7 +12,7 @@ use std::time::Duration;
 
 /// Waits until the tool has turned so many callers away.
 fn refused(tool: &mut Connection, callers: u64) {
-    while tool.callers_refused() < callers {
+    while tool.callers_refused().total() < callers {
         let _ = tool.next(LONG).unwrap().expect("callers are told of");
     }
 }
@@ -23,7 +24,7 @@ fn a_second_caller_gets_status_1_and_a_close_while_the_first_goes_on() {
     thread::scope(|scope| {
         let served = scope.spawn(move || {
             let count = echo_until_closed(&mut tool);
-            (count, tool.callers_refused())
+            (count, tool.callers_refused().total())
         });
         let mut host = host(address, host_config());
         host.select(LONG).unwrap();
@@ -110,7 +111,7 @@ fn more_callers_than_are_refused_at_a_time_are_refused_one_after_the_other() {
         told.join().unwrap();
     });
     assert_eq!(tool.state(), State::Selected);
-    assert_eq!(tool.callers_refused(), 30);
+    assert_eq!(tool.callers_refused().total(), 30);
 }
 
 #[test]
@@ -149,7 +150,9 @@ fn only_the_expected_address_is_taken() {
     let address = tool.local_addr().unwrap();
     let mut stranger = Raw::connect(address);
     match tool.next(LONG).unwrap().unwrap() {
-        Incoming::CallerRefused { caller, expected: false } => assert_eq!(caller, stranger.0.local_addr().unwrap()),
+        Incoming::CallerRefused { caller, why: Refusal::Unexpected } => {
+            assert_eq!(caller, stranger.0.local_addr().unwrap());
+        }
         other => panic!("{other:?}"),
     }
     stranger.expect_close();

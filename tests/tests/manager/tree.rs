@@ -23,6 +23,7 @@ fn the_default_dependency_tree_is_this_list_and_the_manager_adds_nothing() {
         "heapless",
         "hsms-core",
         "hsms-std",
+        "ipnet",
         "libc",
         "memchr",
         "mio",

@@ -1,0 +1,12 @@
+//! Security (module `security` and feature `tls` of hsms-std): whatever strangers do, the others keep working. Over loopback.
+
+#[path = "security/blocking.rs"]
+mod blocking;
+#[path = "security/manager.rs"]
+mod manager;
+#[path = "security/strangers.rs"]
+mod strangers;
+#[path = "security/support.rs"]
+mod support;
+#[path = "security/unassigned.rs"]
+mod unassigned;
