@@ -14,6 +14,8 @@ fn drain(connection: &mut Connection<4>) -> Vec<Action> {
 
 mod behaviour {
     mod held;
+    #[path = "../support/narrow.rs"]
+    mod narrow;
     mod numbers;
     mod random;
     mod refusals;

@@ -9,6 +9,8 @@ mod secs2 {
     mod headers;
     mod hostile;
     mod messages;
+    #[path = "../support/narrow.rs"]
+    mod narrow;
     mod random;
     mod reader;
     mod refusing;

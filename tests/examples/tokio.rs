@@ -1,6 +1,5 @@
 //! A complete HSMS-SS endpoint on tokio, active or passive: hsms-core in a task of its own, and handles for any other task. Made
 //! to be copied; `smol.rs` is the same for smol. The numbers are the steps of the run loop in the documentation of hsms-core.
-//! While a passive endpoint is connected, a further caller waits in the listener's queue.
 use hsms_core::collect::Collector;
 use hsms_core::connection::{Action, CloseReason, Event, Inbound, Notice, ReplyToken, State, TransactionEnd};
 use hsms_core::wire::{Header, StreamFunction, SystemBytes};
@@ -13,12 +12,12 @@ use tokio::{io::AsyncWriteExt, io::Interest, net::TcpListener, net::TcpStream, t
 
 const PATIENCE: Duration = Duration::from_secs(10); // With a peer that takes nothing, and with one that is dialled.
 const ROOM: usize = 1 << 16; // Octets to read at once; octets of output beyond which orders wait.
-const TOLD: usize = 1024; // What the application may leave unread. Primaries beyond that are answered SxF0.
+const TOLD: usize = ROOM / 8; // What may be unread: more than one read brings. Beyond it primaries are answered SxF0 or lost.
 
 #[derive(Clone)]
 pub(crate) enum Place {
     Active(SocketAddr),
-    Passive(Arc<TcpListener>),
+    Passive(Arc<TcpListener>), // While it is connected, a further caller waits in its queue.
 }
 
 #[derive(Debug)]
@@ -93,7 +92,7 @@ struct Endpoint {
 
 impl Endpoint {
     async fn run(mut self, mut orders: mpsc::Receiver<Ordered>, state: watch::Sender<State>) -> Result<(), Error> {
-        let (mut buffer, mut patience) = (vec![0; ROOM], Instant::EPOCH);
+        let (mut buffer, mut patience, mut most) = (vec![0; ROOM], Instant::EPOCH, 0);
         self.connection.enable(self.now())?;
         while self.connection.is_enabled() {
             self.drain().await;
@@ -102,6 +101,8 @@ impl Endpoint {
             let due = self.connection.next_deadline().into_iter().chain(limit).min();
             let wait = due.map_or(Duration::MAX, |due| due.saturating_since(self.now()));
             let Endpoint { opening, link, out, .. } = &mut self;
+            let full = out.len() >= ROOM;
+            most = if full { most.min(out.len() + 512 * ROOM) } else { usize::MAX };
             let interest = if out.is_empty() { Interest::READABLE } else { Interest::READABLE | Interest::WRITABLE };
             let opened = async { if let Some(opening) = opening { opening.await } else { pending().await } };
             let ready =
@@ -110,14 +111,13 @@ impl Endpoint {
                 // 1. Open.
                 link = opened => {
                     (self.opening, self.link) = (None, link.and_then(|link| link.set_nodelay(true).map(|()| link)).ok());
-                    let open = self.link.is_some();
-                    self.tell(if open { Event::TransportOpen } else { Event::TransportFailed }).await?;
+                    self.tell(if self.link.is_some() { Event::TransportOpen } else { Event::TransportFailed }).await?;
                 }
-                order = orders.recv(), if out.len() < ROOM => match order {
+                order = orders.recv(), if !full => match order {
                     Some((order, text, answer)) => self.carry_out(order, &text, answer).await?,
                     None => self.connection.disable(self.now())?, // The last handle is gone.
                 },
-                _ = timeout(wait, ready) => {}
+                _ = timeout(wait, ready) => tokio::task::yield_now().await, // Reading takes nothing of the budget.
             }
             self.drain().await;
             // 2. Read.
@@ -142,12 +142,14 @@ impl Endpoint {
             let now = self.now();
             match self.link.as_ref().map(|link| link.try_write(self.out.as_slices().0)) {
                 _ if self.out.is_empty() => patience = now.saturating_add(PATIENCE),
+                _ if self.out.len() > most => self.tell(Event::TransportClosed).await?, // It asks and does not read.
                 Some(Ok(len @ 1..)) => {
                     self.out.drain(..len);
                     patience = now.saturating_add(PATIENCE);
                     self.connection.written(now, len as u64)?;
                 }
                 Some(Err(error)) if error.kind() == io::ErrorKind::WouldBlock && now < patience => {}
+                Some(Err(error)) if error.kind() != io::ErrorKind::WouldBlock => self.out.clear(), // There may be more to read.
                 _ => self.tell(Event::TransportClosed).await?,
             }
         }
@@ -212,10 +214,11 @@ impl Endpoint {
     fn deliver(&mut self, now: Instant, inbound: &Inbound<'_>) -> Result<(), Error> {
         let Ok(Some(whole)) = self.collector.push(inbound) else { return Ok(()) };
         let (header, text, token) = (whole.message.header, whole.message.body.to_vec(), whole.reply_token);
+        let full = text.len().saturating_mul(TOLD - self.tell.capacity() + 1) > 512 * ROOM;
         if inbound.is_reply() {
             let reply = if inbound.is_abort() { Err(Failure::Aborted) } else { Ok(text) };
             self.waiting.remove(&header.system).map(|answer| answer.send(reply));
-        } else if self.tell.try_send(Told::Primary { header, text, token }).is_err()
+        } else if (full || self.tell.try_send(Told::Primary { header, text, token }).is_err())
             && let Some(token) = token.filter(|_| self.link.is_some())
         {
             self.out.extend(self.connection.begin_abort(now, &token)?);

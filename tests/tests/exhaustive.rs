@@ -4,6 +4,8 @@
 
 #[path = "exhaustive/compare.rs"]
 mod compare;
+#[path = "exhaustive/general.rs"]
+mod general;
 #[path = "exhaustive/lengths.rs"]
 mod lengths;
 #[path = "exhaustive/products.rs"]
@@ -33,13 +35,8 @@ fn every_message_in_every_state_does_what_the_table_says() {
     for (number, count) in counts.iter_mut().enumerate() {
         *count = on_all_cores(all.len(), |state| {
             let product = &products::all(&all[state].situation)[number];
-            let (mut cases, mut room) = (0, [0; ROOM]);
-            let mut case = state as u64 % step;
-            while case < product.len() {
-                compare(&all[state], &product.message(case), &mut room);
-                (cases, case) = (cases + 1, case + step);
-            }
-            cases
+            let mut room = [0; ROOM];
+            product.each(state as u64 % step, step, |message| compare(&all[state], message, &mut room))
         });
     }
     for (product, count) in products::all(&all[0].situation).iter().zip(counts) {

@@ -8,10 +8,11 @@ mod on_tokio;
 use hsms_core::Error;
 use hsms_core::config::{Config, DeviceId};
 use hsms_core::connection::{CloseReason, Notice, State, TransactionEnd};
-use hsms_core::wire::StreamFunction;
+use hsms_core::wire::{Header, StreamFunction, SystemBytes};
 use hsms_std::{Connection, Incoming};
 use std::future::Future;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
@@ -204,6 +205,82 @@ fn tokio_talks_to_the_blocking_connection() {
 #[test]
 fn smol_talks_to_the_blocking_connection() {
     run(async { with_blocking!(on_smol, smol_listener) });
+}
+
+/// A caller asks, and takes one octet of 64 that it is answered, so that no patience ends: the endpoint gives it up in the end. A text
+/// longer than what it may leave is no reason to.
+macro_rules! flooded {
+    ($runtime:ident, $listener:ident) => {{
+        let (place, address) = $listener().await;
+        #[allow(unused_mut, reason = "smol's receiver need not be")]
+        let (tool, mut at_tool) = $runtime::start(place, settings(Config::equipment(DEVICE)), DEVICE);
+        let mut caller = TcpStream::connect(address).unwrap();
+        caller.write_all(&Header::select_req(SystemBytes(1)).encode_alone()).unwrap();
+        told!(at_tool, $runtime::Told::Notice(Notice::Selected) => ());
+        let long = vec![4; 40 << 20];
+        tool.order($runtime::Order::Send(TELL), &long).await.unwrap();
+        let flood = thread::spawn(move || {
+            // The text, behind Select.rsp.
+            let mut octets = vec![0; 14 + 14 + (40 << 20)];
+            caller.read_exact(&mut octets).unwrap();
+            let asks = Header::linktest_req(SystemBytes(2)).encode_alone().repeat(4_682);
+            let mut few = [0; 1_024];
+            (0..4_000).any(|_| caller.write_all(&asks).and_then(|()| caller.read_exact(&mut few)).is_err())
+        });
+        let reason = told!(at_tool, $runtime::Told::Closed(reason) => reason);
+        assert_eq!(reason, CloseReason::TransportClosed);
+        assert!(flood.join().unwrap(), "it was heard to the end");
+        tool.order($runtime::Order::Close, b"").await.unwrap();
+    }};
+}
+
+#[test]
+fn who_asks_and_does_not_read_is_given_up() {
+    run(async {
+        flooded!(on_tokio, tokio_listener);
+        flooded!(on_smol, smol_listener);
+    });
+}
+
+/// A burst of short primaries within one read reaches the application whole.
+macro_rules! burst {
+    ($runtime:ident, $listener:ident) => {{
+        let (place, address) = $listener().await;
+        #[allow(unused_mut, reason = "smol's receiver need not be")]
+        let (tool, mut at_tool) = $runtime::start(place, settings(Config::equipment(DEVICE)), DEVICE);
+        let mut caller = TcpStream::connect(address).unwrap();
+        const SENT: u32 = 4_600;
+        let header = |number| Header::data(SystemBytes(number), TELL, false, DEVICE.session());
+        let octets: Vec<u8> = (0..SENT).flat_map(|number| header(number).encode_prefix(0).unwrap()).collect();
+        caller.write_all(&[&Header::select_req(SystemBytes(1)).encode_alone()[..], &octets].concat()).unwrap();
+        for number in 0..SENT {
+            let system = told!(at_tool, $runtime::Told::Primary { header, .. } => header.system);
+            assert_eq!(system, SystemBytes(number));
+        }
+        tool.order($runtime::Order::Close, b"").await.unwrap();
+    }};
+}
+
+#[test]
+fn a_burst_of_primaries_reaches_the_application_whole() {
+    run(async {
+        burst!(on_tokio, tokio_listener);
+        burst!(on_smol, smol_listener);
+    });
+}
+
+#[test]
+fn what_the_examples_share_is_the_same() {
+    let [tokio, smol] = [include_str!("../examples/tokio.rs"), include_str!("../examples/smol.rs")].map(|text| {
+        let function = |name: &str| {
+            let lines = text.lines().skip_while(|line| !line.contains(name));
+            lines.take_while(|line| *line != "    }").map(|line| line.replace("try_send", "send")).collect::<Vec<_>>()
+        };
+        let deliver = function("fn deliver").into_iter().filter(|line| !line.contains("let full")).collect::<Vec<_>>();
+        [function("fn carry_out"), deliver]
+    });
+    assert!(tokio[0].len() > 15 && tokio[1].len() > 10);
+    assert_eq!(tokio, smol);
 }
 
 #[test]

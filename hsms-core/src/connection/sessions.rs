@@ -14,7 +14,7 @@ use super::{
 use crate::config::{Config, ConnectMode, SelectMode};
 use crate::error::Error;
 use crate::frame::Piece;
-use crate::wire::{Header, Kind, SType, SelectStatus, SessionId, SystemBytes};
+use crate::wire::{Header, Kind, PType, SType, SelectStatus, SessionId, SystemBytes};
 
 // A and C, for connections with a list of session entities.
 impl<const TRANSACTIONS: usize, const N: usize> Connection<TRANSACTIONS, General<N>> {
@@ -296,7 +296,8 @@ impl<const TRANSACTIONS: usize, S: Sessions> Connection<TRANSACTIONS, S> {
         let mut about = header.session;
         let mut slot = None;
         match header.stype {
-            SType::DATA if !header.stream_function().is_primary() => {
+            // Of another PType it is nobody's reply.
+            SType::DATA if header.ptype == PType::SECS_II && !header.stream_function().is_primary() => {
                 (received.matched, slot) = self.match_reply(&header, header.session);
             }
             SType::SELECT_RSP | SType::DESELECT_RSP | SType::LINKTEST_RSP | SType::REJECT_REQ => {

@@ -1,5 +1,6 @@
 //! What people read in a log: the words for every action, notice, reason and error, and who is told to act.
 
+use super::narrow::broken_off_at_every_octet;
 use hsms_core::config::{DeviceId, Field};
 use hsms_core::connection::{
     Action, CloseReason, ControlFrame, ControlRequest, Event, General, Leniency, Notice, SessionEnd, SessionEntity,
@@ -253,32 +254,10 @@ fn every_list_of_sessions_that_cannot_be_is_told_in_words() {
     assert_eq!(refused(&[1, 0xFFFF]), SessionsError::Reserved);
 }
 
-/// Takes so many octets and no more.
-struct Narrow {
-    text: String,
-    room: usize,
-}
-
-impl std::fmt::Write for Narrow {
-    fn write_str(&mut self, part: &str) -> std::fmt::Result {
-        if self.text.len() + part.len() > self.room {
-            return Err(std::fmt::Error);
-        }
-        self.text.push_str(part);
-        Ok(())
-    }
-}
-
 #[test]
 fn octets_are_broken_off_where_the_log_takes_no_more() {
-    use std::fmt::Write;
     for hex in [Hex::new(b"\x00\x0a\xff"), Hex::bounded(b"\x00\x0a\xff", 2)] {
-        let whole = hex.to_string();
-        for room in 0..=whole.len() {
-            let mut narrow = Narrow { text: String::new(), room };
-            assert_eq!(write!(narrow, "{hex}").is_ok(), room == whole.len(), "{room}");
-            assert!(whole.starts_with(&narrow.text));
-        }
+        broken_off_at_every_octet(&hex);
     }
 }
 

@@ -307,6 +307,20 @@ fn a_reply_that_is_too_long_ends_its_transaction() {
 }
 
 #[test]
+fn a_message_of_another_ptype_is_no_reply_however_long() {
+    use hsms_core::connection::CloseReason;
+    let who = crate::support::passive().max_message(30);
+    let mut scene = Scene::connected(who, &[offered(A)]);
+    scene.is_selected_by_peer(A);
+    let system = scene.sends(A, 1, 1, true);
+    scene.receives(&ptype(data(A, 1, 2, system), 1), rejected(2), &[sent(reject(A, 1, 2, system))]);
+    // Its length is for SECS-II; of any other PType it closes, and the transaction ends with the connection.
+    let close = Out::Close(CloseReason::LengthTooLong { length: 41, limit: 30 });
+    let long = ptype(data_with(A, 1, 2, system, &[0; 31]), 1);
+    scene.receives(&long, Class::TooLong, &[close, void(system), Out::Open]);
+}
+
+#[test]
 fn a_reply_that_arrives_while_its_session_ends_is_for_nobody() {
     let mut scene = Scene::selected(crate::support::active(), &[A, B]);
     let (first, other) = (scene.sends(A, 1, 1, true), scene.sends(B, 1, 1, true));

@@ -513,14 +513,17 @@ fn a_text_of_a_tree_tells_what_else_was_expected() {
     }
 }
 
-/// A format that is not made to be read: the name of a variant, and its octets.
-struct Compact(&'static str, &'static [u8]);
+/// A format that is not made to be read: the name of a variant, before that has been read, and its octets.
+struct Compact(Option<&'static str>, &'static [u8]);
 
 impl<'de> serde::Deserializer<'de> for Compact {
     type Error = serde::de::value::Error;
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Self::Error> {
-        visitor.visit_enum(self)
+        match self.0 {
+            Some(_) => visitor.visit_enum(self),
+            None => visitor.visit_borrowed_bytes(self.1),
+        }
     }
 
     fn is_human_readable(&self) -> bool {
@@ -535,34 +538,15 @@ impl<'de> serde::Deserializer<'de> for Compact {
 
 impl<'de> serde::de::EnumAccess<'de> for Compact {
     type Error = serde::de::value::Error;
-    type Variant = Content;
+    type Variant = Compact;
 
-    fn variant_seed<T: serde::de::DeserializeSeed<'de>>(self, seed: T) -> Result<(T::Value, Content), Self::Error> {
-        let name: StrDeserializer<'_, Self::Error> = self.0.into_deserializer();
-        Ok((seed.deserialize(name)?, Content(self.1)))
+    fn variant_seed<T: serde::de::DeserializeSeed<'de>>(self, seed: T) -> Result<(T::Value, Compact), Self::Error> {
+        let name: StrDeserializer<'_, Self::Error> = self.0.unwrap_or_default().into_deserializer();
+        Ok((seed.deserialize(name)?, Compact(None, self.1)))
     }
 }
 
-struct Content(&'static [u8]);
-
-impl<'de> serde::Deserializer<'de> for Content {
-    type Error = serde::de::value::Error;
-
-    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Self::Error> {
-        visitor.visit_borrowed_bytes(self.0)
-    }
-
-    fn is_human_readable(&self) -> bool {
-        false
-    }
-
-    serde::forward_to_deserialize_any! {
-        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option unit unit_struct
-        newtype_struct seq tuple tuple_struct map struct enum identifier ignored_any
-    }
-}
-
-impl<'de> serde::de::VariantAccess<'de> for Content {
+impl<'de> serde::de::VariantAccess<'de> for Compact {
     type Error = serde::de::value::Error;
 
     fn newtype_variant_seed<T: serde::de::DeserializeSeed<'de>>(self, seed: T) -> Result<T::Value, Self::Error> {
@@ -584,7 +568,7 @@ impl<'de> serde::de::VariantAccess<'de> for Content {
 
 #[test]
 fn a_format_that_is_not_made_to_be_read_has_octets_for_texts_and_the_encoding_in_front() {
-    let read = |name, octets| Tree::deserialize(Compact(name, octets)).map_err(|error| error.to_string());
+    let read = |name, octets| Tree::deserialize(Compact(Some(name), octets)).map_err(|error| error.to_string());
     assert_eq!(read("B", b"\x00\xff"), Ok(Tree::Binary(vec![0, 255])));
     assert_eq!(read("A", b"ABC"), Ok(Tree::ascii("ABC")));
     assert_eq!(read("J", b"\xb1"), Ok(Tree::Jis8(vec![0xb1])));

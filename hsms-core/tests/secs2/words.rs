@@ -1,7 +1,7 @@
 //! What people read about texts that are wrong, and how values print while debugging.
 
+use super::narrow::broken_off_at_every_octet;
 use hsms_core::secs2::{Encoding, Error, ErrorKind, Format, Item, Localized, Reader, Sml, WriteError};
-use std::fmt::Write;
 
 #[test]
 fn every_error_of_reading_is_told_in_words() {
@@ -69,32 +69,6 @@ fn items_and_values_print_while_debugging() {
     #[allow(clippy::clone_on_copy, reason = "generic code clones what happens to be Copy")]
     let copy = values.clone();
     assert_eq!(copy, values);
-}
-
-/// Takes so many octets and no more.
-struct Narrow {
-    text: String,
-    room: usize,
-}
-
-impl Write for Narrow {
-    fn write_str(&mut self, part: &str) -> std::fmt::Result {
-        if self.text.len() + part.len() > self.room {
-            return Err(std::fmt::Error);
-        }
-        self.text.push_str(part);
-        Ok(())
-    }
-}
-
-/// Prints with every room up to what the whole takes.
-fn broken_off_at_every_octet(printed: &impl std::fmt::Display) {
-    let whole = printed.to_string();
-    for room in 0..=whole.len() {
-        let mut narrow = Narrow { text: String::new(), room };
-        assert_eq!(write!(narrow, "{printed}").is_ok(), room == whole.len(), "{room} of {whole}");
-        assert!(whole.starts_with(&narrow.text), "{whole}");
-    }
 }
 
 #[test]

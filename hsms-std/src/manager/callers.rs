@@ -25,7 +25,7 @@ use std::time::Duration;
 const MOST_REFUSED: usize = 64;
 
 /// Primaries of a caller that nothing has identified that are held, and their octets. What goes beyond is answered SxF0 or dropped,
-/// counted, and told to the peer when it is known.
+/// and told to the peer when it is known.
 const MOST_HELD: usize = 64;
 const MOST_HELD_OCTETS: usize = 64 * 1024;
 
@@ -64,8 +64,9 @@ struct Unknown {
     /// A header that has come in part.
     header: Vec<u8>,
     inside: Inside,
-    /// When it is asked whose the caller is.
+    /// When it is asked whose the caller is: while it is selected, however often it begins anew.
     until: Option<Instant>,
+    latest: Option<Instant>,
     within: Duration,
     probed: bool,
     /// It has been decided, inside a message that is not held.
@@ -168,7 +169,7 @@ impl Unknown {
                 }
                 self.selecting = header.encode_alone().to_vec();
                 self.said = link.drain_said(told);
-                self.until = Some(now.saturating_add(self.within));
+                self.until = Some(*self.latest.get_or_insert(now.saturating_add(self.within)));
                 continue;
             }
             if let Some(id) = self.piece(link, now, &inbound, told, whose) {
@@ -178,7 +179,7 @@ impl Unknown {
             if link.state() != State::Selected {
                 // Nothing that came in a session that has ended is for the next one.
                 (self.selecting, self.said, self.held) = (Vec::new(), Vec::new(), Vec::new());
-                (self.messages, self.until) = (0, None);
+                (self.messages, self.first, self.until) = (0, None, None);
             }
             if self.inside != Inside::Other
                 && let Some(id) = self.decided.take()
@@ -263,7 +264,7 @@ impl EventLoop {
             Some((_, &[id])) => {
                 let Some(entry) = self.peers.get_mut(&id) else { return };
                 if !entry.link.wants_transport() {
-                    return self.refuse(id, Some(stream), &[], address);
+                    return self.refuse(id, Some((stream, Vec::new())), &[], address);
                 }
                 if self.admit(&mut stream, id, id)
                     && let Some(entry) = self.peers.get_mut(&id)
@@ -290,15 +291,15 @@ impl EventLoop {
         ready.is_ok()
     }
 
-    /// The peer has a connection already, or is disabled: the caller is told so, where there is one that has not been answered. `octets`
-    /// have been read from it.
-    fn refuse(&mut self, peer: usize, stream: Option<TcpStream>, octets: &[u8], caller: SocketAddr) {
+    /// The peer has a connection already, or is disabled: the caller is told so, where there is one that has not been answered, behind
+    /// what it has not taken yet. `octets` have been read from it.
+    fn refuse(&mut self, peer: usize, transport: Option<(TcpStream, Vec<u8>)>, octets: &[u8], caller: SocketAddr) {
         crate::trace::refused(format_args!("caller {caller} turned away"));
         let number = self.take_id();
         let Some(entry) = self.peers.get_mut(&peer) else { return };
         entry.tell(Event::CallerRefused { caller });
         let settings = Arc::clone(&entry.shared.settings);
-        let Some(mut stream) = stream else { return };
+        let Some((mut stream, output)) = transport else { return };
         // One that is known to the system already is registered anew.
         let _ = self.poll.registry().deregister(&mut stream);
         if self.refused >= MOST_REFUSED || !self.admit(&mut stream, peer, number) {
@@ -306,6 +307,7 @@ impl EventLoop {
         }
         self.refused = self.refused.saturating_add(1);
         let mut link = Link::called(settings.refusing(), settings.options(), stream, self.now);
+        link.precede(output);
         link.receive(self.now, octets, &mut Vec::new());
         self.callers.insert(number, Caller { link, armed: None, unknown: None });
         self.go_on_caller(number);
@@ -332,6 +334,8 @@ impl EventLoop {
         let config = settings.config().with_device_ids(DeviceIds::ANY).with_entity(Entity::Host);
         let config = config.with_profile(Profile::Lenient).unwrap_or(config);
         let config = config.with_linktest_period(Duration::ZERO).unwrap_or(config);
+        let longest = self.longest_message(listener, place).unwrap_or(config.max_message());
+        let config = config.with_max_message(longest).unwrap_or(config);
         let machine = machine::unknown(config.with_t3(within).unwrap_or(config), FIRST_PROBE);
         let link = Link::called(machine, settings.options(), stream, self.now);
         let unknown = Unknown {
@@ -348,11 +352,18 @@ impl EventLoop {
             header: Vec::new(),
             inside: Inside::None,
             until: None,
+            latest: None,
             probed: false,
             decided: None,
         };
         self.callers.insert(number, Caller { link, armed: None, unknown: Some(Box::new(unknown)) });
         self.go_on_caller(number);
+    }
+
+    /// What the candidates take that take most.
+    fn longest_message(&self, listener: usize, place: Expected) -> Option<u32> {
+        let peers = self.listeners.get(&listener)?.at(place).iter().filter_map(|id| self.peers.get(id));
+        peers.map(|entry| entry.shared.settings.config().max_message()).max()
     }
 
     /// Lets a caller go on as far as it can.
@@ -369,7 +380,7 @@ impl EventLoop {
             return self.identified(number, id, &octets);
         }
         if let Some(farewell) = caller.link.take_farewell() {
-            self.leave(farewell);
+            self.leave(farewell, None);
         }
         let Some(caller) = self.callers.get_mut(&number) else { return };
         if !caller.link.is_open() {
@@ -415,8 +426,7 @@ impl EventLoop {
             return self.go_on(peer, false);
         }
         if unknown.selecting.is_empty() {
-            let stream = link.hand_over().map(|(stream, _)| stream);
-            return self.refuse(peer, stream, octets, unknown.address);
+            return self.refuse(peer, link.hand_over(), octets, unknown.address);
         }
         // It has been told otherwise, and can only be hung up on.
         self.refuse(peer, None, &[], unknown.address);
@@ -428,7 +438,7 @@ impl EventLoop {
         // Refused only while actions wait, and none do here.
         let _ = link.command(self.now, &mut Vec::new(), |machine, now| machine.disable(now));
         if let Some(farewell) = link.take_farewell() {
-            self.leave(farewell);
+            self.leave(farewell, None);
         }
     }
 
@@ -478,7 +488,9 @@ impl EventLoop {
                 let named = self
                     .peers
                     .iter()
-                    .find(|(_, entry)| *entry.shared.name == *name && entry.listener == Some(unknown.listener));
+                    .filter(|(_, entry)| *entry.shared.name == *name && entry.listener == Some(unknown.listener))
+                    // One that is being removed may have had the name before.
+                    .max_by_key(|(id, _)| **id);
                 match named {
                     Some((id, _)) if unknown.inside == Inside::Other => unknown.decided = Some(*id),
                     Some((id, _)) => {

@@ -65,7 +65,7 @@ pub enum Event {
         /// What became of it.
         class: Class,
     },
-    /// More came than was taken. Told as soon as there is room again.
+    /// More came than was taken. Told when nothing else waits to be told.
     Dropped {
         /// Primaries; those whose sender waits for a reply were answered SxF0.
         primaries: u64,

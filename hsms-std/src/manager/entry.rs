@@ -121,7 +121,6 @@ impl Entry {
                 self.waits.push((Awaited::Selected, promise));
             }
             Order::Request(target, body, promise) => {
-                self.shared.release(body.len());
                 self.give_up_abandoned(now);
                 match self.send(now, target, true, &body) {
                     Ok(system) => {
@@ -131,12 +130,10 @@ impl Entry {
                 }
             }
             Order::Send(target, body, promise) => {
-                self.shared.release(body.len());
                 let sent = self.send(now, target, false, &body);
                 promise.settle(sent);
             }
             Order::Reply(token, body, promise) => {
-                self.shared.release(body.len());
                 promise.settle(self.link.reply(now, &mut self.told, &token, &body).map_err(Error::from));
             }
             Order::Abort(token, promise) => {
@@ -184,8 +181,11 @@ impl Entry {
             }
         };
         match self.link.command(now, &mut self.told, |machine, now| machine.session(now, session, command)) {
-            // The latter: asked for already.
-            Ok(()) | Err(hsms_core::Error::ControlOpen { .. }) => {
+            Ok(()) => self.waits.push((Awaited::Session(session, selects), promise)),
+            // The same has been asked for already; where it is the contrary, this is refused.
+            Err(hsms_core::Error::ControlOpen { .. })
+                if self.waits.iter().any(|(awaited, _)| *awaited == Awaited::Session(session, selects)) =>
+            {
                 self.waits.push((Awaited::Session(session, selects), promise));
             }
             Err(hsms_core::Error::SessionSelected { .. }) => promise.settle(Ok(())),

@@ -64,6 +64,8 @@ pub(super) struct EventLoop {
 /// A connection that has been closed and has something left to say.
 struct Leaving {
     farewell: Farewell,
+    /// The peer, where it is one's.
+    of: Option<usize>,
     /// When the peer has to have taken something, and everything.
     until: Instant,
     end: Instant,
@@ -155,8 +157,12 @@ impl EventLoop {
         }
     }
 
-    /// Has what is left to say written, for a while.
-    pub(super) fn leave(&mut self, mut farewell: Farewell) {
+    /// Has what is left to say written, for a while; of a peer that of its last connection alone.
+    pub(super) fn leave(&mut self, mut farewell: Farewell, of: Option<usize>) {
+        let former = |_: &usize, leaving: &mut Leaving| of.is_some() && leaving.of == of;
+        for (id, leaving) in self.leaving.extract_if(former) {
+            self.deadlines.remove(&(leaving.until, id));
+        }
         if self.leaving.len() >= MOST_LEAVING {
             return;
         }
@@ -169,7 +175,7 @@ impl EventLoop {
         let end = self.stopping.map_or(end, |limit| end.min(limit));
         let until = self.now.saturating_add(FAREWELL).min(end);
         self.deadlines.insert((until, id));
-        self.leaving.insert(id, Leaving { farewell, until, end });
+        self.leaving.insert(id, Leaving { farewell, of, until, end });
     }
 
     fn go_on_leaving(&mut self, id: usize) {
@@ -177,6 +183,9 @@ impl EventLoop {
         let before = leaving.farewell.written();
         let over = leaving.farewell.go_on();
         let progress = leaving.farewell.written() > before;
+        if !over && leaving.farewell.has_more() {
+            self.again.push(id);
+        }
         if !over && progress {
             self.deadlines.remove(&(leaving.until, id));
             leaving.until = self.now.saturating_add(FAREWELL).min(leaving.end);
@@ -217,7 +226,7 @@ impl EventLoop {
         let deadline = entry.next_deadline();
         arm(&mut self.deadlines, &mut entry.armed, deadline, id);
         if let Some(farewell) = entry.link.take_farewell() {
-            self.leave(farewell);
+            self.leave(farewell, Some(id));
         }
         if removed {
             self.remove(id);

@@ -20,11 +20,13 @@ pub(super) struct Farewell {
     stream: TcpStream,
     octets: Vec<u8>,
     start: usize,
+    /// There may be more to read that the system does not announce again.
+    more: bool,
 }
 
 impl Farewell {
     pub(super) const fn new(stream: TcpStream, octets: Vec<u8>) -> Self {
-        Farewell { stream, octets, start: 0 }
+        Farewell { stream, octets, start: 0, more: false }
     }
 
     pub(super) const fn stream(&mut self) -> &mut TcpStream {
@@ -34,6 +36,11 @@ impl Farewell {
     /// Octets that have been written.
     pub(super) const fn written(&self) -> usize {
         self.start
+    }
+
+    /// Whether it is to go on without the system having anything to say.
+    pub(super) const fn has_more(&self) -> bool {
+        self.more
     }
 
     /// Writes as far as that goes at once. Tells whether it is over: then the stream has been closed as far as we go.
@@ -69,5 +76,6 @@ impl Farewell {
                 _ => break,
             }
         }
+        self.more = left == 0;
     }
 }

@@ -388,6 +388,7 @@ impl Link {
             match stream.write(self.output.get(self.start..).unwrap_or(&[])) {
                 Ok(octets @ 1..) => {
                     self.start = self.start.saturating_add(octets);
+                    self.answers = self.answers.saturating_sub(octets);
                     self.stalled = None;
                     let own = octets.saturating_sub(self.foreign);
                     self.foreign = self.foreign.saturating_sub(octets);
@@ -423,6 +424,8 @@ impl Link {
     /// Writing failed. What the peer sent before counts: it may have said why.
     fn write_failed(&mut self, error: io::Error, now: Instant, told: &mut Vec<Told>) {
         (self.writable, self.readable) = (false, true);
+        // A no-op where nothing was paused.
+        let _ = self.machine.resume_input(now);
         let mut buffer = [0; 4 * 1024];
         for _ in 0..LAST_READS {
             if self.stream.is_some() && self.readable {
@@ -478,11 +481,10 @@ impl Link {
         self.wanted = false;
         let Some(stream) = self.stream.take() else { return };
         let error = self.failure.take();
-        let octets = if error.is_none() && reason != CloseReason::TransportClosed {
-            std::mem::take(&mut self.output).split_off(self.start)
-        } else {
-            Vec::new()
-        };
+        // Nothing is for a peer that has gone, or has ended the session itself.
+        let gone = matches!(reason, CloseReason::TransportClosed | CloseReason::SeparateReceived);
+        let octets =
+            if error.is_none() && !gone { std::mem::take(&mut self.output).split_off(self.start) } else { Vec::new() };
         let mut farewell = Farewell::new(stream, octets);
         if !farewell.go_on() {
             self.farewell = Some(Box::new(farewell));
@@ -524,6 +526,11 @@ impl Link {
             let _ = self.machine.written(now, u64::try_from(said.len()).unwrap_or(u64::MAX));
             self.output.clear();
         }
+        self.precede(output);
+    }
+
+    /// What another machine has left to be written on this transport goes before what this one says.
+    pub(super) fn precede(&mut self, output: Vec<u8>) {
         self.foreign = output.len();
         let own = std::mem::replace(&mut self.output, output);
         self.output.extend_from_slice(&own);

@@ -52,13 +52,15 @@
 //! 4. the device id of its first data message.
 //!
 //! Until then the connection is unassigned: it is selected, its linktests are answered, and its primaries are held, 64 of them with
-//! 64 KiB at most. When nothing has told whose it is [within 10 s](ManagerSettings::with_identify_within), a [callback](Identify)
+//! 64 KiB at most; by the settings of the candidate that was added first, but tolerantly, as a host that serves any device, sends no
+//! linktests, and takes messages as long as any candidate does. When nothing has told whose it is [within 10 s](ManagerSettings::with_identify_within), a [callback](Identify)
 //! decides: it is assigned to a peer, or S1F1 is sent to the device ids of those that it may be, or it is closed. So two tools behind
 //! one address both work, and two sessions of HSMS-GS.
 //!
 //! Peers on one port that are expected from the same place and share a device id or session are refused with [`Error::SamePlace`].
 //! A caller whose peer has a connection already, or is disabled, is answered status 1 and hung up on; where its Select.req had been
-//! answered before it told whose it is, it is sent Separate.req instead. A caller that nobody expects is hung up on at once.
+//! answered before it told whose it is, it is sent Separate.req instead. Of such callers 64 are served at the same time, and
+//! others hung up on. A caller that nobody expects is hung up on at once.
 
 mod callers;
 mod delegate;
@@ -152,32 +154,36 @@ impl Manager {
     }
 
     /// Starts again after a [`stop`](Self::stop) that succeeded: with the same peers, whose handles are good again; those that were
-    /// enabled are enabled again, and passive ones are listened for where they were.
+    /// enabled are enabled again, and passive ones are listened for where they were. Connections and system bytes are numbered from the
+    /// beginning, so a message that came before the stop must not be replied to.
     ///
     /// # Errors
-    /// [`Error::Running`]; [`Error::Listen`] or [`Error::System`], then it stays stopped.
+    /// [`Error::Running`]; [`Error::HandlersBusy`] where delegates have not returned from before; [`Error::Listen`] or [`Error::System`],
+    /// then it stays stopped.
     pub fn restart(&self) -> Result<(), Error> {
         let mut ended = lock(&self.ended);
         if ended.is_some() {
             return Err(Error::Running);
         }
+        // What they decide is about callers of before.
+        let handlers = self.workers.wait_ended(Duration::ZERO);
+        if handlers > 0 {
+            return Err(Error::HandlersBusy { handlers });
+        }
         let poll = mio::Poll::new().map_err(system)?;
         let waker = waker(&poll)?;
         self.workers.restart();
         self.events.restart();
+        // Whoever adds one meanwhile waits.
+        let peers = lock(&self.peers);
         self.mailbox.reopen(waker);
         let started = self.spawn(poll).inspect_err(|_| self.mailbox.close())?;
         *ended = Some(started);
         drop(ended);
-        let again = || {
-            for peer in lock(&self.peers).values() {
-                self.hand_over(peer)?;
-                if peer.shared.enabled.load(Ordering::Acquire) {
-                    peer.enable()?;
-                }
-            }
-            Ok(())
-        };
+        // In the order in which they were added.
+        let mut all: Vec<&Peer> = peers.values().collect();
+        all.sort_unstable_by_key(|peer| peer.shared.id);
+        let again = || all.iter().try_for_each(|peer| self.hand_over(peer).and_then(|()| peer.turn_as_meant()));
         again().inspect_err(|_| {
             // Nothing is connected yet, so this does not take long.
             let _ = self.stop(2 * FAREWELL);
@@ -265,7 +271,7 @@ impl Manager {
     /// Ends all sessions with Separate.req, closes all connections and listeners, and waits until everything has ended, for `limit` at
     /// most. Half of it is for delegates to say farewell, as far as their peers allow. Ports are free then. May be repeated.
     ///
-    /// What was to be sent before is still sent: a peer whose connection we close has a second to take an octet of it, and ten for all;
+    /// What was to be sent before is still sent, by up to 1,024 connections at the same time: a peer whose connection we close has a second to take an octet of it, and ten for all;
     /// here three quarters of `limit` at most.
     ///
     /// Peers stay known: after [`restart`](Self::restart) they go on.

@@ -13,6 +13,7 @@ use hsms_core::wire::{SessionId, StreamFunction, SystemBytes};
 use std::collections::VecDeque;
 use std::fmt;
 use std::net::SocketAddr;
+use std::ops::Deref;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
@@ -66,9 +67,9 @@ pub(super) enum Order {
     Disable,
     Remove,
     Reconnect(Promise<()>),
-    Request(Target, Vec<u8>, Promise<Received>),
-    Send(Target, Vec<u8>, Promise<SystemBytes>),
-    Reply(ReplyToken, Vec<u8>, Promise<()>),
+    Request(Target, Body, Promise<Received>),
+    Send(Target, Body, Promise<SystemBytes>),
+    Reply(ReplyToken, Body, Promise<()>),
     Abort(ReplyToken, Promise<()>),
     Linktest(Promise<()>),
     Session(SessionId, SessionCommand, Promise<()>),
@@ -78,6 +79,33 @@ pub(super) enum Order {
     Selected(Promise<()>),
     /// The delegate has returned from `before_closed`.
     FarewellSaid,
+}
+
+/// A text on its way to the loop. Its room is free again when it goes, whatever becomes of it.
+#[derive(Debug)]
+pub(super) struct Body {
+    octets: Vec<u8>,
+    of: Arc<Shared>,
+}
+
+impl Body {
+    const fn size(octets: &[u8]) -> usize {
+        octets.len().saturating_add(OVERHEAD)
+    }
+}
+
+impl Deref for Body {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.octets
+    }
+}
+
+impl Drop for Body {
+    fn drop(&mut self) {
+        self.of.commanded.fetch_sub(Body::size(&self.octets), Ordering::AcqRel);
+    }
 }
 
 /// Where a primary goes; `None`: to the one device id or session there is.
@@ -171,21 +199,16 @@ impl Shared {
         self.outstanding.store(outstanding, Ordering::Release);
     }
 
-    /// The loop has taken a text over.
-    pub(super) fn release(&self, body: usize) {
-        self.commanded.fetch_sub(body.saturating_add(OVERHEAD), Ordering::AcqRel);
-    }
-
-    /// A text of this length may wait. One is taken however long it is.
-    fn reserve(&self, body: usize) -> Result<(), Error> {
-        let size = body.saturating_add(OVERHEAD);
+    /// A text may wait for the loop. One is taken however long it is.
+    fn reserve(self: &Arc<Self>, octets: Vec<u8>) -> Result<Body, Error> {
+        let size = Body::size(&octets);
         let waiting =
             self.commanded.fetch_add(size, Ordering::AcqRel).saturating_add(self.outstanding.load(Ordering::Acquire));
+        let body = Body { octets, of: Arc::clone(self) };
         if waiting > 0 && waiting.saturating_add(size) > self.settings.output() {
-            self.commanded.fetch_sub(size, Ordering::AcqRel);
             return Err(Error::OutputFull { waiting });
         }
-        Ok(())
+        Ok(body)
     }
 }
 
@@ -230,6 +253,18 @@ impl Peer {
         self.turn(false, Order::Disable)
     }
 
+    /// For a loop that has begun: where it is enabled, and is not disabled at this very moment.
+    pub(super) fn turn_as_meant(&self) -> Result<(), Error> {
+        let enabled = || self.shared.enabled.load(Ordering::Acquire);
+        if enabled() {
+            self.order(Order::Enable)?;
+            if !enabled() {
+                self.order(Order::Disable)?;
+            }
+        }
+        Ok(())
+    }
+
     fn turn(&self, on: bool, order: Order) -> Result<(), Error> {
         self.shared.enabled.store(on, Ordering::Release);
         match self.order(order) {
@@ -253,7 +288,7 @@ impl Peer {
         self.put(body.into(), |body, promise| Order::Request(Target { session: None, stream_function }, body, promise))
     }
 
-    /// The same, naming the session id: for peers with several.
+    /// The same, naming the session id: for peers with several. One that is none of the peer's is refused, in [`Error::Connection`].
     pub fn request_in(
         &self,
         session: SessionId,
@@ -264,12 +299,13 @@ impl Peer {
         self.put(body.into(), |body, promise| Order::Request(target, body, promise))
     }
 
-    /// Sends a primary that expects no reply. The outcome, its system bytes, comes when it stands in the ordered output.
+    /// Sends a primary that expects no reply. The outcome, its system bytes, comes when it stands in the ordered output; or it is
+    /// [`Error::OutputFull`], [`Error::Removed`], [`Error::Stopped`], or in [`Error::Connection`] what refuses it, such as that nothing is selected.
     pub fn send(&self, stream_function: StreamFunction, body: impl Into<Vec<u8>>) -> Pending<SystemBytes> {
         self.put(body.into(), |body, promise| Order::Send(Target { session: None, stream_function }, body, promise))
     }
 
-    /// The same, naming the session id.
+    /// The same, naming the session id. One that is none of the peer's is refused, in [`Error::Connection`].
     pub fn send_in(
         &self,
         session: SessionId,
@@ -280,27 +316,30 @@ impl Peer {
         self.put(body.into(), |body, promise| Order::Send(target, body, promise))
     }
 
-    /// Replies to the primary that `token` came with. The outcome comes when the reply stands in the ordered output.
+    /// Replies to the primary that `token` came with. The outcome comes when the reply stands in the ordered output; it is
+    /// [`Error::OutputFull`], [`Error::Removed`], [`Error::Stopped`], or in [`Error::Connection`] that the token is of a session or connection that has ended.
     pub fn reply(&self, token: ReplyToken, body: impl Into<Vec<u8>>) -> Pending<()> {
         self.put(body.into(), |body, promise| Order::Reply(token, body, promise))
     }
 
-    /// Aborts the transaction of the primary that `token` came with: SxF0.
+    /// Aborts the transaction of the primary that `token` came with: SxF0. Fails as [`reply`](Self::reply) does.
     pub fn abort(&self, token: ReplyToken) -> Pending<()> {
         self.ask(|promise| Order::Abort(token, promise))
     }
 
-    /// Sends Linktest.req. The outcome tells whether it was answered within T6.
+    /// Sends Linktest.req (E37 7.5), where none is open. The outcome tells whether it was answered within T6; it is [`Error::Removed`],
+    /// [`Error::Stopped`], or in [`Error::Connection`] that nothing is connected, or how the connection ended.
     pub fn linktest(&self) -> Pending<()> {
         self.ask(Order::Linktest)
     }
 
-    /// Is there when the connection is SELECTED: at once where it is.
+    /// Is there when the connection is SELECTED: at once where it is. Fails with [`Error::Removed`] or [`Error::Stopped`] alone.
     pub fn selected(&self) -> Pending<()> {
         self.ask(Order::Selected)
     }
 
-    /// What has happened since the peer was added, or the manager started again.
+    /// What has happened since the peer was added, or the manager started again; of a caller, since it was known whose it is. Fails
+    /// with [`Error::Removed`] or [`Error::Stopped`] alone.
     pub fn counters(&self) -> Pending<Counters> {
         self.ask(Order::Counters)
     }
@@ -316,10 +355,10 @@ impl Peer {
         pending
     }
 
-    fn put<T>(&self, body: Vec<u8>, order: impl FnOnce(Vec<u8>, Promise<T>) -> Order) -> Pending<T> {
+    fn put<T>(&self, body: Vec<u8>, order: impl FnOnce(Body, Promise<T>) -> Order) -> Pending<T> {
         let (promise, pending) = pending();
-        match self.shared.reserve(body.len()) {
-            Ok(()) => {
+        match self.shared.reserve(body) {
+            Ok(body) => {
                 let _ = self.order(order(body, promise));
             }
             Err(error) => promise.settle(Err(error)),

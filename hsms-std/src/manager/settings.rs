@@ -63,7 +63,7 @@ impl ManagerSettings {
     }
 
     /// Sets how long a caller that has been selected may stay unidentified before it is decided what becomes of it; and how long
-    /// its candidates have to answer a probe.
+    /// its candidates have to answer a probe: 10 s if not set. Below 10 ms, a probe has the T3 of the first candidate.
     #[must_use]
     pub fn with_identify_within(mut self, limit: Duration) -> Self {
         self.identify_within = limit;
@@ -76,7 +76,8 @@ impl ManagerSettings {
         self.max_unidentified
     }
 
-    /// Sets how many callers can be unidentified at the same time; others are hung up on.
+    /// Sets how many callers can be unidentified at the same time; others are hung up on. 256 if not set; with 0 every caller
+    /// that its address does not identify is.
     #[must_use]
     pub fn with_max_unidentified(mut self, callers: usize) -> Self {
         self.max_unidentified = callers;

@@ -46,6 +46,7 @@ entries! {
     session_entity_wanted(session: SessionId) SessionEntity::wanted(session);
     session_entity_with_admission(it: SessionEntity, admission: Admission) SessionEntity::with_admission(it, admission);
     general_new(entities: &[SessionEntity]) keep(General::<8>::new(entities)).is_ok();
+    general_entities(it: &General<8>) General::entities(it).count();
     general_or_single(it: General<8>) General::or_single(it);
     general_default() keep::<General<8>>(General::default());
     inbound_header(it: &Inbound<'_>) { keep(Inbound::header(it)); };
@@ -82,6 +83,7 @@ macro_rules! both {
                 body_left(it: &It) Connection::body_left(it);
                 is_body_open(it: &It) Connection::is_body_open(it);
                 first_mode(it: &It) Connection::first_mode(it);
+                resized(it: &It) keep(Connection::resized::<4>(it)).is_some();
                 sole_session(it: &It) Connection::sole_session(it);
                 open_transactions(it: &It) Connection::open_transactions(it);
                 is_open(it: &It, system: SystemBytes) Connection::is_open(it, system);

@@ -131,6 +131,7 @@ entries! {
     config_outside_standard(it: &Config) Config::outside_standard(it).for_each(|error| { keep(error); });
 
     counters_new() Counters::new();
+    counters_each_mut(it: &mut Counters, by: u64) Counters::each_mut(it, |count| *count = count.wrapping_add(by));
     counters_record_event(it: &mut Counters, event: &Event) Counters::record_event(it, event);
     counters_record_action(it: &mut Counters, action: &Action) Counters::record_action(it, action);
     counters_record_inbound(it: &mut Counters, inbound: &Inbound<'_>) Counters::record_inbound(it, inbound);

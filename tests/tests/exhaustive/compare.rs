@@ -1,8 +1,8 @@
 //! One message to one machine, what is seen of it, and whether that is what the table says.
 
-use crate::states::{Machine, Prepared, millis};
+use crate::states::{Prepared, millis};
 use crate::table::{Expected, Frame, Message, NOTICES, expected};
-use hsms_core::connection::{Action, Inbound, State};
+use hsms_core::connection::{Action, Connection, Inbound, Sessions, State};
 use hsms_core::time::Instant;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -25,7 +25,7 @@ fn different(prepared: &Prepared, message: &Message, seen: &Expected, wanted: &E
     panic!("{:#?}\nreceives {message:x?}\nseen:   {seen:x?}\nwanted: {wanted:x?}", prepared.situation);
 }
 
-fn same(seen: &Expected, wanted: &Expected) -> bool {
+pub fn same(seen: &Expected, wanted: &Expected) -> bool {
     let counted = |all: &Expected| all.notices.iter().flatten().count();
     Expected { notices: wanted.notices, ..*seen } == *wanted
         && (seen.notices == wanted.notices
@@ -36,13 +36,14 @@ fn same(seen: &Expected, wanted: &Expected) -> bool {
 /// What is seen when `octets` come: all actions in their order, then the getters.
 ///
 /// Where a text is being written it ends after that, and the frame that was held comes; none may come before.
-fn observe(machine: &mut Machine, now: u64, octets: &[u8], writing: bool) -> Expected {
+pub fn observe<S: Sessions>(machine: &mut Connection<4, S>, now: u64, octets: &[u8], writing: bool) -> Expected {
     let now = Instant::from_millis(now);
     let (taken, inbound) = machine.receive(now, octets).expect("a connection whose actions were polled takes octets");
     let mut seen = Expected {
         class: inbound.map(|inbound| inbound.class),
         session: inbound.map_or(0, |inbound| inbound.header().session.0),
         frame: None,
+        behind: None,
         notices: [None; NOTICES],
         close: None,
         opens: false,
@@ -83,16 +84,17 @@ fn check_piece(inbound: &Inbound<'_>, octets: &[u8]) {
     assert_eq!(inbound.last(), octets.len() as u64 == u64::from(length) + 4);
 }
 
-fn drain(machine: &mut Machine, seen: &mut Expected) {
+fn drain<S: Sessions>(machine: &mut Connection<4, S>, seen: &mut Expected) {
     let mut notices = seen.notices.iter().flatten().count();
     while let Some(action) = machine.poll_action() {
         match action {
             Action::Send(frame) => {
-                assert!(seen.frame.is_none() && seen.close.is_none(), "a second frame, or one behind the end");
+                assert!(seen.behind.is_none() && seen.close.is_none(), "a third frame, or one behind the end");
                 let frame = frame.encode();
                 let mut octets = [0; 26];
                 octets[..frame.len()].copy_from_slice(&frame);
-                seen.frame = Some(Frame { octets, len: frame.len() });
+                let frame = Some(Frame { octets, len: frame.len() });
+                if seen.frame.is_none() { seen.frame = frame } else { seen.behind = frame }
             }
             Action::CloseTransport(reason) => {
                 assert_eq!(seen.close, None, "closed twice");

@@ -16,35 +16,35 @@ use crate::table::{DEVICE, MAX, Message, SKIP, Situation};
 /// For each field, the values it takes.
 pub struct Product {
     pub name: &'static str,
-    session: Vec<u16>,
-    byte2: Vec<u8>,
-    byte3: Vec<u8>,
-    ptype: Vec<u8>,
-    stype: Vec<u8>,
-    system: Vec<u32>,
+    pub session: Vec<u16>,
+    pub byte2: Vec<u8>,
+    pub byte3: Vec<u8>,
+    pub ptype: Vec<u8>,
+    pub stype: Vec<u8>,
+    pub system: Vec<u32>,
     /// Octets of the text, and how many of them come with the header.
-    text: Vec<(u32, u32)>,
+    pub text: Vec<(u32, u32)>,
 }
 
-fn every() -> Vec<u8> {
+pub fn every() -> Vec<u8> {
     (0..=255).collect()
 }
 
 /// All that this end knows, what it will use next, and what it has never heard of.
-fn systems(situation: &Situation) -> Vec<u32> {
+pub fn systems(situation: &Situation) -> Vec<u32> {
     let requests = [situation.select, situation.linktest].into_iter().flatten().map(|(system, _)| system);
     let known = requests.chain(situation.open.iter().map(|open| open.system)).chain(situation.ended.iter().copied());
     [0xDEAD_BEEF, 0, situation.next].into_iter().chain(known).collect()
 }
 
 /// One of each kind, but of those that are open or ended the newest two. The full scale takes them all.
-fn few(systems: &[u32]) -> Vec<u32> {
+pub fn few(systems: &[u32]) -> Vec<u32> {
     let known = if hsms_tests::scale() == 100 { 3 } else { systems.len().saturating_sub(2).max(3) };
     std::iter::once(systems[0]).chain(systems[known..].iter().copied()).collect()
 }
 
 /// Whole and begun, at and over each limit.
-fn texts() -> Vec<(u32, u32)> {
+pub fn texts() -> Vec<(u32, u32)> {
     let (max, skip) = (MAX - 10, SKIP - 10);
     let whole = [0, 1, 64, 65, max, max + 1, skip].map(|text| (text, text));
     let begun = [(1, 0), (65, 64), (max, 0), (max + 1, 0), (skip, 1), (skip + 1, 0), (u32::MAX - 10, 0)];
@@ -118,6 +118,10 @@ pub fn whole(situation: &Situation) -> Product {
 impl Product {
     /// How many messages there are.
     pub fn len(&self) -> u64 {
+        self.lens().iter().product()
+    }
+
+    fn lens(&self) -> [u64; 7] {
         [
             self.session.len(),
             self.byte2.len(),
@@ -127,9 +131,20 @@ impl Product {
             self.system.len(),
             self.text.len(),
         ]
-        .iter()
-        .map(|len| *len as u64)
-        .product()
+        .map(|len| len as u64)
+    }
+
+    /// Checks one message in `step`, a prime or 1, from message `first` on. Gives how many these are.
+    pub fn each(&self, first: u64, step: u64, mut check: impl FnMut(&Message)) -> u64 {
+        // Or some values of that field would never come.
+        assert!(step == 1 || self.lens().iter().all(|len| len % step != 0), "a field has a multiple of {step} values");
+        let mut cases = 0;
+        let mut case = first;
+        while case < self.len() {
+            check(&self.message(case));
+            (cases, case) = (cases + 1, case + step);
+        }
+        cases
     }
 
     /// Message `number` of them.

@@ -10,11 +10,11 @@ use std::time::Duration;
 /// Room for one transaction more than any state has open.
 pub type Machine = Connection<4>;
 
-const OPENED: u64 = 1_000;
+pub const OPENED: u64 = 1_000;
 /// When the message comes whose fate is compared.
-const NOW: u64 = 4_000;
+pub const NOW: u64 = 4_000;
 /// System bytes of the first request, far from what a message carries by chance.
-const FIRST: u32 = 0x00C0_FFEE;
+pub const FIRST: u32 = 0x00C0_FFEE;
 
 /// A machine in a state.
 pub struct Prepared {

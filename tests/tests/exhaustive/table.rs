@@ -82,6 +82,8 @@ pub struct Expected {
     /// The session id as reported.
     pub session: u16,
     pub frame: Option<Frame>,
+    /// A second frame, which only HSMS-GS has.
+    pub behind: Option<Frame>,
     /// In no order.
     pub notices: [Option<Notice>; NOTICES],
     pub close: Option<CloseReason>,
@@ -137,7 +139,7 @@ const REJECT_REQ: u8 = 7;
 const SEPARATE_REQ: u8 = 9;
 
 impl Message {
-    fn octets(&self) -> [u8; 10] {
+    pub fn octets(&self) -> [u8; 10] {
         let [s0, s1] = self.session.to_be_bytes();
         let [y0, y1, y2, y3] = self.system.to_be_bytes();
         [s0, s1, self.byte2, self.byte3, self.ptype, self.stype, y0, y1, y2, y3]
@@ -150,15 +152,15 @@ impl Message {
         &room[..14 + self.come as usize]
     }
 
-    fn data(&self) -> bool {
+    pub fn data(&self) -> bool {
         self.ptype == 0 && self.stype == 0
     }
 
-    fn stream(&self) -> u8 {
+    pub fn stream(&self) -> u8 {
         self.byte2 % 128
     }
 
-    fn whole(&self) -> bool {
+    pub fn whole(&self) -> bool {
         self.come == self.text
     }
 }
@@ -328,7 +330,7 @@ fn data(s: &Situation, m: &Message) -> Verdict {
 }
 
 /// Only equipment sends stream 9, and never about stream 9 or function 0.
-fn may_complain(s: &Situation, m: &Message) -> bool {
+pub fn may_complain(s: &Situation, m: &Message) -> bool {
     s.equipment && m.stream() != 9 && m.byte3 != 0
 }
 
@@ -379,7 +381,7 @@ fn too_long(s: &Situation, m: &Message) -> Verdict {
     verdict
 }
 
-fn header(m: &Message, session: u16) -> Header {
+pub fn header(m: &Message, session: u16) -> Header {
     Header {
         session: SessionId(session),
         byte2: m.byte2,
@@ -400,6 +402,7 @@ pub fn expected(s: &Situation, m: &Message) -> Expected {
         class: Some(class),
         session: if m.data() { device(s, m).0 } else { m.session },
         frame: frame(s, m, answer),
+        behind: None,
         notices,
         close: None,
         opens: false,
@@ -463,7 +466,7 @@ pub fn expected(s: &Situation, m: &Message) -> Expected {
 }
 
 /// What was open ends with the session, a linktest too.
-fn end_all(s: &Situation, told: Option<u32>, expected: &mut Expected) {
+pub fn end_all(s: &Situation, told: Option<u32>, expected: &mut Expected) {
     expected.open = 0;
     let linktest = s.linktest.map(|(system, _)| system);
     let ending = s.open.iter().map(|open| open.system).chain(linktest).filter(|system| Some(*system) != told);
@@ -472,7 +475,7 @@ fn end_all(s: &Situation, told: Option<u32>, expected: &mut Expected) {
     }
 }
 
-fn end_connection(s: &Situation, reason: CloseReason, expected: &mut Expected) {
+pub fn end_connection(s: &Situation, reason: CloseReason, expected: &mut Expected) {
     expected.state = State::NotConnected;
     expected.close = Some(reason);
     expected.body_left = 0;
@@ -480,7 +483,7 @@ fn end_connection(s: &Situation, reason: CloseReason, expected: &mut Expected) {
     expected.deadline = s.active.then_some(s.now + T5);
     if s.writing {
         // The text that is open is cut off; nothing can go behind it.
-        expected.frame = None;
+        (expected.frame, expected.behind) = (None, None);
     }
 }
 

@@ -2,12 +2,15 @@
 
 use crate::caller::{Call, Caller, Echo, LIMIT, LOCAL, Recorder, S1F1, S1F2, bound, tool};
 use hsms_std::core::wire::SType;
-use hsms_std::manager::{Error, Event, Expected, Manager, ManagerSettings, PeerSettings};
+use hsms_std::manager::{Delegate, Error, Event, Expected, Manager, ManagerSettings, Peer, PeerSettings, Received};
 use hsms_std::{CloseReason, Config, DeviceId, Header, Notice, Options, State};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
-use std::sync::Arc;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
+use std::sync::mpsc::{Receiver, channel};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+/// Nobody else takes a port here while the manager is stopped.
+const HERE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(127, 0, 8, 3)), 0);
 const FROM: Ipv4Addr = Ipv4Addr::new(127, 0, 8, 1);
 const OTHER: Ipv4Addr = Ipv4Addr::new(127, 0, 8, 2);
 
@@ -22,7 +25,7 @@ fn narrow(from: Ipv4Addr, to: SocketAddr) -> Caller {
 
 #[test]
 fn what_was_sent_before_we_close_arrives_and_separate_behind_it() {
-    let text: Vec<u8> = (0..8_000_000_u32).map(|number| (number % 251) as u8).collect();
+    let text: Vec<u8> = (0..2_000_000_u32).map(|number| (number % 251) as u8).collect();
     for stops in [false, true] {
         let manager = Manager::start().unwrap();
         let peer = manager.add("tool", tool(LOCAL, FROM)).unwrap();
@@ -130,10 +133,10 @@ fn an_inbox_without_room_tells_what_it_dropped() {
 fn a_stopped_manager_starts_again_with_its_peers() {
     let manager = Manager::start().unwrap();
     let (recorder, calls) = Recorder::new();
-    let enabled = manager.add("enabled", tool(LOCAL, FROM).with_delegate(Arc::new(Echo))).unwrap();
+    let enabled = manager.add("enabled", tool(HERE, FROM).with_delegate(Arc::new(Echo))).unwrap();
     let port = enabled.local_addr().unwrap();
     let disabled = manager.add("disabled", tool(port, OTHER)).unwrap();
-    let gone = manager.add("gone", tool(LOCAL, FROM)).unwrap();
+    let gone = manager.add("gone", tool(HERE, FROM)).unwrap();
     let host = PeerSettings::active([port], Config::host(DeviceId::new(0).unwrap()));
     let host = manager.add("host", host.with_delegate(Arc::new(recorder))).unwrap();
     assert!(matches!(manager.restart(), Err(Error::Running)));
@@ -172,7 +175,7 @@ fn a_stopped_manager_starts_again_with_its_peers() {
 #[test]
 fn a_restart_that_finds_its_port_taken_leaves_the_manager_stopped() {
     let manager = Manager::start().unwrap();
-    let peer = manager.add("tool", tool(LOCAL, FROM)).unwrap();
+    let peer = manager.add("tool", tool(HERE, FROM)).unwrap();
     let port = peer.local_addr().unwrap();
     manager.stop(LIMIT).unwrap();
     let taken = TcpListener::bind(port).unwrap();
@@ -238,15 +241,69 @@ fn control_messages_are_told_of_to_those_who_ask() {
     }
 }
 
+/// Does not return from being told that a connection is about to be closed until it may.
+struct Slow(Mutex<Receiver<()>>);
+
+impl Delegate for Slow {
+    fn received(&self, _: &Peer, _: Received) {}
+
+    fn before_closed(&self, _: &Peer) {
+        let _ = self.0.lock().unwrap().recv_timeout(LIMIT);
+    }
+}
+
 #[test]
 fn a_slow_handler_does_not_keep_a_peer_from_being_closed_for_longer_than_its_farewell() {
     let manager = Manager::start().unwrap();
+    let (goes_on, waits) = channel();
     let settings = tool(LOCAL, FROM).with_farewell(Duration::from_millis(50));
-    let peer = manager.add("tool", settings).unwrap();
+    let peer = manager.add("tool", settings.with_delegate(Arc::new(Slow(Mutex::new(waits))))).unwrap();
     peer.enable().unwrap();
     let mut caller = Caller::selected(FROM, peer.local_addr().unwrap());
     peer.disable().unwrap();
     assert_eq!(caller.read().unwrap().0.stype, SType::SEPARATE_REQ);
     caller.expect_end();
+    goes_on.send(()).expect("the handler has not returned");
+    manager.stop(LIMIT).unwrap();
+}
+
+#[test]
+fn a_restart_waits_for_nobody_who_is_still_busy_with_what_was_before() {
+    let manager = Manager::start().unwrap();
+    let (goes_on, waits) = channel();
+    let settings = tool(LOCAL, FROM).with_farewell(Duration::ZERO);
+    let peer = manager.add("tool", settings.with_delegate(Arc::new(Slow(Mutex::new(waits))))).unwrap();
+    peer.enable().unwrap();
+    let mut caller = Caller::selected(FROM, peer.local_addr().unwrap());
+    peer.selected().wait(LIMIT).unwrap();
+    peer.disable().unwrap();
+    assert_eq!(caller.read().unwrap().0.stype, SType::SEPARATE_REQ);
+    let busy = manager.stop(Duration::from_millis(50));
+    assert!(matches!(busy, Err(Error::HandlersBusy { .. })), "{busy:?}");
+    let busy = manager.restart();
+    assert!(matches!(busy, Err(Error::HandlersBusy { handlers: 1 })), "{busy:?}");
+    goes_on.send(()).unwrap();
+    manager.stop(LIMIT).unwrap();
+    manager.restart().unwrap();
+    manager.stop(LIMIT).unwrap();
+}
+
+#[test]
+fn what_is_refused_while_the_manager_is_stopped_takes_no_room_afterwards() {
+    let manager = Manager::start().unwrap();
+    let peer = manager.add("tool", tool(LOCAL, FROM).with_output(1_000)).unwrap();
+    let port = peer.local_addr().unwrap();
+    peer.enable().unwrap();
+    manager.stop(LIMIT).unwrap();
+    for _ in 0..3 {
+        let refused = peer.send(S1F1, vec![0; 900]).wait(LIMIT);
+        assert!(matches!(refused, Err(Error::Stopped)), "{refused:?}");
+    }
+    manager.restart().unwrap();
+    let mut caller = Caller::selected(FROM, port);
+    peer.selected().wait(LIMIT).unwrap();
+    // One is taken however long it is, where nothing else waits.
+    peer.send(S1F1, vec![0; 2_000]).wait(LIMIT).unwrap();
+    assert_eq!(caller.read().unwrap().1.len(), 2_000);
     manager.stop(LIMIT).unwrap();
 }

@@ -5,12 +5,12 @@ use hsms_std::core::wire::{SType, SessionId};
 use hsms_std::manager::{
     Decision, Delegate, Error, Event, Expected, Manager, ManagerSettings, Peer, PeerSettings, Unidentified,
 };
-use hsms_std::{CloseReason, Config, DeviceId, Header, State, StreamFunction};
+use hsms_std::{CloseReason, Config, DeviceId, Header, State, StreamFunction, SystemBytes};
 use std::io::Write;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 const FROM: Ipv4Addr = Ipv4Addr::new(127, 0, 6, 1);
 const ELSEWHERE: Ipv4Addr = Ipv4Addr::new(127, 0, 6, 2);
@@ -73,7 +73,7 @@ fn decides(
     (ManagerSettings::new().with_identify_within(Duration::from_millis(20)).with_identify(Arc::new(identify)), asked)
 }
 
-fn expect_reply(caller: &mut Caller, system: hsms_std::SystemBytes, body: &[u8]) {
+fn expect_reply(caller: &mut Caller, system: SystemBytes, body: &[u8]) {
     let (header, text) = caller.read().unwrap();
     assert_eq!((header.system, header.stream_function(), text.as_slice()), (system, S1F2, body));
 }
@@ -154,7 +154,12 @@ fn a_caller_is_known_however_its_octets_are_cut() {
 
 #[test]
 fn a_caller_that_is_unassigned_is_selected_its_linktests_are_answered_and_its_primaries_held() {
-    let (with, asked) = decides(|_| Decision::Assign("any".to_owned()));
+    let (decide, decided) = channel();
+    let decided = Mutex::new(decided);
+    let (with, asked) = decides(move |_| {
+        decided.lock().unwrap().recv_timeout(LIMIT).unwrap();
+        Decision::Assign("any".to_owned())
+    });
     let tools = Tools::new(with);
     // It is expected from elsewhere, and serves any device.
     let (recorder, calls) = Recorder::new();
@@ -173,6 +178,9 @@ fn a_caller_that_is_unassigned_is_selected_its_linktests_are_answered_and_its_pr
         (tools.port, ["first".to_owned(), "second".to_owned()].as_slice())
     );
     assert_eq!((about.caller, about.probed), (caller.stream.local_addr().unwrap(), false));
+    // All of it has been answered or held by then.
+    caller.linktest();
+    decide.send(()).unwrap();
     any.selected().wait(LIMIT).unwrap();
     let mut texts = Vec::new();
     while texts.len() < 2 {
@@ -193,11 +201,13 @@ fn a_caller_that_is_unassigned_is_selected_its_linktests_are_answered_and_its_pr
 fn what_is_held_of_an_unassigned_caller_is_bounded() {
     let tools = Tools::new(long());
     let mut caller = Caller::selected(FROM, tools.port);
-    for _ in 0..64 {
-        caller.primary_to(9, S1F1, true, b"text");
-    }
-    // One more, and one that is too long beside the others, whatever there were.
-    for text in [&b""[..], &[0; 65 * 1024]] {
+    let sent = [vec![0; 65 * 1024], Vec::new()];
+    // One that is too long, while none is held; and one more than are.
+    for (held, text) in [0, 64].into_iter().zip(sent) {
+        for _ in 0..held {
+            caller.primary_to(9, S1F1, true, b"text");
+        }
+        let text = text.as_slice();
         let system = caller.primary_to(9, S1F1, true, text);
         let (header, _) = caller.read().unwrap();
         assert_eq!((header.system, header.stream_function()), (system, StreamFunction::new(1, 0)));
@@ -365,5 +375,73 @@ fn what_a_peer_is_told_of_a_caller_that_was_unassigned_is_what_it_is_told_of_any
     drop(caller);
     assert!(matches!(next(), Call::BeforeClosed));
     assert!(matches!(next(), Call::Closed(CloseReason::TransportClosed)));
+    tools.manager.stop(LIMIT).unwrap();
+}
+
+#[test]
+fn selecting_again_and_again_does_not_put_off_that_it_is_decided_whose_a_caller_is() {
+    let (with, asked) = decides(|_| Decision::Close);
+    let tools = Tools::new(with.with_identify_within(Duration::from_millis(100)));
+    let mut caller = Caller::selected(FROM, tools.port);
+    let until = Instant::now() + LIMIT;
+    // Sooner than that each time.
+    while asked.try_recv().is_err() {
+        assert!(Instant::now() < until, "it is never asked whose the caller is");
+        let system = caller.system();
+        caller.write(&Header::deselect_req(system), &[]);
+        let Ok((answer, _)) = caller.read() else { break };
+        if answer.stype == SType::SEPARATE_REQ {
+            break;
+        }
+        let system = caller.system();
+        caller.write(&Header::select_req(system), &[]);
+        match caller.read() {
+            Ok((answer, _)) if answer.stype == SType::SELECT_RSP => {}
+            _ => break,
+        }
+    }
+    tools.manager.stop(LIMIT).unwrap();
+}
+
+#[test]
+fn an_unassigned_caller_may_send_what_the_candidate_takes_that_takes_most() {
+    let manager = Manager::start_with(long()).unwrap();
+    let expected = Expected::Address(FROM.into());
+    let short = Config::host(DeviceId::new(1).unwrap()).with_max_message(1_000).unwrap();
+    let first = manager.add("short", PeerSettings::passive(LOCAL, expected, short)).unwrap();
+    let port = first.local_addr().unwrap();
+    let second = settings(port, expected, 2).with_delegate(Arc::new(Echo));
+    let second = manager.add("long", second).unwrap();
+    second.enable().unwrap();
+    let mut caller = Caller::selected(FROM, port);
+    let text = vec![7; 5_000];
+    let system = caller.primary_to(2, S1F1, true, &text);
+    expect_reply(&mut caller, system, &text);
+    manager.stop(LIMIT).unwrap();
+}
+
+#[test]
+fn a_caller_of_a_taken_peer_that_has_not_read_its_answers_reads_them_whole_and_then_that_it_is_refused() {
+    let tools = Tools::new(long());
+    let mut taken = Caller::call(FROM, tools.port);
+    assert_eq!(taken.select_session(SessionId(1)), 0);
+    let socket = bound(FROM);
+    socket.set_recv_buffer_size(4 * 1024).unwrap();
+    let mut caller = Caller::connect(socket, tools.port);
+    // More answers than the system keeps for one who does not read.
+    const LINKTESTS: u32 = 300_000;
+    let mut stream = caller.stream.try_clone().unwrap();
+    let writer = std::thread::spawn(move || {
+        let linktests = (0..LINKTESTS).flat_map(|number| Header::linktest_req(SystemBytes(number)).encode_alone());
+        let mut octets: Vec<u8> = linktests.collect();
+        octets.extend(Header::select_req(SystemBytes(LINKTESTS)).with_session(SessionId(1)).encode_alone());
+        stream.write_all(&octets)
+    });
+    for number in 0..LINKTESTS {
+        assert_eq!(caller.read().unwrap().0, Header::linktest_rsp(SystemBytes(number)));
+    }
+    let (answer, _) = caller.read().unwrap();
+    assert_eq!((answer.stype, answer.system, answer.byte3), (SType::SELECT_RSP, SystemBytes(LINKTESTS), 1));
+    writer.join().unwrap().unwrap();
     tools.manager.stop(LIMIT).unwrap();
 }

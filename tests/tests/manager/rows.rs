@@ -8,7 +8,7 @@ use std::io;
 use std::net::Ipv4Addr;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 const FROM: Ipv4Addr = Ipv4Addr::new(127, 0, 9, 1);
 
@@ -105,17 +105,23 @@ fn disabling_stops_a_pending_attempt_and_enabling_takes_it_up_again() {
     let [tries, other] =
         ["tries", "other"].map(|name| manager.add(name, PeerSettings::active([LOCAL], config)).unwrap());
     let attempts = |peer: &Peer| peer.counters().wait(LIMIT).unwrap().attempts;
+    let until = Instant::now() + LIMIT;
+    let come_to = |peer: &Peer, number| {
+        while attempts(peer) < number {
+            assert!(Instant::now() < until, "no attempt any more");
+        }
+    };
     for _ in 0..2 {
         let before = attempts(&tries);
         tries.enable().unwrap();
-        while attempts(&tries) < before + 3 {}
+        come_to(&tries, before + 3);
         for _ in 0..2 {
             tries.disable().unwrap();
         }
         let (stopped, begun) = (attempts(&tries), attempts(&other));
         // T5 passes a few times.
         other.enable().unwrap();
-        while attempts(&other) < begun + 5 {}
+        come_to(&other, begun + 5);
         other.disable().unwrap();
         assert_eq!(attempts(&tries), stopped);
     }

@@ -163,3 +163,24 @@ fn peers_behind_one_address_are_told_apart_by_the_sessions_that_they_offer() {
     taken.expect_end();
     manager.stop(LIMIT).unwrap();
 }
+
+#[test]
+fn a_deselect_while_our_select_is_open_is_refused_and_not_forgotten() {
+    let manager = Manager::start().unwrap();
+    let entity = SessionEntity { wanted: false, ..SessionEntity::wanted(ETCHER) };
+    let peer = manager.add("tool", offering(LOCAL, Expected::Anyone, &[entity])).unwrap();
+    peer.enable().unwrap();
+    let mut caller = Caller::call(FROM, peer.local_addr().unwrap());
+    caller.linktest();
+    let mut selected = peer.select_session(ETCHER);
+    let (ours, _) = caller.read().unwrap();
+    assert_eq!(ours.stype, SType::SELECT_REQ);
+    // They cross: the session is selected, and ours is not answered.
+    let system = caller.system();
+    caller.write(&Header::select_req(system).with_session(ETCHER), &[]);
+    assert_eq!(caller.read().unwrap().0.system, system);
+    selected.wait(LIMIT).unwrap();
+    let refused = peer.deselect_session(ETCHER).wait(LIMIT);
+    assert!(matches!(refused, Err(Error::Connection(hsms_std::Error::Refused(_)))), "{refused:?}");
+    manager.stop(LIMIT).unwrap();
+}
