@@ -21,8 +21,9 @@
 //! | `generate` (feature) | values and sequences of inputs to test with |
 //!
 //! Features, none by default: `alloc` (whole messages in a `Vec`), `secs2` (SECS-II items), `services` (service messages and dispatch),
-//! `defmt` (`defmt::Format` on every value), `serde` (settings that survive a restart), `model` (for model checkers only: timers that fire
-//! at will, relative time, renamed system bytes), `arbitrary` and `proptest` (generators for tests; they need std and bring `alloc` along).
+//! `auth` (trusted connections; brings `services`), `defmt` (`defmt::Format` on every value), `serde` (settings that survive a restart),
+//! `model` (for model checkers only: timers that fire at will, relative time, renamed system bytes), `arbitrary` and `proptest` (generators
+//! for tests; they need std and bring `alloc` along).
 //!
 //! Clause numbers in the documentation are those of E37-0303, E37.1-0702 and E37.2-95.
 #![doc = include_str!("../docs/run-loop.md")]

@@ -1,5 +1,18 @@
 //! Service messages and dispatch: rows of what a service layer is asked for.
 
+#[path = "services/attacker.rs"]
+mod attacker;
+#[path = "services/communication.rs"]
+mod communication;
+#[path = "services/dialogue.rs"]
+mod dialogue;
+#[path = "services/inbox.rs"]
+mod inbox;
+#[path = "services/name.rs"]
+mod name;
+#[path = "services/trust.rs"]
+mod trust;
+
 use hsms_core::secs2::messages::SystemError;
 use hsms_core::secs2::{ErrorKind, Slice, WriteError, Writer};
 use hsms_core::services::{
@@ -115,15 +128,17 @@ fn data_that_are_no_item_are_not_written_and_another_structure_is_not_read() {
 
 #[test]
 fn ids_taken_and_pairs_that_cannot_be_are_typed_errors() {
-    let mut services = Services::<2, 1>::new();
+    let mut services = Services::<6>::new();
     services.add_service(10, 11, "read", "read response").unwrap();
     assert_eq!(services.add_service(10, 11, "", ""), Err(RegisterError::RequestIdTaken { id: 10 }));
     assert_eq!(services.add_service(12, 11, "", ""), Err(RegisterError::ResponseIdTaken { id: 11 }));
     assert_eq!(services.add_service(13, 14, "", ""), Err(RegisterError::Pair(PairError::RequestOdd { request: 13 })));
     services.add_service(252, 253, "last", "last response").unwrap();
-    assert_eq!(services.add_service(20, 21, "", ""), Err(RegisterError::Full));
     assert_eq!(services.add_data(ServiceId::WRITE, 1, ""), Err(RegisterError::UnknownService { id: 20 }));
     services.add_data(ServiceId::READ, 1, "temperature").unwrap();
+    // A pair takes two entries or none.
+    assert_eq!(services.add_service(20, 21, "", ""), Err(RegisterError::Full));
+    services.add_status(Status(9), "sensor broken").unwrap();
     services.add_data(ServiceId::READ, 1, "pressure").unwrap();
     assert_eq!(services.add_data(ServiceId::READ, 2, ""), Err(RegisterError::Full));
     assert_eq!(services.data_name(ServiceId::READ, 1), Some("pressure"));
@@ -132,8 +147,35 @@ fn ids_taken_and_pairs_that_cannot_be_are_typed_errors() {
 }
 
 #[test]
+fn log_lines_name_services_data_ids_statuses_streams_and_functions() {
+    let mut services = Services::<12>::new();
+    services.add_service(10, 11, "read", "read response").unwrap();
+    for (service, data_id, name) in [(10, 7, "temperature"), (11, 8, "as read")] {
+        services.add_data(ServiceId::new(service).unwrap(), data_id, name).unwrap();
+    }
+    services.add_status(Status(9), "sensor broken").unwrap();
+    services.add_stream(2, "equipment control").unwrap();
+    services.add_function(2, 41, "remote command").unwrap();
+    let line = |service, data_id, status| {
+        let message = ServiceMessage::new(ServiceId::new(service).unwrap(), data_id, Status(status), None);
+        services.describe(&message).to_string()
+    };
+    assert_eq!(line(10, 7, 0), "service 10 (read), data id 7 (temperature), status 0 (okay)");
+    assert_eq!(line(11, 7, 9), "service 11 (read response), data id 7 (temperature), status 9 (sensor broken)");
+    assert_eq!(line(11, 8, 200), "service 11 (read response), data id 8 (as read), status 200");
+    assert_eq!(line(20, 7, 4), "service 20, data id 7, status 4 (service or data unknown)");
+    let line = |stream, function, w| {
+        let header = Header::data(SystemBytes(7), StreamFunction::new(stream, function), w, SessionId(1));
+        services.describe_header(&header).to_string()
+    };
+    assert_eq!(line(2, 41, true), "S2F41 W (remote command)");
+    assert_eq!(line(2, 42, false), "S2F42 (equipment control)");
+    assert_eq!(line(6, 11, true), "S6F11 W");
+}
+
+#[test]
 fn a_request_without_handler_is_buffered_if_its_service_and_data_are_known() {
-    let mut services = Services::<1, 1>::new();
+    let mut services = Services::<3>::new();
     services.add_service(10, 11, "read", "read response").unwrap();
     services.add_data(ServiceId::READ, 1, "temperature").unwrap();
     assert_eq!(services.unhandled(ServiceId::READ, 1), Status::BUFFERING_UNHANDLED_REQUEST);

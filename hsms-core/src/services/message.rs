@@ -142,7 +142,7 @@ impl fmt::Display for PairError {
 
 impl core::error::Error for PairError {}
 
-/// How a service request ended. Numbers from 7 on are the user's.
+/// How a service request ended. Numbers from 7 to 254 are the user's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Status(pub u8);
@@ -162,6 +162,8 @@ impl Status {
     pub const CHECKSUM_ERROR: Status = Status(5);
     /// 6: a proof failed, or a handler does not permit it.
     pub const OPERATION_NOT_PERMITTED: Status = Status(6);
+    /// 255: no handler, and no room to keep the request. Other implementations know it as one of the user's.
+    pub const INBOX_FULL: Status = Status(255);
 
     /// What the number means; `None` of those of the user.
     #[must_use]
@@ -174,6 +176,7 @@ impl Status {
             4 => "service or data unknown",
             5 => "checksum error",
             6 => "operation not permitted",
+            255 => "inbox full",
             _ => return None,
         })
     }
