@@ -235,7 +235,9 @@ crate-type = ["staticlib"]
 hsms-core = { path = "../../../hsms-core" }
 [features]
 defmt = ["hsms-core/defmt"]
+auth = ["hsms-core/auth"]
 secs2 = ["hsms-core/secs2"]
+services = ["hsms-core/services"]
 serde = ["hsms-core/serde"]
 [profile.dev]
 panic = "abort"
@@ -249,15 +251,15 @@ fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
     loop {}
 }
 EOF
-  for features in "" defmt serde secs2; do
+  for features in "" auth defmt serde secs2 services; do
     (cd "$probe" && CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$root/target/ci/no_std_target} \
       cargo build --quiet --features "$features") ||
       fail "hsms-core does not build without std (features: ${features:-none})" || return
   done
-  printf 'hsms-core builds for this machine without std: no features, defmt, serde, secs2\n'
+  printf 'hsms-core builds for this machine without std: no features, auth, defmt, serde, secs2, services\n'
   if rustup target list --installed | grep -qx thumbv7m-none-eabi; then
     (cd "$root" && cargo build --locked -p hsms-core --target thumbv7m-none-eabi &&
-      cargo build --locked -p hsms-core --target thumbv7m-none-eabi --features alloc,defmt,secs2,serde) || return
+      cargo build --locked -p hsms-core --target thumbv7m-none-eabi --features alloc,auth,defmt,secs2,serde,services) || return
     printf 'and for thumbv7m-none-eabi\n'
   else
     printf 'NOT RUN: the build for thumbv7m-none-eabi (rustup target add thumbv7m-none-eabi)\n'
@@ -269,12 +271,12 @@ stage_footprint() {
   local toolchain target features folder=${CARGO_TARGET_DIR:-$root/target/footprint}
   toolchain=$(footprint_toolchain) || fail "there is no toolchain for the bare-metal targets" || return
   for target in thumbv6m-none-eabi thumbv7m-none-eabi thumbv7em-none-eabihf riscv32imc-unknown-none-elf; do
-    for features in "" defmt secs2 defmt,secs2; do
+    for features in "" defmt secs2 services auth,defmt; do
       (cd "$root" && CARGO_TARGET_DIR=$folder RUSTUP_TOOLCHAIN=$toolchain \
         cargo check --quiet --locked -p hsms-core --target "$target" --features "$features") ||
         fail "hsms-core does not build for $target (features: ${features:-none})" || return
     done
-    printf 'hsms-core for %s: no features, defmt, secs2, both\n' "$target"
+    printf 'hsms-core for %s: no features, defmt, secs2, services, auth with defmt\n' "$target"
   done
   (cd "$root/tests/footprint" && cargo fmt --all --check &&
     CARGO_TARGET_DIR=$folder cargo clippy --quiet --locked --all-targets -- -D warnings &&

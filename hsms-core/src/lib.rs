@@ -15,13 +15,15 @@
 //! | [`connection`] | the state machine |
 //! | [`counters`] | counts, kept outside the machine |
 //! | `secs2` (feature) | SECS-II items: read, written, printed |
+//! | `services` (feature) | service messages, dispatch |
 //! | [`time`] | points in time that the caller supplies |
 //! | [`error`] | what a call can be refused with, and who is at fault |
 //! | `generate` (feature) | values and sequences of inputs to test with |
 //!
-//! Features, none by default: `alloc` (whole messages in a `Vec`), `secs2` (SECS-II items), `defmt` (`defmt::Format` on every value), `serde`
-//! (settings that survive a restart), `model` (for model checkers only: timers that fire at will, relative time, renamed system bytes),
-//! `arbitrary` and `proptest` (generators for tests; they need std and bring `alloc` along).
+//! Features, none by default: `alloc` (whole messages in a `Vec`), `secs2` (SECS-II items), `services` (service messages and dispatch),
+//! `auth` (trusted connections; brings `services`), `defmt` (`defmt::Format` on every value), `serde` (settings that survive a restart),
+//! `model` (for model checkers only: timers that fire at will, relative time, renamed system bytes), `arbitrary` and `proptest` (generators
+//! for tests; they need std and bring `alloc` along).
 //!
 //! Clause numbers in the documentation are those of E37-0303, E37.1-0702 and E37.2-95.
 #![doc = include_str!("../docs/run-loop.md")]
@@ -63,6 +65,8 @@ pub mod frame;
 pub mod generate;
 #[cfg(feature = "secs2")]
 pub mod secs2;
+#[cfg(feature = "services")]
+pub mod services;
 pub mod time;
 pub mod wire;
 

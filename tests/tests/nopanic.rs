@@ -9,7 +9,7 @@ use syn::{Attribute, ImplItem, Item, TraitItem, Type, Visibility};
 /// Public functions that the gate does not call, and why.
 const LEFT_OUT: &[(&str, &str)] = &[];
 
-/// What a `cfg` of the core can ask for beside `secs2`, and why functions behind it are not called.
+/// What a `cfg` of the core can ask for beside `auth`, `secs2` and `services`, and why functions behind it are not called.
 const NOT_BUILT: &[(&str, &str)] = &[
     ("alloc", "asks for memory, and an allocator may panic"),
     ("serde", "runs the code of a format"),
@@ -50,7 +50,7 @@ fn left_out(name: &str) -> bool {
 /// The last two segments of every path in the gate, `Type::function`, without arguments of types.
 fn called() -> BTreeSet<String> {
     let mut called = BTreeSet::new();
-    for file in ["connection", "rest", "secs2"] {
+    for file in ["connection", "rest", "secs2", "services"] {
         let mut text = std::fs::read_to_string(gate().join(format!("src/{file}.rs"))).unwrap();
         while let Some(at) = text.find("::<") {
             let end = text[at..].find('>').unwrap();
@@ -66,8 +66,8 @@ fn called() -> BTreeSet<String> {
     called
 }
 
-/// The public functions of a file and of the modules in it that are built with `secs2` alone: `Type::function`, `Trait::function`,
-/// `module::function`. A module that is not public itself passes its functions on to the one around it.
+/// The public functions of a file and of the modules in it that are built with `auth`, `secs2` and `services` alone: `Type::function`,
+/// `Trait::function`, `module::function`. A module that is not public itself passes its functions on to the one around it.
 fn gather(file: &Path, module: &str, public: &mut BTreeSet<String>) {
     let stem = file.file_stem().unwrap().to_str().unwrap();
     let folder =
@@ -140,13 +140,13 @@ fn is_public(visibility: &Visibility) -> bool {
     matches!(visibility, Visibility::Public(_))
 }
 
-/// Whether it is built with feature `secs2` and no other. What else a `cfg` asks for has to be one of `NOT_BUILT`.
+/// Whether it is built with features `auth`, `secs2` and `services` and no other. What else a `cfg` asks for has to be one of `NOT_BUILT`.
 fn covered(attributes: &[Attribute]) -> bool {
     let mut built = true;
     for attribute in attributes.iter().filter(|attribute| attribute.path().is_ident("cfg")) {
         let asked = attribute.meta.require_list().unwrap().tokens.to_string();
         let words = asked.split(|c: char| !(c.is_alphanumeric() || c == '_')).filter(|word| !word.is_empty());
-        for word in words.filter(|word| !["all", "feature", "secs2"].contains(word)) {
+        for word in words.filter(|word| !["all", "auth", "feature", "secs2", "services"].contains(word)) {
             assert!(NOT_BUILT.iter().any(|(name, _)| *name == word), "cfg({asked}) is none that this test knows");
             built = false;
         }

@@ -9,6 +9,7 @@
 mod connection;
 mod rest;
 mod secs2;
+mod services;
 
 unsafe extern "C" {
     #[link_name = "HSMS_PANIC_REACHABLE"]

@@ -1,0 +1,209 @@
+//! What both ends call their connection.
+
+use super::{ServiceId, ServiceMessage, Status};
+use crate::collect::append;
+use crate::config::ConnectMode;
+use crate::secs2::{Error, Reader, Sink, WriteError, Writer};
+use crate::wire::{Header, SystemBytes};
+use core::fmt;
+
+/// Data id of the messages that carry names.
+const DATA_ID: u32 = 0;
+
+/// The name of a connection, exchanged after it became SELECTED; at most `LEN` octets of ASCII.
+///
+/// The active end is the client, the passive one the server. The client sends [`ServiceId::CHANNEL_NAME`] with data id 0 and its name, `<A>`, and the server answers with its own; an end without a name sends
+/// no data. The client's name counts where it has one, else the server's. The messages may flow before trust.
+///
+/// ```
+/// use hsms_core::config::ConnectMode;
+/// use hsms_core::services::ChannelName;
+///
+/// let mut client = ChannelName::<16>::new(ConnectMode::Active, Some("etcher 4"))?;
+/// let mut server = ChannelName::<16>::new(ConnectMode::Passive, None)?;
+/// let request = [1, 3, 0xb1, 4, 0, 0, 0, 0, 0xa5, 1, 0, 0x41, 8, b'e', b't', b'c', b'h', b'e', b'r', b' ', b'4'];
+/// assert!(server.handle_request(&request).failure.is_none());
+/// assert_eq!(server.name(), Some("etcher 4"));
+/// # Ok::<(), hsms_core::services::NameError>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct ChannelName<const LEN: usize> {
+    mode: ConnectMode,
+    /// Empty: none.
+    own: heapless::Vec<u8, LEN>,
+    peer: heapless::Vec<u8, LEN>,
+    request: Option<SystemBytes>,
+}
+
+/// What a server answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[must_use]
+pub struct NameAnswer {
+    /// The status of the response; its name goes with status 0 alone.
+    pub status: Status,
+    /// Why the client's name was not taken.
+    pub failure: Option<NameError>,
+}
+
+impl<const LEN: usize> ChannelName<LEN> {
+    /// An empty name is none.
+    ///
+    /// # Errors
+    /// [`NameError::TooLong`], [`NameError::NotAscii`].
+    pub fn new(mode: ConnectMode, name: Option<&str>) -> Result<Self, NameError> {
+        let own = checked(name.unwrap_or_default())?;
+        Ok(ChannelName { mode, own, peer: heapless::Vec::new(), request: None })
+    }
+
+    /// The name that counts; `None` where neither end has one, as far as is known.
+    #[must_use]
+    pub fn name(&self) -> Option<&str> {
+        let (client, server) = match self.mode {
+            ConnectMode::Active => (&self.own, &self.peer),
+            ConnectMode::Passive => (&self.peer, &self.own),
+        };
+        let name = if client.is_empty() { server } else { client };
+        core::str::from_utf8(name).ok().filter(|name| !name.is_empty())
+    }
+
+    /// Whether both ends have a name and they differ: worth a warning.
+    #[must_use]
+    pub fn differ(&self) -> bool {
+        !self.own.is_empty() && !self.peer.is_empty() && self.own != self.peer
+    }
+
+    /// Whether the client is to send its name now that the connection is SELECTED: [`write`](Self::write) gives the text of the request.
+    pub fn selected(&mut self) -> bool {
+        self.lost();
+        self.mode == ConnectMode::Active
+    }
+
+    /// The client's request went out under these system bytes.
+    pub const fn sent(&mut self, system: SystemBytes) {
+        self.request = Some(system);
+    }
+
+    /// The connection is no longer SELECTED: the peer's name is forgotten.
+    pub fn lost(&mut self) {
+        self.peer.clear();
+        self.request = None;
+    }
+
+    /// Writes the text of the request, or of the response: 13 octets, and the name with one or two octets more.
+    ///
+    /// # Errors
+    /// Those of the sink.
+    pub fn write<S: Sink, const OPEN: usize>(
+        &self,
+        status: Status,
+        text: &mut Writer<S, OPEN>,
+    ) -> Result<(), WriteError> {
+        text.list(3)?;
+        text.u4(DATA_ID)?;
+        text.u1(status.0)?;
+        match core::str::from_utf8(&self.own) {
+            Ok(name) if !name.is_empty() && status == Status::OKAY => text.ascii(name),
+            _ => text.list(0),
+        }
+    }
+
+    /// A request came to the server.
+    pub fn handle_request(&mut self, text: &[u8]) -> NameAnswer {
+        if self.mode != ConnectMode::Passive {
+            return NameAnswer { status: Status::SERVICE_OR_DATA_UNKNOWN, failure: Some(NameError::NotServer) };
+        }
+        match self.take(text) {
+            Ok(_) => NameAnswer { status: Status::OKAY, failure: None },
+            Err(error) => {
+                let unknown = matches!(error, NameError::UnknownDataId { .. });
+                let status = if unknown { Status::SERVICE_OR_DATA_UNKNOWN } else { Status::CHECKSUM_ERROR };
+                NameAnswer { status, failure: Some(error) }
+            }
+        }
+    }
+
+    /// A response came to the client. `Ok(false)` where it does not belong to its open request.
+    ///
+    /// # Errors
+    /// [`NameError`]: the server's name is not known then.
+    pub fn handle_response(&mut self, header: &Header, text: &[u8]) -> Result<bool, NameError> {
+        if self.request != Some(header.system) {
+            return Ok(false);
+        }
+        self.request = None;
+        match self.take(text)? {
+            Status::OKAY => Ok(true),
+            status => {
+                self.peer.clear();
+                Err(NameError::Refused(status))
+            }
+        }
+    }
+
+    fn take(&mut self, text: &[u8]) -> Result<Status, NameError> {
+        let message = ServiceMessage::read(ServiceId::CHANNEL_NAME, text).map_err(NameError::Malformed)?;
+        if message.data_id() != DATA_ID {
+            return Err(NameError::UnknownDataId { data_id: message.data_id() });
+        }
+        let name = match message.data() {
+            Some(data) => Reader::new(data).ascii().map_err(NameError::Malformed)?,
+            None => "",
+        };
+        self.peer = checked(name)?;
+        Ok(message.status())
+    }
+}
+
+fn checked<const LEN: usize>(name: &str) -> Result<heapless::Vec<u8, LEN>, NameError> {
+    if !name.is_ascii() {
+        return Err(NameError::NotAscii);
+    }
+    let mut octets = heapless::Vec::new();
+    match append(&mut octets, name.as_bytes()) {
+        true => Ok(octets),
+        false => Err(NameError::TooLong { octets: name.len(), limit: LEN }),
+    }
+}
+
+/// Why a name is not taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub enum NameError {
+    /// It has more octets than there is room for.
+    TooLong {
+        /// Its octets.
+        octets: usize,
+        /// How many there may be.
+        limit: usize,
+    },
+    /// It has characters beyond ASCII.
+    NotAscii,
+    /// The text is no message with a name.
+    Malformed(Error),
+    /// There is no such data id in this service.
+    UnknownDataId {
+        /// The id.
+        data_id: u32,
+    },
+    /// A request came to a client.
+    NotServer,
+    /// The server answered with this status.
+    Refused(Status),
+}
+
+impl fmt::Display for NameError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            NameError::TooLong { octets, limit } => write!(f, "a name of {octets} octets; {limit} are the most"),
+            NameError::NotAscii => f.write_str("a name with characters beyond ASCII"),
+            NameError::Malformed(error) => write!(f, "no message with a name: {error}"),
+            NameError::UnknownDataId { data_id } => write!(f, "data id {data_id}; names have data id {DATA_ID}"),
+            NameError::NotServer => f.write_str("a request for a name came to the active end"),
+            NameError::Refused(status) => write!(f, "the server answered with status {status}"),
+        }
+    }
+}
+
+impl core::error::Error for NameError {}

@@ -1,0 +1,273 @@
+//! Which services and data ids there are, and what everything is called.
+
+use super::{Pair, PairError, ServiceId, ServiceMessage, Status};
+use crate::wire::Header;
+use core::fmt;
+
+/// The services of one end, their data ids, and names for log lines: at most `N` entries in all.
+///
+/// ```
+/// use hsms_core::services::{ServiceId, ServiceMessage, Services, Status};
+///
+/// let mut services = Services::<8>::new();
+/// services.add_service(10, 11, "read", "read response")?;
+/// services.add_data(ServiceId::READ, 7, "temperature")?;
+/// services.add_status(Status(9), "sensor broken")?;
+/// let message = ServiceMessage::new(ServiceId::READ, 7, Status(9), None);
+/// let line = services.describe(&message).to_string();
+/// assert_eq!(line, "service 10 (read), data id 7 (temperature), status 9 (sensor broken)");
+/// # Ok::<(), hsms_core::services::RegisterError>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct Services<'n, const N: usize> {
+    entries: heapless::Vec<(Key, &'n str), N>,
+}
+
+/// What a name stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Key {
+    Service(ServiceId),
+    Data(ServiceId, u32),
+    Status(Status),
+    Stream(u8),
+    Function(u8, u8),
+}
+
+impl<'n, const N: usize> Services<'n, N> {
+    /// None yet.
+    #[must_use]
+    pub const fn new() -> Self {
+        Services { entries: heapless::Vec::new() }
+    }
+
+    /// Adds a request and its response, with their names: two entries.
+    ///
+    /// # Errors
+    /// In this order: [`RegisterError::RequestIdTaken`], [`RegisterError::ResponseIdTaken`], [`RegisterError::Pair`],
+    /// [`RegisterError::Full`].
+    pub fn add_service(
+        &mut self,
+        request: u8,
+        response: u8,
+        request_name: &'n str,
+        response_name: &'n str,
+    ) -> Result<Pair, RegisterError> {
+        if self.is_taken(request) {
+            return Err(RegisterError::RequestIdTaken { id: request });
+        }
+        if self.is_taken(response) {
+            return Err(RegisterError::ResponseIdTaken { id: response });
+        }
+        let pair = Pair::new(request, response).map_err(RegisterError::Pair)?;
+        if N.saturating_sub(self.entries.len()) < 2 {
+            return Err(RegisterError::Full);
+        }
+        self.name(Key::Service(pair.request()), request_name)?;
+        self.name(Key::Service(pair.response()), response_name)?;
+        Ok(pair)
+    }
+
+    /// Adds a data id of a service, with its name; one that is there gets the new name.
+    ///
+    /// # Errors
+    /// [`RegisterError::UnknownService`] where no pair has the id, [`RegisterError::Full`].
+    pub fn add_data(&mut self, service: ServiceId, data_id: u32, name: &'n str) -> Result<(), RegisterError> {
+        if !self.is_taken(service.get()) {
+            return Err(RegisterError::UnknownService { id: service.get() });
+        }
+        self.name(Key::Data(service, data_id), name)
+    }
+
+    /// Names a status. Those of the standard numbers can be given other names here.
+    ///
+    /// # Errors
+    /// [`RegisterError::Full`].
+    pub fn add_status(&mut self, status: Status, name: &'n str) -> Result<(), RegisterError> {
+        self.name(Key::Status(status), name)
+    }
+
+    /// Names a stream.
+    ///
+    /// # Errors
+    /// [`RegisterError::Full`].
+    pub fn add_stream(&mut self, stream: u8, name: &'n str) -> Result<(), RegisterError> {
+        self.name(Key::Stream(stream), name)
+    }
+
+    /// Names a function of a stream.
+    ///
+    /// # Errors
+    /// [`RegisterError::Full`].
+    pub fn add_function(&mut self, stream: u8, function: u8, name: &'n str) -> Result<(), RegisterError> {
+        self.name(Key::Function(stream, function), name)
+    }
+
+    /// The name of a service id.
+    #[must_use]
+    pub fn service_name(&self, service: ServiceId) -> Option<&'n str> {
+        self.find(Key::Service(service))
+    }
+
+    /// The name of a data id of a service.
+    #[must_use]
+    pub fn data_name(&self, service: ServiceId, data_id: u32) -> Option<&'n str> {
+        self.find(Key::Data(service, data_id))
+    }
+
+    /// The name of a status: the one given here, or that of [`Status::name`].
+    #[must_use]
+    pub fn status_name(&self, status: Status) -> Option<&'n str> {
+        self.find(Key::Status(status)).or_else(|| status.name())
+    }
+
+    /// The name of a function, or else of its stream.
+    #[must_use]
+    pub fn function_name(&self, stream: u8, function: u8) -> Option<&'n str> {
+        self.find(Key::Function(stream, function)).or_else(|| self.find(Key::Stream(stream)))
+    }
+
+    /// The message with all names there are, for a log line.
+    #[must_use]
+    pub fn describe(&self, message: &ServiceMessage<'_>) -> Described<'n> {
+        let service = message.service_id();
+        // Data ids are named for the request.
+        let request = ServiceId::new(service.get() & !1).unwrap_or(service);
+        let data_id = message.data_id();
+        Described(What::Service {
+            service: (service, self.service_name(service)),
+            data_id: (data_id, self.data_name(service, data_id).or_else(|| self.data_name(request, data_id))),
+            status: (message.status(), self.status_name(message.status())),
+        })
+    }
+
+    /// Stream, function and W-bit of a data message, with the name there is, for a log line: `S2F41 W (remote command)`.
+    #[must_use]
+    pub fn describe_header(&self, header: &Header) -> Described<'n> {
+        let what = header.stream_function();
+        Described(What::Function { header: *header, name: self.function_name(what.stream, what.function) })
+    }
+
+    /// The status that answers a request for which there is no handler: [`Status::BUFFERING_UNHANDLED_REQUEST`], if it is kept, of a
+    /// registered service and data id; [`Status::SERVICE_OR_DATA_UNKNOWN`] of any other.
+    #[must_use]
+    pub fn unhandled(&self, request: ServiceId, data_id: u32) -> Status {
+        if self.data_name(request, data_id).is_some() {
+            Status::BUFFERING_UNHANDLED_REQUEST
+        } else {
+            Status::SERVICE_OR_DATA_UNKNOWN
+        }
+    }
+
+    fn is_taken(&self, id: u8) -> bool {
+        ServiceId::new(id).is_some_and(|id| self.service_name(id).is_some())
+    }
+
+    fn find(&self, wanted: Key) -> Option<&'n str> {
+        self.entries.iter().find_map(|(key, name)| (*key == wanted).then_some(*name))
+    }
+
+    fn name(&mut self, wanted: Key, name: &'n str) -> Result<(), RegisterError> {
+        match self.entries.iter_mut().find(|(key, _)| *key == wanted) {
+            Some((_, old)) => {
+                *old = name;
+                Ok(())
+            }
+            None => self.entries.push((wanted, name)).map_err(|_| RegisterError::Full),
+        }
+    }
+}
+
+impl<const N: usize> Default for Services<'_, N> {
+    fn default() -> Self {
+        Services::new()
+    }
+}
+
+/// A message with names, to be printed.
+#[derive(Debug, Clone, Copy)]
+pub struct Described<'n>(What<'n>);
+
+#[derive(Debug, Clone, Copy)]
+enum What<'n> {
+    Service {
+        service: (ServiceId, Option<&'n str>),
+        data_id: (u32, Option<&'n str>),
+        status: (Status, Option<&'n str>),
+    },
+    Function {
+        header: Header,
+        name: Option<&'n str>,
+    },
+}
+
+impl fmt::Display for Described<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            What::Service { service, data_id, status } => {
+                write!(f, "service {}{}", service.0, Name(service.1))?;
+                write!(f, ", data id {}{}", data_id.0, Name(data_id.1))?;
+                write!(f, ", status {}{}", status.0.0, Name(status.1))
+            }
+            What::Function { header, name } => {
+                let what = header.stream_function();
+                let w = if header.reply_expected() { " W" } else { "" };
+                write!(f, "S{}F{}{w}{}", what.stream, what.function, Name(name))
+            }
+        }
+    }
+}
+
+#[cfg(feature = "defmt")]
+impl defmt::Format for Described<'_> {
+    fn format(&self, f: defmt::Formatter<'_>) {
+        defmt::write!(f, "{}", defmt::Display2Format(self));
+    }
+}
+
+struct Name<'n>(Option<&'n str>);
+
+impl fmt::Display for Name<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.map_or(Ok(()), |name| write!(f, " ({name})"))
+    }
+}
+
+/// Why a service, a data id or a name cannot be added.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub enum RegisterError {
+    /// Another pair has the id that was to be the request's.
+    RequestIdTaken {
+        /// The id.
+        id: u8,
+    },
+    /// Another pair has the id that was to be the response's.
+    ResponseIdTaken {
+        /// The id.
+        id: u8,
+    },
+    /// The ids cannot be a pair.
+    Pair(PairError),
+    /// No service has the id.
+    UnknownService {
+        /// The id.
+        id: u8,
+    },
+    /// There is no room for one more.
+    Full,
+}
+
+impl fmt::Display for RegisterError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            RegisterError::RequestIdTaken { id } => write!(f, "request id {id} is taken"),
+            RegisterError::ResponseIdTaken { id } => write!(f, "response id {id} is taken"),
+            RegisterError::Pair(error) => fmt::Display::fmt(error, f),
+            RegisterError::UnknownService { id } => write!(f, "no service has the id {id}"),
+            RegisterError::Full => f.write_str("no room for one more"),
+        }
+    }
+}
+
+impl core::error::Error for RegisterError {}
