@@ -173,7 +173,7 @@ impl Model {
             false => Some(Error::UnknownDevice { session: SessionId(session) }),
         };
         let full = (wait && self.open.len() == ROOM).then_some(Error::TransactionsFull { open: ROOM });
-        let no_primary = (primary.function % 2 == 0 || !(1..=127).contains(&primary.stream))
+        let no_primary = (primary.function.is_multiple_of(2) || !(1..=127).contains(&primary.stream))
             .then_some(Error::NotPrimary { stream_function: primary });
         self.out.refused = self.cannot_send().or(no_primary).or(unknown).or(full);
         if self.out.refused.is_some() {
