@@ -23,7 +23,34 @@
 //! | `conformance` (feature) | every duty of the standards as a row with a test, for ours and for other implementations |
 //! | `faults` (feature) | what a link can suffer, made at will, and a scripted peer |
 //!
-//! Features, none by default: `tracing` (every message as an event of the target `hsms::message`, every notice as one of `hsms::connection`, in a
+//! # Security
+//!
+//! HSMS authenticates nobody, so whoever reaches the port is a peer. [`Security`] says who may call, how many callers may linger
+//! while they are not selected, and that TLS is required; one value serves a [`Connection`] and the peers of a `manager`.
+//!
+//! ```
+//! use hsms_std::{Config, Connection, DeviceId, Security};
+//! use std::net::Ipv4Addr;
+//!
+//! // The network of the hosts, four callers of an address that are not selected, and a hundred of them in all.
+//! let security = Security::new().with_allowed(["10.1.0.0/16".parse()?]).with_max_unselected(4, 100);
+//! let tool = Connection::passive((Ipv4Addr::LOCALHOST, 0), Config::equipment(DeviceId::new(0).unwrap()))?;
+//! let tool = tool.with_security(security)?;
+//! assert_eq!(tool.callers_refused().total(), 0);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! [`security`] has the threats and what answers each; module `tls`, where its feature is on, an example with certificates of both ends.
+//!
+//! # Observability
+//!
+//! A [`tap`] sees every message both ways with its time; `capture` (feature) is one that writes pcapng for Wireshark. `metrics` (feature) tells the
+//! counters, round-trip times and open transactions of each link to the `metrics` facade, with the name of its peer; `tracing`
+//! (feature) logs in a span with that name. Peers of a manager have one; [`Connection::with_name`] gives one.
+//!
+//! # Features
+//!
+//! None by default: `tracing` (every message as an event of the target `hsms::message`, every notice as one of `hsms::connection`, in a
 //! span `hsms` of the target `hsms` with the peer's name, in which the delegates of a manager run as well), `serde` (settings that
 //! survive a restart), `secs2` (texts in the log as SML), `manager`, `tls`, `capture`, `metrics`, `conformance`,
 //! `faults`.

@@ -280,6 +280,43 @@ fn every_metric_has_a_unit_and_stands_in_the_table() {
     }
 }
 
+/// A tap of the manager's looks on at a caller before and after it is known: the same connection, and another name.
+#[test]
+fn a_caller_is_logged_by_its_address_and_then_by_the_name_of_its_peer() {
+    spans::listen();
+    let list = Arc::new(List::default());
+    let manager = Manager::start_with(ManagerSettings::new().with_tap(list.clone())).unwrap();
+    let expected = Expected::Address(Ipv4Addr::LOCALHOST.into());
+    let other = Config::equipment(DeviceId::new(1).unwrap());
+    let left = manager.add("left with a span", PeerSettings::passive(LOCAL, expected, other)).unwrap();
+    let port = left.local_addr().unwrap();
+    let settings = PeerSettings::passive(port, expected, config()).with_delegate(Arc::new(Echo));
+    let name = "right with a span";
+    let right = manager.add(name, settings).unwrap();
+    left.enable().unwrap();
+    right.enable().unwrap();
+    let mut far = selected(port, 0x0505_0000);
+    exchange(&mut far, &[0x21, 1, 7]);
+    far.end();
+    manager.stop(LIMIT).unwrap();
+
+    let address = far.remote.to_string();
+    let said = |text: &str| -> Vec<Option<String>> {
+        let with = |line: &Line| line.text.contains(text) && line.text.contains("system:0x0505");
+        lines().into_iter().filter(with).map(|line| line.peer).collect()
+    };
+    // By the link that it was nobody's on, and again by its peer's, which has received it from there.
+    assert_eq!(
+        said("message=received"),
+        [Some(&address), Some(&address), Some(&name.to_owned()), Some(&name.to_owned())].map(Option::<&String>::cloned)
+    );
+    assert_eq!(said("message=sent").last(), Some(&Some(name.to_owned())));
+    let seen = list.0.lock().unwrap().clone();
+    assert!(seen.iter().all(|each| each.connection == seen[0].connection), "{seen:?}");
+    assert_eq!(seen.first().map(|first| first.peer.clone()), Some(None));
+    assert_eq!(seen.last().map(|last| last.peer.clone()), Some(Some(name.to_owned())));
+}
+
 /// Which way, what, and under which name.
 #[derive(Debug, Clone, PartialEq)]
 struct Seen {

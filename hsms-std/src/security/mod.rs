@@ -12,6 +12,10 @@
 //! | eavesdroppers, impostors | TLS (feature `tls`), with certificates of the server or of both |
 //! | plain HSMS where TLS is required, and the other way round | closed, with a [`SecurityError`] that says so |
 //!
+//! What is not answered: HSMS serves one connection at a time (E37.1), so a caller that is let in has the place of a peer that has none.
+//! One that does not select loses it by T7, and so does one that cannot finish the handshake of TLS; so where strangers can reach the
+//! port, let only the peer's address in, or have it show a certificate.
+//!
 //! Whoever is turned away is counted in [`CallersRefused`], logged, and told of where there is somebody to be told.
 
 mod caps;

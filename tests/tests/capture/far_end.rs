@@ -6,23 +6,32 @@ use hsms_std::transport::Transport;
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 /// No test comes near it where things work.
 pub const LIMIT: Duration = Duration::from_secs(60);
 
-#[derive(Debug, Clone, Default)]
-pub struct SharedFile(Arc<Mutex<Vec<u8>>>);
+#[derive(Debug, Clone)]
+pub struct SharedFile {
+    octets: Arc<Mutex<Vec<u8>>>,
+    pub created: SystemTime,
+}
+
+impl Default for SharedFile {
+    fn default() -> Self {
+        SharedFile { octets: Arc::default(), created: SystemTime::now() }
+    }
+}
 
 impl SharedFile {
     pub fn octets(&self) -> Vec<u8> {
-        self.0.lock().unwrap().clone()
+        self.octets.lock().unwrap().clone()
     }
 }
 
 impl Write for SharedFile {
     fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(octets);
+        self.octets.lock().unwrap().extend_from_slice(octets);
         Ok(octets.len())
     }
 

@@ -9,7 +9,7 @@ use std::io::{Read, Write};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 const PROGRAM: &str = "tshark";
 
@@ -108,12 +108,15 @@ fn octets(packet: &Packet) -> Result<Vec<u8>, Failed> {
 pub fn verify(file: &SharedFile, streams: &mut Streams<'_>) -> Result<(), Failed> {
     let packets = decode(file)?;
     let mut left = packets.len();
-    let mut before = 0;
+    // Not before there was a file, and not in the future.
+    let since_1970 = |time: SystemTime| Ok::<_, Failed>(time.duration_since(UNIX_EPOCH)?.as_nanos());
+    let mut before = since_1970(file.created)?;
     for packet in &packets {
         let now = time(packet)?;
         assert!(now >= before, "time goes back: {packet:?}");
         before = now;
     }
+    assert!(before <= since_1970(SystemTime::now())?, "the last packet is of the future");
     for Expected { far, interfaces, called } in &streams.expected {
         let port = far.remote.port().to_string();
         let ends = |packet: &Packet| {

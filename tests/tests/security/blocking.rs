@@ -1,5 +1,6 @@
 //! The blocking adapter: allow list, caps, and TLS in every way that it can go wrong.
 
+use crate::strangers::{CLAIM, claims_and_garbage, linktest, linktest_req, select_req, trickle};
 use crate::support::*;
 use hsms_std::core::config::ConnectMode;
 use hsms_std::security::{CallersRefused, Refusal, Security, SecurityError};
@@ -7,10 +8,13 @@ use hsms_std::tls::TlsError;
 use hsms_std::tls::rustls::{AlertDescription, CertificateError};
 use hsms_std::{Connection, Error, Fault, Incoming, State};
 use std::io::Read;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
+
+/// How long the tool waits before it is seen whether the others are done.
+const TURN: Duration = Duration::from_millis(5);
 
 /// A tool that listens with these settings.
 fn tool(security: Security) -> (Connection, SocketAddr) {
@@ -35,6 +39,29 @@ fn until<R>(tool: &mut Connection, mut find: impl FnMut(&Incoming<'_>) -> Option
             let text = message.body.to_vec();
             tool.reply(&token, &text).unwrap();
         }
+    }
+}
+
+/// Serves whoever is there, and echoes primaries, until `others` has returned.
+fn serve<R: Send>(tool: &mut Connection, others: impl FnOnce() -> R + Send) -> R {
+    thread::scope(|scope| {
+        let others = scope.spawn(others);
+        while !others.is_finished() {
+            if let Some(Incoming::Primary { message, token: Some(token) }) = tool.next(TURN).unwrap() {
+                let text = message.body.to_vec();
+                tool.reply(&token, &text).unwrap();
+            }
+        }
+        others.join().unwrap()
+    })
+}
+
+/// Serves until so many callers have been turned away.
+fn until_refused(tool: &mut Connection, callers: u64) {
+    let mut told = tool.callers_refused().total();
+    while told < callers {
+        until(tool, |incoming| matches!(incoming, Incoming::CallerRefused { .. }).then_some(()));
+        told = tool.callers_refused().total();
     }
 }
 
@@ -213,8 +240,7 @@ fn a_caller_that_does_not_finish_the_handshake_is_ended_by_t7_however_it_trickle
     let mut tool = Connection::passive(LOCAL, config).unwrap().with_security(security).unwrap();
     let address = tool.local_addr().unwrap();
     thread::scope(|scope| {
-        let caller =
-            scope.spawn(move || crate::strangers::trickle(call(GOOD, address), &[22, 3, 1, 2, 0, 1, 0, 1, 252]));
+        let caller = scope.spawn(move || trickle(call(GOOD, address), &[22, 3, 1, 2, 0, 1, 0, 1, 252]));
         until(&mut tool, |incoming| matches!(incoming, Incoming::Closed { .. }).then_some(()));
         caller.join().unwrap();
     });
@@ -231,21 +257,21 @@ fn a_caller_not_on_the_list_is_hung_up_on_counted_and_told_while_the_connection_
         let others = scope.spawn(|| {
             assert_eq!(expect_end(&mut call(BAD, address)), NOTHING);
             let mut first = call(GOOD, address);
-            throw(&mut first, &crate::strangers::select_req());
+            throw(&mut first, &select_req());
             let mut answer = [0; 14];
             first.read_exact(&mut answer).unwrap();
             assert_eq!(answer[7], 0, "the first is selected");
             assert_eq!(expect_end(&mut call(BAD, address)), NOTHING);
             let mut second = call(GOOD, address);
-            throw(&mut second, &crate::strangers::select_req());
+            throw(&mut second, &select_req());
             assert_eq!(expect_end(&mut second)[7], 1, "the place is taken");
-            crate::strangers::linktest(&mut first);
+            linktest(&mut first);
             over.store(true, Ordering::Release);
             first
         });
         let mut why = Vec::new();
         while !over.load(Ordering::Acquire) && !others.is_finished() {
-            if let Some(Incoming::CallerRefused { why: reason, .. }) = tool.next(Duration::from_millis(5)).unwrap() {
+            if let Some(Incoming::CallerRefused { why: reason, .. }) = tool.next(TURN).unwrap() {
                 why.push(reason);
             }
         }
@@ -259,33 +285,159 @@ fn a_caller_not_on_the_list_is_hung_up_on_counted_and_told_while_the_connection_
 
 #[test]
 fn callers_beyond_the_cap_of_an_address_are_hung_up_on_and_those_of_others_are_answered() {
-    let config = tool_config().with_t7(Duration::from_secs(240)).unwrap();
+    let config = tool_config().with_t7(LONG_T7).unwrap();
     let security = Security::new().with_max_unselected(2, 1_024);
     let mut tool = Connection::passive(LOCAL, config).unwrap().with_security(security).unwrap();
     let address = tool.local_addr().unwrap();
-    thread::scope(|scope| {
-        let others = scope.spawn(|| {
-            let mut first = call(GOOD, address);
-            throw(&mut first, &crate::strangers::select_req());
-            first.read_exact(&mut [0; 14]).unwrap();
-            // Two stay, and say nothing.
-            let lingering = [call(BAD, address), call(BAD, address)];
-            for _ in 0..20 {
-                assert_eq!(expect_end(&mut call(BAD, address)), NOTHING);
-            }
-            let mut second = call(GOOD, address);
-            throw(&mut second, &crate::strangers::select_req());
-            assert_eq!(expect_end(&mut second)[7], 1, "the place is taken");
-            crate::strangers::linktest(&mut first);
-            (first, lingering)
-        });
-        while !others.is_finished() {
-            let _ = tool.next(Duration::from_millis(5)).unwrap();
+    let _first = serve(&mut tool, || {
+        let mut first = call(GOOD, address);
+        throw(&mut first, &select_req());
+        first.read_exact(&mut [0; 14]).unwrap();
+        // Two stay, and say nothing.
+        let _lingering = [call(BAD, address), call(BAD, address)];
+        for _ in 0..20 {
+            assert_eq!(expect_end(&mut call(BAD, address)), NOTHING);
         }
-        others.join().unwrap();
+        let mut second = call(GOOD, address);
+        throw(&mut second, &select_req());
+        assert_eq!(expect_end(&mut second)[7], 1, "the place is taken");
+        linktest(&mut first);
+        first
     });
-    let mut expected = CallersRefused::new();
-    (expected.too_many_from_address, expected.taken) = (20, 3);
+    let mut expected = taken(3);
+    expected.too_many_from_address = 20;
     assert_eq!(tool.callers_refused(), expected);
     assert_ne!(tool.state(), State::NotConnected);
+}
+
+#[test]
+fn callers_beyond_the_cap_in_all_are_hung_up_on_from_wherever_they_come() {
+    let config = tool_config().with_t7(LONG_T7).unwrap();
+    let security = Security::new().with_max_unselected(64, 2);
+    let mut tool = Connection::passive(LOCAL, config).unwrap().with_security(security).unwrap();
+    let address = tool.local_addr().unwrap();
+    let _first = serve(&mut tool, || {
+        let mut first = call(GOOD, address);
+        throw(&mut first, &select_req());
+        first.read_exact(&mut [0; 14]).unwrap();
+        let _lingering = [call(BAD, address), call(GOOD, address)];
+        for last in 1..=20 {
+            assert_eq!(expect_end(&mut call(Ipv4Addr::new(127, 0, 5, last), address)), NOTHING);
+        }
+        linktest(&mut first);
+        first
+    });
+    let mut expected = taken(2);
+    expected.too_many = 20;
+    assert_eq!(tool.callers_refused(), expected);
+}
+
+/// A host that is selected while the tool is served.
+fn selected(tool: &mut Connection, address: SocketAddr) -> Connection {
+    let mut host = host(address, Security::new());
+    serve(tool, move || {
+        host.select(LIMIT).unwrap();
+        host
+    })
+}
+
+/// Messages go both ways and linktests are answered.
+fn works(host: &mut Connection) {
+    assert_eq!(host.request(S1F1, b"text").unwrap().body, b"text");
+    host.linktest().unwrap();
+}
+
+#[test]
+fn a_thousand_callers_with_half_a_frame_each_take_less_memory_than_the_settings_allow() {
+    let name = "blocking::a_thousand_callers_with_half_a_frame_each_take_less_memory_than_the_settings_allow";
+    in_own_process(name, || {
+        raise_descriptors();
+        let config = tool_config().with_t7(LONG_T7).unwrap();
+        let mut tool = Connection::passive(LOCAL, config).unwrap();
+        let address = tool.local_addr().unwrap();
+        let mut host = selected(&mut tool, address);
+        serve(&mut tool, || works(&mut host));
+        let before = resident();
+        let callers = serve(&mut tool, || thousand_trying(address, &half_a_frame()));
+        // The others wait.
+        until_refused(&mut tool, 8);
+        serve(&mut tool, || (0..20).for_each(|_| works(&mut host)));
+        let grown = resident().saturating_sub(before);
+        assert_bounded("a frame at a connection", grown, Security::new().max_unselected(), PER_CALLER);
+        assert_eq!(tool.callers_refused(), taken(8));
+        drop(callers);
+        serve(&mut tool, || works(&mut host));
+    });
+}
+
+#[test]
+fn slow_callers_are_ended_by_t7_whether_or_not_they_have_the_place() {
+    let config = tool_config().with_t7(Duration::from_millis(500)).unwrap();
+    let mut tool = Connection::passive(LOCAL, config).unwrap();
+    let address = tool.local_addr().unwrap();
+    // Whole messages, which are answered, are as little an excuse.
+    let slow = || trickle(call(BAD, address), &linktest_req().repeat(100));
+    serve(&mut tool, slow);
+    assert_eq!(tool.counters().timeouts.t7, 1);
+    let mut host = selected(&mut tool, address);
+    serve(&mut tool, || {
+        thread::scope(|scope| {
+            let callers: Vec<_> = (0..4).map(|_| scope.spawn(slow)).collect();
+            while !callers.iter().all(|caller| caller.is_finished()) {
+                works(&mut host);
+            }
+        });
+        works(&mut host);
+    });
+    assert_eq!(tool.callers_refused(), taken(4));
+    assert_eq!((tool.counters().connections, tool.counters().timeouts.t7), (2, 1));
+}
+
+#[test]
+fn claims_of_two_gibibytes_and_garbage_end_their_own_connection_alone() {
+    let config = tool_config().with_t7(Duration::from_millis(500)).unwrap();
+    let mut tool = Connection::passive(LOCAL, config).unwrap();
+    let address = tool.local_addr().unwrap();
+    let strange = |octets: &[u8]| {
+        let mut stranger = call(BAD, address);
+        throw(&mut stranger, octets);
+        expect_end(&mut stranger);
+    };
+    // With the place, and beside the one who has it.
+    serve(&mut tool, || claims_and_garbage().take(15).for_each(|octets| strange(&octets)));
+    let before = tool.callers_refused().total();
+    let mut host = selected(&mut tool, address);
+    serve(&mut tool, || {
+        for octets in claims_and_garbage().take(15) {
+            strange(&octets);
+            works(&mut host);
+        }
+    });
+    assert_eq!(tool.callers_refused(), taken(before + 15));
+    assert_eq!(tool.state(), State::Selected);
+}
+
+#[test]
+fn a_claim_of_two_gibibytes_by_the_peer_itself_reserves_nothing_even_where_it_is_allowed() {
+    let name = "blocking::a_claim_of_two_gibibytes_by_the_peer_itself_reserves_nothing_even_where_it_is_allowed";
+    in_own_process(name, || {
+        // The second takes the claim, and ends it by T8.
+        let allowing = tool_config().with_max_message(u32::MAX).unwrap().with_t8(Duration::from_secs(1)).unwrap();
+        for config in [tool_config(), allowing] {
+            let mut tool = Connection::passive(LOCAL, config).unwrap();
+            let address = tool.local_addr().unwrap();
+            let before = serve(&mut tool, || {
+                let mut caller = call(GOOD, address);
+                throw(&mut caller, &select_req());
+                caller.read_exact(&mut [0; 14]).unwrap();
+                let before = most_reserved();
+                throw(&mut caller, &CLAIM);
+                expect_end(&mut caller);
+                before
+            });
+            assert_little_reserved(before);
+            let mut host = selected(&mut tool, address);
+            serve(&mut tool, || works(&mut host));
+        }
+    });
 }

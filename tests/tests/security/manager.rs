@@ -1,6 +1,6 @@
 //! The manager: whatever strangers do, the peers that are there keep working.
 
-use crate::strangers::{linktest, select_req, trickle};
+use crate::strangers::{CLAIM, claims_and_garbage, linktest, linktest_req, select_req, trickle};
 use crate::support::*;
 use hsms_std::core::config::ConnectMode;
 use hsms_std::manager::{Delegate, Error, Event, Expected, Manager, Peer, PeerSettings, Received};
@@ -15,12 +15,6 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
-
-/// What one connection that is not selected and takes its answers keeps of our memory at most, beside what the system does.
-const PER_CALLER: usize = 4 * 1024;
-
-/// So long that it ends nobody.
-const LONG_T7: Duration = Duration::from_secs(240);
 
 /// Answers every primary with its own text.
 pub struct Echo;
@@ -89,12 +83,6 @@ impl Pair {
     }
 }
 
-fn taken(callers: u64) -> CallersRefused {
-    let mut refused = CallersRefused::new();
-    refused.taken = callers;
-    refused
-}
-
 /// The end of the next connection of a peer without a delegate, as far as it is about security.
 fn end_of(manager: &Manager, name: &str) -> Option<SecurityError> {
     loop {
@@ -110,40 +98,37 @@ fn end_of(manager: &Manager, name: &str) -> Option<SecurityError> {
 fn a_thousand_callers_with_half_a_frame_each_take_less_memory_than_the_settings_allow() {
     let name = "manager::a_thousand_callers_with_half_a_frame_each_take_less_memory_than_the_settings_allow";
     in_own_process(name, || {
-        let mut limit = getrlimit(Resource::Nofile);
-        limit.current = limit.maximum;
-        setrlimit(Resource::Nofile, limit).unwrap();
-        let security = Security::new();
-        let pair = Pair::with_t7(LONG_T7, security.clone(), Security::new());
-        pair.works();
-        let half = half_a_frame();
-        let before = resident();
-        // As many from one address as the defaults let linger.
-        let each = u64::try_from(security.max_unselected_per_address()).unwrap();
-        let callers: Vec<TcpStream> = (0..1_000_u64)
-            .map(|number| {
-                let from = Ipv4Addr::new(127, 0, 4, 1 + u8::try_from(number / each).unwrap());
-                let mut stream = call(from, pair.address);
-                throw(&mut stream, &half);
-                stream
-            })
-            .collect();
-        pair.wait_for(|refused| refused.taken == 1_000);
-        pair.works();
-        let grown = resident().saturating_sub(before);
-        let bound = security.max_unselected() * PER_CALLER;
-        println!(
-            "security: 1,000 callers with half a frame: resident memory grew by {} KiB; by the settings at most {} x {} = {} KiB",
-            grown / 1024,
-            security.max_unselected(),
-            PER_CALLER,
-            bound / 1024
-        );
-        assert!(bound < 16 << 20);
-        assert!(grown < bound, "{grown}");
-        drop(callers);
-        assert_eq!(pair.stop(), taken(1_000));
+        raise_descriptors();
+        let pair = Pair::with_t7(LONG_T7, Security::new(), Security::new());
+        thousand_beside(pair, "a frame", &half_a_frame(), PER_CALLER);
     });
+}
+
+#[test]
+fn a_thousand_callers_with_half_a_handshake_each_take_less_memory_than_the_settings_allow() {
+    let name = "manager::a_thousand_callers_with_half_a_handshake_each_take_less_memory_than_the_settings_allow";
+    in_own_process(name, || {
+        raise_descriptors();
+        let authority = Authority::new();
+        let tool = server(&authority.sign("tool.fab"), None);
+        let pair = Pair::with_t7(LONG_T7, tool, client(&authority, None, "tool.fab"));
+        // A record of 1,400 octets with the first half of a ClientHello that is as long.
+        let mut half = vec![22, 3, 1, 5, 120, 1, 0, 5, 116];
+        half.extend([3; 700]);
+        thousand_beside(pair, "a handshake", &half, PER_CALLER + PER_HANDSHAKE);
+    });
+}
+
+fn thousand_beside(pair: Pair, what: &str, half: &[u8], each: usize) {
+    pair.works();
+    let before = resident();
+    let callers = thousand(pair.address, half);
+    pair.wait_for(|refused| refused.taken == 1_000);
+    pair.works();
+    let grown = resident().saturating_sub(before);
+    assert_bounded(what, grown, Security::new().max_unselected(), each);
+    drop(callers);
+    assert_eq!(pair.stop(), taken(1_000));
 }
 
 #[test]
@@ -226,17 +211,27 @@ fn slow_callers_are_ended_by_t7_and_the_others_do_not_notice() {
 }
 
 #[test]
+fn a_slow_caller_that_has_the_place_is_ended_by_t7_and_the_peer_gets_it() {
+    let manager = Manager::start().unwrap();
+    let config = tool_config().with_t7(Duration::from_millis(500)).unwrap();
+    let tool = manager.add("tool", PeerSettings::passive(LOCAL, Expected::Anyone, config)).unwrap();
+    tool.enable().unwrap();
+    let address = tool.local_addr().unwrap();
+    // Whole messages, which are answered, are as little an excuse.
+    trickle(call(BAD, address), &linktest_req().repeat(100));
+    assert_eq!(tool.counters().wait(LIMIT).unwrap().timeouts.t7, 1);
+    let host = manager.add("host", PeerSettings::active([address], host_config())).unwrap();
+    host.enable().unwrap();
+    host.selected().wait(LIMIT).unwrap();
+    manager.stop(LIMIT).unwrap();
+}
+
+#[test]
 fn claims_of_two_gibibytes_and_garbage_end_their_own_connection_alone() {
     let pair = Pair::plain();
-    let mut random = fastrand::Rng::with_seed(6);
-    for number in 0..100 {
+    for octets in claims_and_garbage().take(100) {
         let mut stranger = call(BAD, pair.address);
-        if number % 2 == 0 {
-            throw(&mut stranger, &[0x80, 0, 0, 0, 0, 0, 1, 1, 0, 0, 0, 0, 0, 9, 1, 2, 3]);
-        } else {
-            let octets: Vec<u8> = (0..4_096).map(|_| random.u8(..)).collect();
-            throw(&mut stranger, &octets);
-        }
+        throw(&mut stranger, &octets);
         expect_end(&mut stranger);
         pair.works();
     }
@@ -257,12 +252,9 @@ fn a_claim_of_two_gibibytes_by_the_peer_itself_reserves_nothing_even_where_it_is
             throw(&mut caller, &select_req());
             caller.read_exact(&mut [0; 14]).unwrap();
             let before = most_reserved();
-            throw(&mut caller, &[0x7f, 0xff, 0xff, 0xff, 0, 0, 1, 1, 0, 0, 0, 0, 0, 9, 1, 2, 3]);
+            throw(&mut caller, &CLAIM);
             expect_end(&mut caller);
-            let reserved = most_reserved() - before;
-            println!("security: a claim of 2 GiB: at most {} KiB more were reserved", reserved / 1_024);
-            // Arenas of the allocator are 64 MiB.
-            assert!(reserved < 512 << 20, "{reserved}");
+            assert_little_reserved(before);
             let mut next = call(GOOD, tool.local_addr().unwrap());
             throw(&mut next, &select_req());
             next.read_exact(&mut [0; 14]).unwrap();
@@ -411,6 +403,30 @@ fn tls_serves_the_manager_in_both_roles_and_strangers_with_and_without_it_distur
     assert_eq!(end_of(&pair.manager, "second"), None);
     pair.manager.remove("second").unwrap();
     pair.stop();
+}
+
+#[test]
+fn the_manager_does_not_talk_to_a_tool_whose_certificate_is_not_trusted_or_has_expired() {
+    let (authority, stranger) = (Authority::new(), Authority::new());
+    let manager = Manager::start().unwrap();
+    for (number, identity) in [stranger.sign("tool.fab"), authority.sign_until("tool.fab", 2020)].iter().enumerate() {
+        let settings = PeerSettings::passive(LOCAL, Expected::Anyone, tool_config());
+        let tool = manager.add(&format!("tool {number}"), settings.with_security(server(identity, None))).unwrap();
+        tool.enable().unwrap();
+        let name = format!("host {number}");
+        let settings = PeerSettings::active([tool.local_addr().unwrap()], host_config());
+        let host = manager.add(&name, settings.with_security(client(&authority, None, "tool.fab"))).unwrap();
+        host.enable().unwrap();
+        let end = end_of(&manager, &name);
+        let Some(SecurityError::Tls(TlsError::InvalidCertificate(error))) = end else { panic!("{end:?}") };
+        let as_expected = match number {
+            0 => matches!(error, CertificateError::UnknownIssuer | CertificateError::BadSignature),
+            _ => matches!(error, CertificateError::Expired | CertificateError::ExpiredContext { .. }),
+        };
+        assert!(as_expected, "{error:?}");
+        assert_eq!(host.counters().wait(LIMIT).unwrap().selections, 0);
+    }
+    manager.stop(LIMIT).unwrap();
 }
 
 #[test]

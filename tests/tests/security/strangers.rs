@@ -10,9 +10,26 @@ pub fn select_req() -> [u8; 14] {
     Header::select_req(SystemBytes(3)).encode_prefix(0).unwrap()
 }
 
+pub fn linktest_req() -> [u8; 14] {
+    Header::linktest_req(SystemBytes(4)).encode_prefix(0).unwrap()
+}
+
+/// The begin of a message of 2 GiB.
+pub const CLAIM: [u8; 17] = [0x7f, 0xff, 0xff, 0xff, 0, 0, 1, 1, 0, 0, 0, 0, 0, 9, 1, 2, 3];
+
+/// What begins messages of 2 GiB, and what is none, by turns.
+pub fn claims_and_garbage() -> impl Iterator<Item = Vec<u8>> {
+    let mut random = fastrand::Rng::with_seed(6);
+    (0..).map(move |number| match number % 3 {
+        0 => CLAIM.to_vec(),
+        1 => [&[0x80, 0, 0, 0][..], &CLAIM[4..]].concat(),
+        _ => (0..4_096).map(|_| random.u8(..)).collect(),
+    })
+}
+
 /// A linktest that is answered.
 pub fn linktest(stream: &mut TcpStream) {
-    let mut octets = Header::linktest_req(SystemBytes(4)).encode_prefix(0).unwrap();
+    let mut octets = linktest_req();
     stream.write_all(&octets).unwrap();
     stream.read_exact(&mut octets).unwrap();
     assert_eq!(octets[9], 6, "Linktest.rsp: {octets:02x?}");

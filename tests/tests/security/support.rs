@@ -1,13 +1,14 @@
 //! Certificates, callers, and what all tests share.
 
 use hsms_std::core::wire::SessionId;
-use hsms_std::security::{Security, SecurityError};
+use hsms_std::security::{CallersRefused, Security, SecurityError};
 use hsms_std::tls::rustls::pki_types::PrivateKeyDer;
 use hsms_std::tls::rustls::server::WebPkiClientVerifier;
 use hsms_std::tls::rustls::{RootCertStore, crypto};
 use hsms_std::tls::{CertificateDer, ClientConfig, ServerConfig, ServerName};
 use hsms_std::{Config, DeviceId, Header, StreamFunction, SystemBytes};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, date_time_ymd};
+use rustix::process::{Resource, getrlimit, setrlimit};
 use socket2::{Domain, Socket, Type};
 use std::io::{self, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
@@ -22,6 +23,13 @@ pub const LOCAL: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0
 pub const S1F1: StreamFunction = StreamFunction::new(1, 1);
 pub const GOOD: Ipv4Addr = Ipv4Addr::new(127, 0, 2, 1);
 pub const BAD: Ipv4Addr = Ipv4Addr::new(127, 0, 3, 1);
+
+/// So long that it ends nobody.
+pub const LONG_T7: Duration = Duration::from_secs(240);
+/// What one connection that is not selected and takes its answers keeps of our memory at most, beside what the system does; and what
+/// it keeps besides in the middle of a handshake.
+pub const PER_CALLER: usize = 4 * 1024;
+pub const PER_HANDSHAKE: usize = 11 * 1024;
 
 pub fn host_config() -> Config {
     Config::host(DEVICE)
@@ -117,6 +125,13 @@ pub fn security_error(error: Option<io::Error>) -> Option<SecurityError> {
     SecurityError::of(error.as_ref()?).cloned()
 }
 
+/// So many were told that the place is taken, and nobody else was turned away.
+pub fn taken(callers: u64) -> CallersRefused {
+    let mut refused = CallersRefused::new();
+    refused.taken = callers;
+    refused
+}
+
 // Callers.
 
 pub fn call(from: Ipv4Addr, to: SocketAddr) -> TcpStream {
@@ -135,6 +150,52 @@ pub fn half_a_frame() -> Vec<u8> {
     let mut octets = header.encode_prefix(1 << 20).unwrap().to_vec();
     octets.extend([0; 700]);
     octets
+}
+
+/// From where a thousand call: as many from one address as the defaults let linger.
+fn thousand_addresses() -> impl Iterator<Item = Ipv4Addr> {
+    let each = u64::try_from(Security::new().max_unselected_per_address()).unwrap();
+    (0..1_000).map(move |number| Ipv4Addr::new(127, 0, 4, 1 + u8::try_from(number / each).unwrap()))
+}
+
+/// A thousand callers that have sent `half` of something.
+pub fn thousand(address: SocketAddr, half: &[u8]) -> Vec<TcpStream> {
+    let caller = |from| {
+        let mut stream = call(from, address);
+        throw(&mut stream, half);
+        stream
+    };
+    thousand_addresses().map(caller).collect()
+}
+
+/// The same where few are taken: others wait in the system's queue, or go on trying to get there.
+pub fn thousand_trying(address: SocketAddr, half: &[u8]) -> Vec<TcpStream> {
+    let mut sent = 0;
+    let caller = |from| {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        socket.bind(&SocketAddr::from((from, 0)).into()).unwrap();
+        socket.set_nonblocking(true).unwrap();
+        // It goes on, and shows in whether there is room to write.
+        let _ = socket.connect(&address.into());
+        let mut stream = TcpStream::from(socket);
+        sent += usize::from(stream.write(half).is_ok());
+        stream
+    };
+    let callers = thousand_addresses().map(caller).collect();
+    assert!(sent > 8, "{sent} have sent something");
+    callers
+}
+
+/// What a thousand callers may take by the settings: less than 16 MiB, and more than they do. Prints both.
+pub fn assert_bounded(what: &str, grown: usize, most: usize, each: usize) {
+    let bound = most * each;
+    println!(
+        "security: 1,000 callers with half {what}: resident memory grew by {} KiB; by the settings at most {most} x {each} = {} KiB",
+        grown / 1_024,
+        bound / 1_024
+    );
+    assert!(bound < 16 << 20);
+    assert!(grown < bound, "{grown}");
 }
 
 /// What is read where nothing was sent.
@@ -165,6 +226,13 @@ pub fn throw(stream: &mut TcpStream, octets: &[u8]) {
 
 // A process of its own.
 
+/// As many descriptors as the system allows.
+pub fn raise_descriptors() {
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    setrlimit(Resource::Nofile, limit).unwrap();
+}
+
 /// Octets of the process that are in memory.
 pub fn resident() -> usize {
     let status = std::fs::read_to_string("/proc/self/statm").unwrap();
@@ -176,6 +244,13 @@ pub fn most_reserved() -> usize {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
     let peak = status.lines().find_map(|line| line.strip_prefix("VmPeak:")).unwrap();
     peak.trim().strip_suffix(" kB").unwrap().parse::<usize>().unwrap() * 1_024
+}
+
+/// Since it was `before`; the arenas of the allocator are 64 MiB each.
+pub fn assert_little_reserved(before: usize) {
+    let reserved = most_reserved() - before;
+    println!("security: a claim of 2 GiB: at most {} KiB more were reserved", reserved / 1_024);
+    assert!(reserved < 512 << 20, "{reserved}");
 }
 
 const CHILD: &str = "HSMS_SECURITY_CHILD";

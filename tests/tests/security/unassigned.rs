@@ -21,10 +21,13 @@ struct Tools {
 
 impl Tools {
     fn new(security: &Security) -> Self {
-        let manager = Manager::start_with(ManagerSettings::new().with_identify_within(LIMIT)).unwrap();
+        // As many as the caps let linger, so that it is they that count.
+        let most = ManagerSettings::new().with_max_unidentified(security.max_unselected());
+        let manager = Manager::start_with(most.with_identify_within(LIMIT)).unwrap();
         let mut address = LOCAL;
         let peers = [1, 2].map(|device| {
             let config = Config::host(DeviceId::new(device).unwrap()).with_linktest_period(Duration::ZERO).unwrap();
+            let config = config.with_t7(LONG_T7).unwrap();
             let settings = PeerSettings::passive(address, Expected::Anyone, config).with_security(security.clone());
             let peer = manager.add(&format!("tool {device}"), settings.with_delegate(Arc::new(Echo))).unwrap();
             address = peer.local_addr().unwrap();
@@ -122,6 +125,34 @@ fn with_tls_both_tools_behind_one_address_are_found_and_go_on() {
         tool.close().unwrap();
     }
     tools.manager.stop(LIMIT).unwrap();
+}
+
+#[test]
+fn a_thousand_that_are_nobodys_with_half_a_frame_each_take_less_memory_than_the_settings_allow() {
+    let name =
+        "unassigned::a_thousand_that_are_nobodys_with_half_a_frame_each_take_less_memory_than_the_settings_allow";
+    in_own_process(name, || {
+        raise_descriptors();
+        let security = Security::new();
+        let tools = Tools::new(&security);
+        let mut friend = tools.selected(GOOD);
+        tell_device(&mut friend, 1);
+        let before = resident();
+        let mut callers = thousand(tools.address, &half_a_frame());
+        for caller in &mut callers {
+            let mut answer = [0; 14];
+            caller.read_exact(&mut answer).unwrap();
+            assert_eq!(answer[9], 7, "Reject.req: it is not selected");
+        }
+        linktest(&mut friend);
+        let grown = resident().saturating_sub(before);
+        assert_bounded("a frame whose peer nobody knows", grown, security.max_unselected(), PER_CALLER);
+        assert_eq!(tools.manager.callers_refused().total(), 0);
+        drop(callers);
+        tell_device(&mut tools.selected(GOOD), 2);
+        linktest(&mut friend);
+        tools.manager.stop(LIMIT).unwrap();
+    });
 }
 
 /// What a caller may have kept for it that takes no answers.
