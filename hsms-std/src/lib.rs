@@ -14,8 +14,11 @@
 //! | [`driver`], [`transport`] | the same over any byte stream, such as TLS or a pipe in memory |
 //! | [`security`] | who may call, how many may linger, TLS |
 //! | [`tcp`], [`clock`] | TCP as such a stream; milliseconds since the start |
+//! | [`tap`] | whoever looks on at everything that goes over a link |
 //! | [`statement`] | what the standards ask an implementation to document |
 //! | `manager` (feature) | any number of peers by name on one event loop, with delegates on worker threads |
+//! | `capture` (feature) | a tap that writes files for Wireshark |
+//! | `metrics` (feature) | what happens on links for the `metrics` facade |
 //! | `tls` (feature) | TLS by rustls as a stream, and what its settings are made of |
 //! | `conformance` (feature) | every duty of the standards as a row with a test, for ours and for other implementations |
 //! | `faults` (feature) | what a link can suffer, made at will, and a scripted peer |
@@ -39,13 +42,22 @@
 //!
 //! [`security`] has the threats and what answers each; module `tls`, where its feature is on, an example with certificates of both ends.
 //!
+//! # Observability
+//!
+//! A [`tap`] sees every message both ways with its time; `capture` (feature) is one that writes pcapng for Wireshark. `metrics` (feature) tells the
+//! counters, round-trip times and open transactions of each link to the `metrics` facade, with the name of its peer; `tracing`
+//! (feature) logs in a span with that name. Peers of a manager have one; [`Connection::with_name`] gives one.
+//!
 //! # Features
 //!
-//! None by default: `tracing` (every message as an event of the target `hsms::message`, every notice as one of `hsms::connection`), `serde` (settings that
-//! survive a restart), `secs2` (texts in the log as SML), `manager`, `tls`, `conformance`,
+//! None by default: `tracing` (every message as an event of the target `hsms::message`, every notice as one of `hsms::connection`, in a
+//! span `hsms` of the target `hsms` with the peer's name, in which the delegates of a manager run as well), `serde` (settings that
+//! survive a restart), `secs2` (texts in the log as SML), `manager`, `tls`, `capture`, `metrics`, `conformance`,
 //! `faults`.
 
 mod blocking;
+#[cfg(feature = "capture")]
+pub mod capture;
 pub mod clock;
 #[cfg(feature = "conformance")]
 pub mod conformance;
@@ -57,15 +69,20 @@ pub mod faults;
 mod incoming;
 #[cfg(feature = "manager")]
 pub mod manager;
+mod meter;
+#[cfg(feature = "metrics")]
+pub mod metrics;
 mod options;
 pub mod security;
 #[doc = include_str!("../docs/statement.md")]
 pub mod statement {}
+pub mod tap;
 pub mod tcp;
 #[cfg(feature = "tls")]
 pub mod tls;
 mod trace;
 pub mod transport;
+mod watch;
 
 pub use blocking::Connection;
 pub use driver::Dropped;

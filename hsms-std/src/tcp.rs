@@ -188,4 +188,8 @@ impl Transport for Tcp {
         }
         let _ = self.stream.shutdown(Shutdown::Both);
     }
+
+    fn addresses(&self) -> Option<(SocketAddr, SocketAddr)> {
+        Some((self.local, self.peer))
+    }
 }

@@ -35,6 +35,7 @@ pub use rustls;
 pub use rustls::pki_types::{CertificateDer, ServerName};
 pub use rustls::{ClientConfig, Error as TlsError, ServerConfig};
 use std::io::{self, IoSlice, Read, Write};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -192,6 +193,10 @@ impl<T: Transport> Transport for Tls<T> {
         // What fails here has failed before.
         let _ = self.flush(Duration::ZERO);
         self.transport.close();
+    }
+
+    fn addresses(&self) -> Option<(SocketAddr, SocketAddr)> {
+        self.transport.addresses()
     }
 }
 

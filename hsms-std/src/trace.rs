@@ -1,7 +1,8 @@
 //! Every message and notice as a `tracing` event: the one place where this crate logs.
 //!
 //! Target `hsms::message`, level debug: header and the beginning of the text, as octets or, with feature `secs2`, as SML. Target `hsms::connection`: what happens to
-//! the connection; level info for what was wanted, warn for the rest. Without the feature nothing of it is left.
+//! the connection; level info for what was wanted, warn for the rest. All of it in a span `hsms` with the peer's name in its field `peer`. Without
+//! the feature nothing of it is left.
 
 #![cfg_attr(not(feature = "tracing"), expect(unused_variables, reason = "there is nowhere to log to"))]
 
@@ -21,6 +22,58 @@ const MOST: usize = 64;
 /// Octets of SML that are printed at most.
 #[cfg(all(feature = "tracing", feature = "secs2"))]
 const MOST_SML: usize = 256;
+
+/// Whose it is: what is logged inside says so.
+#[derive(Debug, Clone)]
+pub(crate) struct Span(#[cfg(feature = "tracing")] tracing::Span);
+
+#[cfg(feature = "tracing")]
+impl Span {
+    /// Of a peer by name, or by its address. There is none where nobody listens.
+    pub(crate) fn new(peer: impl fmt::Display) -> Self {
+        // Errors are logged by whoever logs anything, and without their span they would not say whose they are.
+        Span(tracing::error_span!(target: "hsms", "hsms", %peer))
+    }
+
+    /// Whether nobody listens.
+    pub(crate) fn is_none(&self) -> bool {
+        self.0.is_disabled()
+    }
+
+    /// Has it logged inside.
+    #[inline]
+    pub(crate) fn inside<R>(&self, log: impl FnOnce() -> R) -> R {
+        self.0.in_scope(log)
+    }
+}
+
+#[cfg(not(feature = "tracing"))]
+impl Span {
+    pub(crate) fn new(peer: impl fmt::Display) -> Self {
+        Span()
+    }
+
+    pub(crate) const fn is_none(&self) -> bool {
+        true
+    }
+
+    #[inline]
+    pub(crate) fn inside<R>(&self, log: impl FnOnce() -> R) -> R {
+        log()
+    }
+}
+
+/// Whether messages are logged: to see to that takes less than to enter a span for nothing.
+#[cfg(feature = "tracing")]
+#[inline]
+pub(crate) fn logs_messages() -> bool {
+    tracing::enabled!(target: MESSAGE, tracing::Level::DEBUG)
+}
+
+#[cfg(not(feature = "tracing"))]
+pub(crate) const fn logs_messages() -> bool {
+    false
+}
 
 /// A text, or as much of it as there is: SML needs the whole.
 #[cfg(feature = "tracing")]

@@ -1,6 +1,7 @@
 //! The byte stream that a [`Driver`](crate::driver::Driver) drives.
 
 use std::io::{self, IoSlice};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 /// A reliable, ordered stream of octets in both directions: TCP, TLS over it, or a pipe in memory.
@@ -32,6 +33,11 @@ pub trait Transport {
 
     /// Closes the stream in both directions, so that what was written still arrives where possible. Does not wait.
     fn close(&mut self);
+
+    /// The own address and the peer's, where it has such: for a [tap](crate::tap). `None` unless a transport says otherwise.
+    fn addresses(&self) -> Option<(SocketAddr, SocketAddr)> {
+        None
+    }
 }
 
 /// Whether an error says that nothing could be done in time.

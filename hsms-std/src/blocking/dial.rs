@@ -75,7 +75,7 @@ impl Dial {
         let attempted = match self.attempt.take() {
             Some(attempt) => attempt.go_on(&self.addresses, TOKEN, self.poll.registry(), now),
             None => {
-                self.resolve_anew();
+                driver.onlookers().inside(|| self.resolve_anew());
                 // That may have taken its time.
                 let now = driver.tick();
                 let end = now.saturating_add(driver.options().connect_limit());

@@ -2,14 +2,17 @@
 
 use crate::driver::Driver;
 use crate::security::{CallersRefused, Refusal, Security, Stream};
+use crate::tap::Tap;
 use crate::tcp::{LONGEST, Tcp};
+use crate::watch::Onlookers;
 use crate::{Error, Incoming, Options, trace};
 use hsms_core::Config;
-use hsms_core::connection::{General, Mode, Sessions};
+use hsms_core::connection::{Connection as Machine, General, Mode, Sessions};
 use hsms_core::time::Instant;
 use mio::{Events, Interest, Poll, Registry, Token};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Callers that are told at the same time that the place is taken; others wait in the system's queue.
@@ -71,12 +74,17 @@ enum Refusing {
 }
 
 impl Refusing {
-    fn new(config: Config, mode: Mode, options: Options, tcp: Stream<Tcp>) -> Self {
+    fn new(config: Config, mode: Mode, options: Options, tcp: Stream<Tcp>, tap: Option<Arc<dyn Tap>>) -> Self {
         let none = General::default();
+        let none = if mode == Mode::Undecided { none.or_single() } else { none };
+        // It is no peer's, and so has no name.
+        let onlookers = Onlookers { tap, name: None };
         match mode {
-            Mode::Single => Refusing::Single(Driver::refusing(config, options, tcp)),
-            Mode::General => Refusing::General(Driver::general_refusing(config, none, options, tcp)),
-            Mode::Undecided => Refusing::General(Driver::general_refusing(config, none.or_single(), options, tcp)),
+            Mode::Single => Refusing::Single(Driver::refuses(Machine::refusing(config), options, tcp, onlookers)),
+            Mode::General | Mode::Undecided => {
+                let machine = Machine::general_refusing(config, none);
+                Refusing::General(Driver::refuses(machine, options, tcp, onlookers))
+            }
         }
     }
 
@@ -333,7 +341,8 @@ impl Listen {
             match self.watched(stream.transport(), token) {
                 Ok(watch) => {
                     let machine = driver.machine();
-                    let driver = Refusing::new(*machine.config(), machine.first_mode(), options, stream);
+                    let tap = driver.onlookers().tap.clone();
+                    let driver = Refusing::new(*machine.config(), machine.first_mode(), options, stream, tap);
                     self.callers.push(Caller { driver, watch, token, address: caller.ip().to_canonical() });
                 }
                 Err(error) => return self.lacks(driver, error) || told,
@@ -369,7 +378,7 @@ impl Listen {
         if std::mem::replace(&mut self.told_paused, true) {
             return false;
         }
-        trace::failed(&error);
+        driver.onlookers().inside(|| trace::failed(&error));
         driver.notice(Incoming::CallersWait { error });
         true
     }
@@ -381,7 +390,7 @@ impl Listen {
         why: Refusal,
     ) {
         self.refused.count(why);
-        trace::refused(format_args!("caller {caller} turned away: {why}"));
+        driver.onlookers().inside(|| trace::refused(format_args!("caller {caller} turned away: {why}")));
         driver.notice(Incoming::CallerRefused { caller, why });
     }
 

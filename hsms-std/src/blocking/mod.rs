@@ -7,6 +7,7 @@ mod sessions;
 
 use crate::driver::{Driver, Serve};
 use crate::security::{Security, Stream};
+use crate::tap::Tap;
 use crate::tcp::Tcp;
 use crate::{Answer, Error, Incoming, Options};
 use dial::Dial;
@@ -17,6 +18,7 @@ use hsms_core::time::Instant;
 use hsms_core::wire::{Header, Message, SessionId, StreamFunction, SystemBytes};
 use listen::Listen;
 use std::net::ToSocketAddrs;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// One end of an HSMS connection over TCP, active or passive, driven by the calls of its owner: there is no other thread.
@@ -191,6 +193,22 @@ impl<const TRANSACTIONS: usize, S: Sessions> Connection<TRANSACTIONS, S> {
             Port::Listen(listen) => listen.set_security(security),
         }
         Ok(self)
+    }
+
+    /// The same connection with a [tap](crate::tap), which sees callers as well that there is no place for. Before the first call that
+    /// waits, so that nothing has gone unseen.
+    #[must_use]
+    pub fn with_tap(mut self, tap: Arc<dyn Tap>) -> Self {
+        self.driver.set_tap(tap);
+        self
+    }
+
+    /// The same connection with a name for its peer, by which the log and a [tap](crate::tap) know it; otherwise it is its
+    /// address. Before the first call that waits.
+    #[must_use]
+    pub fn with_name(mut self, name: &str) -> Self {
+        self.driver.set_name(name);
+        self
     }
 
     // Calls that wait.

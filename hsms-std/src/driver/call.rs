@@ -5,7 +5,7 @@ use super::input::Sort;
 use super::output::{LONG, MUCH};
 use super::{Driver, Step};
 use crate::transport::Transport;
-use crate::{Answer, Error, Incoming, trace};
+use crate::{Answer, Error, Incoming};
 use hsms_core::connection::{
     General, Notice, ReplyToken, SessionEnd, SessionRefusal, Sessions, State, Stream9, TransactionEnd,
 };
@@ -338,7 +338,8 @@ impl<T: Transport, const TRANSACTIONS: usize, S: Sessions> Driver<T, TRANSACTION
         let [_, _, _, _, header @ ..] = prefix;
         let header = Header::decode(header);
         self.counters.record_sent(&header, body_len(body));
-        trace::sent(&header, body);
+        self.watch.sent(&header, body);
+        self.meter.sent(&header);
         self.output.push(prefix);
         let long = body.len() >= LONG;
         if long {
@@ -370,11 +371,11 @@ impl<T: Transport, const TRANSACTIONS: usize, S: Sessions> Driver<T, TRANSACTION
                 self.inbox.keep(kept(self.input.take_text()));
             }
             Sort::Reply => {
-                trace::refused(format_args!("no room in the inbox for the reply {header}"));
+                self.watch.refused(format_args!("no room in the inbox for the reply {header}"));
                 self.inbox.drop_reply(&header, u32::try_from(current.body_len).unwrap_or(u32::MAX));
             }
             Sort::Primary(token) => {
-                trace::refused(format_args!("no room in the inbox for the primary {header}"));
+                self.watch.refused(format_args!("no room in the inbox for the primary {header}"));
                 self.inbox.drop_primary(&header);
                 self.refuse(token.as_ref());
             }
@@ -390,7 +391,7 @@ impl<T: Transport, const TRANSACTIONS: usize, S: Sessions> Driver<T, TRANSACTION
             let [_, _, _, _, header @ ..] = &prefix;
             let header = Header::decode(header);
             self.counters.record_sent(&header, 0);
-            trace::sent(&header, &[]);
+            self.watch.sent(&header, &[]);
             self.output.push(&prefix);
             let ended = self.machine.end_body(self.now);
             debug_assert!(ended.is_ok());

@@ -15,14 +15,17 @@
 mod call;
 mod inbox;
 mod input;
+mod onlookers;
 mod output;
 
 pub use call::Serve;
 pub use inbox::Dropped;
 
 use crate::clock::Clock;
+use crate::meter::Meter;
 use crate::security::SecurityError;
 use crate::transport::{Transport, is_late};
+use crate::watch::{Onlookers, Watch};
 use crate::{Error, Incoming, Options, trace};
 use call::Awaited;
 use hsms_core::config::Config;
@@ -60,6 +63,9 @@ pub struct Driver<T, const TRANSACTIONS: usize = 64, S = Single> {
     now: Instant,
     counters: Counters,
     transport: Option<T>,
+    onlookers: Onlookers,
+    watch: Watch,
+    meter: Meter,
     /// The machine has asked for a transport.
     wanted: bool,
     input: Input,
@@ -129,6 +135,9 @@ impl<T: Transport, const TRANSACTIONS: usize, S: Sessions> Driver<T, TRANSACTION
             now: Instant::EPOCH,
             counters: Counters::new(),
             transport: None,
+            onlookers: Onlookers::default(),
+            watch: Watch::default(),
+            meter: Meter::default(),
             wanted: false,
             input: Input::new(buffer),
             output: Output::default(),
@@ -224,8 +233,10 @@ impl<T: Transport, const TRANSACTIONS: usize, S: Sessions> Driver<T, TRANSACTION
             transport.close();
             return;
         }
+        let mode = self.machine.config().mode();
+        self.watch.opened(&self.onlookers, mode, &transport);
+        self.meter.opened(mode, &transport);
         self.transport = Some(transport);
-        trace::connected();
         self.inbox.notice(Incoming::Connected);
         self.happen(Event::TransportOpen);
     }
@@ -234,7 +245,7 @@ impl<T: Transport, const TRANSACTIONS: usize, S: Sessions> Driver<T, TRANSACTION
     pub fn open_failed(&mut self, error: io::Error) {
         self.tick();
         if std::mem::take(&mut self.wanted) {
-            trace::failed(&error);
+            self.onlookers.inside(|| trace::failed(&error));
             self.not_opened = Some(copy(&error));
             self.inbox.notice(Incoming::ConnectFailed { error });
             self.happen(Event::TransportFailed);
@@ -259,6 +270,7 @@ impl<T: Transport, const TRANSACTIONS: usize, S: Sessions> Driver<T, TRANSACTION
             return Ok(true);
         }
         self.input.release();
+        self.tell_meter();
         while self.transport.is_some() {
             let due = self.machine.next_deadline();
             if due.is_none_or(|due| due > self.now) {
@@ -357,7 +369,8 @@ impl<T: Transport, const TRANSACTIONS: usize, S: Sessions> Driver<T, TRANSACTION
             return Step::Other;
         };
         self.counters.record_inbound(&inbound);
-        trace::received(&inbound);
+        self.watch.received(&inbound);
+        self.meter.received(&inbound);
         let body_len = inbound.piece.body_len;
         if inbound.is_for_application() || (!inbound.first() && self.input.is_assembling()) {
             let part = Part {
@@ -483,15 +496,20 @@ impl<T: Transport, const TRANSACTIONS: usize, S: Sessions> Driver<T, TRANSACTION
     fn carry_out(&mut self, action: Action) {
         self.counters.record_action(&action);
         match action {
-            Action::OpenTransport => self.wanted = true,
+            Action::OpenTransport => {
+                self.watch.over();
+                self.wanted = true;
+            }
             Action::Send(frame) => {
                 let octets = frame.encode();
-                trace::sent(&frame.header(), octets.get(hsms_core::wire::PREFIX_LEN..).unwrap_or(&[]));
+                self.watch.sent(&frame.header(), octets.get(hsms_core::wire::PREFIX_LEN..).unwrap_or(&[]));
+                self.meter.sent(&frame.header());
                 self.output.push_frame(&octets);
             }
             Action::CloseTransport(reason) => self.close_transport(reason),
             Action::Notify(notice) => {
-                trace::notice(&notice);
+                self.watch.notice(&notice);
+                self.meter.notice(&notice);
                 self.tell(notice);
             }
         }
@@ -508,7 +526,8 @@ impl<T: Transport, const TRANSACTIONS: usize, S: Sessions> Driver<T, TRANSACTION
         self.input.clear();
         self.input.shrink();
         self.output.clear();
-        trace::closed(reason, failure.as_ref());
+        self.watch.closed(reason, failure.as_ref());
+        self.meter.closed();
         self.closed = Some((reason, failure.as_ref().map(copy)));
         self.inbox.notice(Incoming::Closed { reason, error: failure });
     }
@@ -533,21 +552,22 @@ impl<T: Transport> Driver<T, 0> {
     /// A driver for a caller that is told that the place is taken, and hung up on. See
     /// [`Connection::refusing`](hsms_core::Connection::refusing).
     pub fn refusing(config: Config, options: Options, transport: T) -> Self {
-        Driver::refuses(Machine::refusing(config), options, transport)
+        Driver::refuses(Machine::refusing(config), options, transport, Onlookers::default())
     }
 }
 
 impl<T: Transport> Driver<T, 0, General<0>> {
     /// The same for a caller of HSMS-GS. See [`Connection::general_refusing`](hsms_core::Connection::general_refusing).
     pub fn general_refusing(config: Config, sessions: General<0>, options: Options, transport: T) -> Self {
-        Driver::refuses(Machine::general_refusing(config, sessions), options, transport)
+        Driver::refuses(Machine::general_refusing(config, sessions), options, transport, Onlookers::default())
     }
 }
 
 impl<T: Transport, S: Sessions> Driver<T, 0, S> {
-    fn refuses(machine: Machine<0, S>, options: Options, transport: T) -> Self {
+    pub(crate) fn refuses(machine: Machine<0, S>, options: Options, transport: T, onlookers: Onlookers) -> Self {
         let options = options.with_inbox(0, 0).with_write_limit(Duration::ZERO);
         let mut driver = Driver::with_machine(machine, options, REFUSING_BUFFER);
+        driver.onlookers = onlookers;
         // It is enabled from the start.
         driver.wanted = true;
         driver.opened(transport);

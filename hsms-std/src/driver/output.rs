@@ -287,6 +287,7 @@ impl<T: Transport, const TRANSACTIONS: usize, S: Sessions> Driver<T, TRANSACTION
             self.farewell(&mut transport);
             transport.close();
         }
+        self.meter.tell(self.onlookers.name.as_ref(), &self.counters, 0);
     }
 
     /// Writes what is left before the transport is closed, as far as the peer takes it soon.

@@ -8,6 +8,7 @@ use crate::transport::{Transport, is_late};
 use hsms_core::time::Instant;
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind, IoSlice};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 /// Octets read from the wrapped transport at once.
@@ -256,6 +257,10 @@ impl<T: Transport> Transport for Faulty<T> {
         if self.ended.is_none() {
             self.end(End::Closed);
         }
+    }
+
+    fn addresses(&self) -> Option<(SocketAddr, SocketAddr)> {
+        self.inner.addresses()
     }
 }
 

@@ -4,13 +4,14 @@ use super::Error;
 use super::delegate::Event;
 use super::event_loop::{EventLoop, arm};
 use super::identify::{Decision, Unidentified};
-use super::link::{Link, Told};
+use super::link::{HandedOver, Link, Told};
 use super::machine;
 use super::peer::Command;
 use super::settings::Expected;
 use super::socket::Socket;
 use crate::Options;
 use crate::security::{Refusal, Stream};
+use crate::watch::Onlookers;
 use hsms_core::config::{DeviceIds, Entity, Profile};
 use hsms_core::connection::{Inbound, State};
 use hsms_core::time::Instant;
@@ -84,8 +85,13 @@ enum Inside {
     Other,
 }
 
-/// Whose a caller is, and octets that the peer's machine has to look at.
-type Found = (usize, Vec<u8>);
+/// Whose a caller is.
+struct Found {
+    peer: usize,
+    /// What the peer's machine has to look at again, and what nobody has looked at.
+    seen: Vec<u8>,
+    rest: Vec<u8>,
+}
 
 impl Caller {
     /// What the event loop has seen.
@@ -169,7 +175,7 @@ impl Unknown {
                 if header.session != SessionId::CONTROL
                     && let Some(id) = whose(header.session)
                 {
-                    return Some((id, [&header.encode_alone(), rest].concat()));
+                    return Some(Found { peer: id, seen: header.encode_alone().to_vec(), rest: rest.to_vec() });
                 }
                 self.selecting = header.encode_alone().to_vec();
                 self.said = link.drain_said(told);
@@ -249,10 +255,9 @@ impl Unknown {
 
     /// What has been read and is for the peer's own machine: what is held, and what follows it.
     fn found(&mut self, id: usize, rest: &[u8]) -> Found {
-        let mut octets = std::mem::take(&mut self.held);
-        octets.extend_from_slice(&std::mem::take(&mut self.header));
+        let mut octets = std::mem::take(&mut self.header);
         octets.extend_from_slice(rest);
-        (id, octets)
+        Found { peer: id, seen: std::mem::take(&mut self.held), rest: octets }
     }
 }
 
@@ -276,7 +281,7 @@ impl EventLoop {
                 } else if self.turn_away_from(id, listener, address) {
                     let number = self.take_id();
                     match self.accept_stream(listener, stream, id, number) {
-                        Some(stream) => self.refuse(number, id, (stream, Vec::new()), &[], (listener, address)),
+                        Some(stream) => self.refuse(number, id, stream.into(), (&[], &[]), (listener, address)),
                         None => self.make_room(listener, address),
                     }
                 }
@@ -324,7 +329,8 @@ impl EventLoop {
     }
 
     fn turned_away_from(&mut self, peer: usize, caller: SocketAddr, why: Refusal) {
-        self.turn_away(caller, why);
+        let Some(entry) = self.peers.get(&peer) else { return self.turn_away(caller, why) };
+        entry.shared.onlookers().inside(|| self.turn_away(caller, why));
         if let Some(entry) = self.peers.get_mut(&peer) {
             entry.tell(Event::CallerRefused { caller, why });
         }
@@ -337,19 +343,21 @@ impl EventLoop {
         }
     }
 
-    /// Tells a caller that the place is taken, behind what it has not taken yet of `output`. `octets` have been read from it.
+    /// Tells a caller that the place is taken, behind what it has not taken yet of what it was told before. `octets` have been read from
+    /// it, of which another machine has looked at some.
     fn refuse(
         &mut self,
         number: usize,
         peer: usize,
-        (stream, output): (Stream<Socket>, Vec<u8>),
-        octets: &[u8],
+        transport: HandedOver,
+        (seen, octets): (&[u8], &[u8]),
         (listener, address): (usize, SocketAddr),
     ) {
         let Some(settings) = self.peers.get(&peer).map(|entry| Arc::clone(&entry.shared.settings)) else { return };
         self.refusing = self.refusing.saturating_add(1);
-        let mut link = Link::called(settings.refusing(), settings.options(), stream, self.now);
-        link.precede(output);
+        let onlookers = Onlookers { tap: settings.tap().cloned(), name: None };
+        let mut link = Link::called(settings.refusing(), settings.options(), transport, &onlookers, self.now);
+        link.receive_again(self.now, seen, &mut Vec::new());
         link.receive(self.now, octets, &mut Vec::new());
         self.callers.insert(number, Caller { link, armed: None, listener, address, unknown: None });
         self.go_on_caller(number);
@@ -385,7 +393,8 @@ impl EventLoop {
         let longest = self.longest_message(listener, place).unwrap_or(config.max_message());
         let config = config.with_max_message(longest).unwrap_or(config);
         let machine = machine::unknown(config.with_t3(within).unwrap_or(config), FIRST_PROBE);
-        let link = Link::called(machine, settings.options(), stream, self.now);
+        let onlookers = Onlookers { tap: self.settings.tap().cloned(), name: None };
+        let link = Link::called(machine, settings.options(), stream.into(), &onlookers, self.now);
         let unknown = Unknown {
             place,
             within,
@@ -423,8 +432,8 @@ impl EventLoop {
             let mut candidates = listeners.get(&listener)?.at(place).iter().copied();
             candidates.find(|id| peers.get(id).is_some_and(|entry| entry.shared.settings.ids().contains(&session)))
         };
-        if let Some((id, octets)) = caller.go_on(self.now, &mut self.buffer, whose) {
-            return self.identified(number, id, &octets);
+        if let Some(found) = caller.go_on(self.now, &mut self.buffer, whose) {
+            return self.identified(number, &found);
         }
         if let Some(farewell) = caller.link.take_farewell() {
             self.leave(farewell, None);
@@ -458,25 +467,26 @@ impl EventLoop {
     }
 
     /// It is known whose the caller is: the peer's own machine goes on with it.
-    fn identified(&mut self, number: usize, peer: usize, octets: &[u8]) {
+    fn identified(&mut self, number: usize, found: &Found) {
+        let (peer, octets) = (found.peer, (&*found.seen, &*found.rest));
         let Some(caller) = self.forget_caller(number) else { return };
         let Caller { mut link, listener, address, unknown: Some(unknown), .. } = caller else { return };
         let Some(entry) = self.peers.get(&peer) else { return };
         if entry.link.wants_transport() {
-            let Some((mut stream, output)) = link.hand_over() else { return };
-            if !self.move_stream(&mut stream, peer, peer) {
+            let Some(mut transport) = link.hand_over() else { return };
+            if !self.move_stream(&mut transport.stream, peer, peer) {
                 return;
             }
             let Some(entry) = self.peers.get_mut(&peer) else { return };
             entry.shared.queue.dropped(unknown.dropped);
-            entry.taken_over((stream, output), (&unknown.selecting, &unknown.said), octets, self.now);
+            entry.taken_over(transport, (&unknown.selecting, &unknown.said), octets, self.now);
             return self.go_on(peer, false);
         }
         if unknown.selecting.is_empty() {
             if self.turn_away_from(peer, listener, address) {
                 let number = self.take_id();
-                let moved = link.hand_over().and_then(|(mut stream, output)| {
-                    self.move_stream(&mut stream, peer, number).then_some((stream, output))
+                let moved = link.hand_over().and_then(|mut transport| {
+                    self.move_stream(&mut transport.stream, peer, number).then_some(transport)
                 });
                 match moved {
                     Some(transport) => self.refuse(number, peer, transport, octets, (listener, address)),
@@ -552,8 +562,8 @@ impl EventLoop {
                 match named {
                     Some((id, _)) if unknown.inside == Inside::Other => unknown.decided = Some(*id),
                     Some((id, _)) => {
-                        let (id, octets) = unknown.found(*id, &[]);
-                        self.identified(number, id, &octets);
+                        let found = unknown.found(*id, &[]);
+                        self.identified(number, &found);
                     }
                     None => self.decided(number, Decision::Close),
                 }

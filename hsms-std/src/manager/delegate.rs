@@ -2,6 +2,7 @@
 
 use super::peer::{Command, Order, Peer};
 use crate::security::Refusal;
+use crate::trace::Span;
 use hsms_core::connection::{Class, CloseReason, Notice, ReplyToken};
 use hsms_core::wire::Header;
 use std::collections::VecDeque;
@@ -269,7 +270,8 @@ fn work(pool: &Pool) {
         let before_closed = matches!(event, Event::BeforeClosed);
         let token = if let Event::Received(message) = &event { message.token } else { None };
         // A handler that panics has told so itself, and harms neither its peer nor this thread.
-        if catch_unwind(AssertUnwindSafe(|| deliver(&peer, event))).is_err()
+        let span = Span::new(peer.name());
+        if catch_unwind(AssertUnwindSafe(|| span.inside(|| deliver(&peer, event)))).is_err()
             && let Some(token) = token
         {
             // Nobody else will answer. Refused where the handler has.

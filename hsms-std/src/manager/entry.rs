@@ -2,7 +2,7 @@
 
 use super::Error;
 use super::delegate::{Event, Pool, Received};
-use super::link::{Link, Sort, Told};
+use super::link::{HandedOver, Link, Sort, Told};
 use super::machine::SessionCommand;
 use super::peer::{Order, Peer, Shared, Target};
 use super::pending::Promise;
@@ -263,26 +263,28 @@ impl Entry {
     pub(super) fn opened(&mut self, stream: Stream<Socket>, now: Instant) {
         (self.farewell_told, self.closed) = (false, None);
         self.tell(Event::Established);
-        self.link.opened(stream, now, &mut self.told);
+        let mode = self.shared.settings.config().mode();
+        self.link.opened(stream, (&self.shared.onlookers(), mode), now, &mut self.told);
     }
 
     /// The caller that was waited for is there, and another machine has served it so far: see [`Link::take_over`]. `octets` are for
-    /// ours to look at.
+    /// ours to look at, of which the other has seen some.
     pub(super) fn taken_over(
         &mut self,
-        transport: (Stream<Socket>, Vec<u8>),
+        transport: HandedOver,
         answered: (&[u8], &[u8]),
-        octets: &[u8],
+        (seen, octets): (&[u8], &[u8]),
         now: Instant,
     ) {
         (self.farewell_told, self.closed) = (false, None);
         self.tell(Event::Established);
-        self.link.take_over(transport, answered, now, &mut self.told);
+        self.link.take_over(transport, &self.shared.onlookers(), answered, now, &mut self.told);
+        self.link.receive_again(now, seen, &mut self.told);
         self.link.receive(now, octets, &mut self.told);
     }
 
     pub(super) fn open_failed(&mut self, error: io::Error, now: Instant) {
-        self.link.open_failed(&error, now, &mut self.told);
+        self.link.open_failed(&error, &self.shared.onlookers(), now, &mut self.told);
         self.tell(Event::ConnectFailed { error });
     }
 
@@ -405,6 +407,7 @@ impl Entry {
 
     /// Nothing happens any more for now.
     pub(super) fn rest(&mut self) {
+        self.link.tell_meter(&self.shared.name);
         self.link.rest();
         self.requests.take_if(|requests| requests.is_empty());
         if self.waits.is_empty() {

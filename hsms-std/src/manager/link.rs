@@ -1,18 +1,25 @@
 //! One machine and its socket, which never blocks: octets in, octets out, and what became of them.
 
+mod handover;
+
+pub(super) use handover::HandedOver;
+
 use super::farewell::Farewell;
 use super::machine::{LEAST_ROOM, Machine};
 use super::socket::Socket;
 use super::tally::Tally;
 use crate::security::Stream;
 use crate::transport::{Transport, is_late};
+use crate::watch::{Onlookers, Watch};
 use crate::{Options, trace};
 use hsms_core::Error as Refusal;
+use hsms_core::config::ConnectMode;
 use hsms_core::connection::{Action, Class, CloseReason, Event, Inbound, Notice, ReplyToken, State};
 use hsms_core::counters::Counters;
 use hsms_core::time::Instant;
 use hsms_core::wire::{Header, PREFIX_LEN, SessionId, StreamFunction, SystemBytes};
 use std::io::{self, IoSlice};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Reads of one link before the others have their turn.
@@ -67,6 +74,7 @@ pub(super) struct Link {
     tell_control: bool,
     tally: Tally,
     stream: Option<Stream<Socket>>,
+    watch: Watch,
     /// The machine has asked for a transport.
     wanted: bool,
     /// The event loop has said so, and the system has not denied it since.
@@ -108,6 +116,7 @@ impl Link {
             tell_control: options.tell_control(),
             tally: Tally::default(),
             stream: None,
+            watch: Watch::default(),
             wanted: false,
             readable: false,
             writable: false,
@@ -122,15 +131,6 @@ impl Link {
             failure: None,
             farewell: None,
         }
-    }
-
-    /// With a machine that is enabled from the start, for a caller.
-    pub(super) fn called(machine: Box<dyn Machine>, options: &Options, stream: Stream<Socket>, now: Instant) -> Self {
-        let mut link = Link::new(machine, options);
-        link.most_answers = MOST_ANSWERS_TO_CALLER;
-        link.wanted = true;
-        link.opened(stream, now, &mut Vec::new());
-        link
     }
 
     /// Primaries that can wait for their reply at the same time.
@@ -195,18 +195,28 @@ impl Link {
     }
 
     /// The transport that was wanted is open.
-    pub(super) fn opened(&mut self, stream: Stream<Socket>, now: Instant, told: &mut Vec<Told>) {
+    pub(super) fn opened(
+        &mut self,
+        stream: Stream<Socket>,
+        (onlookers, mode): (&Onlookers, ConnectMode),
+        now: Instant,
+        told: &mut Vec<Told>,
+    ) {
+        self.watch.opened(onlookers, mode, &stream);
+        self.begin(stream, now, told);
+    }
+
+    fn begin(&mut self, stream: Stream<Socket>, now: Instant, told: &mut Vec<Told>) {
         self.wanted = false;
         self.stream = Some(stream);
         (self.readable, self.writable) = (true, true);
-        trace::connected();
         self.happen(Event::TransportOpen, now, told);
     }
 
     /// The transport that was wanted could not be opened.
-    pub(super) fn open_failed(&mut self, error: &io::Error, now: Instant, told: &mut Vec<Told>) {
+    pub(super) fn open_failed(&mut self, error: &io::Error, onlookers: &Onlookers, now: Instant, told: &mut Vec<Told>) {
         if std::mem::take(&mut self.wanted) {
-            trace::failed(error);
+            onlookers.inside(|| trace::failed(error));
             self.happen(Event::TransportFailed, now, told);
         }
     }
@@ -276,6 +286,11 @@ impl Link {
         Ok(())
     }
 
+    /// Tells what has been counted to whoever wants to know it.
+    pub(super) fn tell_meter(&mut self, name: &Arc<str>) {
+        self.tally.tell(name, self.machine.open_transactions());
+    }
+
     /// Gives back what an idle connection has no use for.
     pub(super) fn rest(&mut self) {
         if self.pending() == 0 && self.assembly.is_none() && self.machine.open_transactions() == 0 {
@@ -292,7 +307,8 @@ impl Link {
         let [_, _, _, _, header @ ..] = prefix;
         let header = Header::decode(header);
         self.tally.open().record_sent(&header, body_len(body));
-        trace::sent(&header, body);
+        self.watch.sent(&header, body);
+        self.tally.meter().sent(&header);
         self.output.extend_from_slice(prefix);
         self.output.extend_from_slice(body);
         let ended = self.machine.end_body(now);
@@ -358,10 +374,11 @@ impl Link {
         }
     }
 
-    /// Counts and logs a piece.
+    /// Counts a piece, and has it seen.
     pub(super) fn note(&mut self, inbound: &Inbound<'_>) {
         self.tally.open().record_inbound(inbound);
-        trace::received(inbound);
+        self.watch.received(inbound);
+        self.tally.meter().received(inbound);
     }
 
     /// Puts messages together. What is reserved has arrived: no length field is believed.
@@ -485,16 +502,21 @@ impl Link {
         while let Some(action) = self.machine.poll_action() {
             self.tally.open().record_action(&action);
             match action {
-                Action::OpenTransport => self.wanted = true,
+                Action::OpenTransport => {
+                    self.watch.over();
+                    self.wanted = true;
+                }
                 Action::Send(frame) => {
                     let octets = frame.encode();
-                    trace::sent(&frame.header(), octets.get(PREFIX_LEN..).unwrap_or(&[]));
+                    self.watch.sent(&frame.header(), octets.get(PREFIX_LEN..).unwrap_or(&[]));
+                    self.tally.meter().sent(&frame.header());
                     self.output.extend_from_slice(&octets);
                     self.answers = self.answers.saturating_add(octets.len());
                 }
                 Action::CloseTransport(reason) => self.close(reason, told),
                 Action::Notify(notice) => {
-                    trace::notice(&notice);
+                    self.watch.notice(&notice);
+                    self.tally.meter().notice(&notice);
                     told.push(Told::Notice(notice));
                 }
             }
@@ -525,49 +547,14 @@ impl Link {
         }
         (self.output, self.start, self.foreign, self.stalled, self.assembly) = (Vec::new(), 0, 0, None, None);
         (self.readable, self.writable, self.answers) = (false, false, 0);
-        trace::closed(reason, error.as_ref());
+        self.watch.closed(reason, error.as_ref());
+        self.tally.meter().closed();
         told.push(Told::Closed { reason, error });
     }
 
     /// What a connection that has been closed leaves to be written.
     pub(super) fn take_farewell(&mut self) -> Option<Farewell> {
         self.farewell.take().map(|farewell| *farewell)
-    }
-
-    /// Takes the transport away, with what waits to be written, for another machine to go on with.
-    pub(super) fn hand_over(&mut self) -> Option<(Stream<Socket>, Vec<u8>)> {
-        let output = std::mem::take(&mut self.output).split_off(self.start);
-        self.stream.take().map(|stream| (stream, output))
-    }
-
-    /// Goes on with a transport on which another machine has answered what `selecting` holds with `said`, of which `output`
-    /// has not been written. Where ours would have said something else the connection ends.
-    pub(super) fn take_over(
-        &mut self,
-        (stream, output): (Stream<Socket>, Vec<u8>),
-        (selecting, said): (&[u8], &[u8]),
-        now: Instant,
-        told: &mut Vec<Told>,
-    ) {
-        self.opened(stream, now, told);
-        if !selecting.is_empty() {
-            self.receive(now, selecting, told);
-            if self.stream.is_none() || self.output != said {
-                let text = "the caller was answered otherwise than its peer would answer it";
-                return self.hang_up(Some(io::Error::new(io::ErrorKind::InvalidData, text)), now, told);
-            }
-            // Written by the other, as far as this machine is concerned.
-            let _ = self.machine.written(now, u64::try_from(said.len()).unwrap_or(u64::MAX));
-            self.output.clear();
-        }
-        self.precede(output);
-    }
-
-    /// What another machine has left to be written on this transport goes before what this one says.
-    pub(super) fn precede(&mut self, output: Vec<u8>) {
-        self.foreign = output.len();
-        let own = std::mem::replace(&mut self.output, output);
-        self.output.extend_from_slice(&own);
     }
 }
 

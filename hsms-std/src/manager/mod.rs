@@ -208,6 +208,7 @@ impl Manager {
             return Err(Error::NameTaken { name: name.to_owned() });
         }
         settings.settle_place()?;
+        settings.inherit(&self.settings);
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
         let peer = Peer { shared: Arc::new(Shared::new(id, name, Arc::clone(&self.mailbox), settings)) };
         self.hand_over(&peer)?;

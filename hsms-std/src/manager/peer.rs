@@ -7,6 +7,7 @@ use super::machine::SessionCommand;
 use super::pending::{Pending, Promise, pending};
 use super::queue::Queue;
 use super::settings::PeerSettings;
+use crate::watch::Onlookers;
 use hsms_core::connection::{ReplyToken, State};
 use hsms_core::counters::Counters;
 use hsms_core::wire::{SessionId, StreamFunction, SystemBytes};
@@ -169,6 +170,10 @@ impl Mailbox {
 }
 
 impl Shared {
+    pub(super) fn onlookers(&self) -> Onlookers {
+        Onlookers { tap: self.settings.tap().cloned(), name: Some(Arc::clone(&self.name)) }
+    }
+
     pub(super) fn has_delegate(&self) -> bool {
         self.settings.delegate().is_some()
     }

@@ -6,6 +6,7 @@ use super::identify::Identify;
 use super::machine::{self, MOST_TRANSACTIONS, Machine, Maker};
 use crate::Options;
 use crate::security::Security;
+use crate::tap::Tap;
 use hsms_core::config::{Config, ConnectMode};
 use hsms_core::connection::General;
 use hsms_core::wire::SessionId;
@@ -21,6 +22,7 @@ pub struct ManagerSettings {
     identify: Option<Arc<dyn Identify>>,
     identify_within: Duration,
     max_unidentified: usize,
+    tap: Option<Arc<dyn Tap>>,
 }
 
 impl ManagerSettings {
@@ -33,6 +35,7 @@ impl ManagerSettings {
             identify: None,
             identify_within: Duration::from_secs(10),
             max_unidentified: 256,
+            tap: None,
         }
     }
 
@@ -83,6 +86,18 @@ impl ManagerSettings {
     pub fn with_max_unidentified(mut self, callers: usize) -> Self {
         self.max_unidentified = callers;
         self
+    }
+
+    /// Sets a [tap](crate::tap) for all peers that have [none of their own](PeerSettings::with_tap), and for callers that are no
+    /// peer's, or not yet.
+    #[must_use]
+    pub fn with_tap(mut self, tap: Arc<dyn Tap>) -> Self {
+        self.tap = Some(tap);
+        self
+    }
+
+    pub(super) const fn tap(&self) -> Option<&Arc<dyn Tap>> {
+        self.tap.as_ref()
     }
 
     pub(super) const fn identify(&self) -> Option<&Arc<dyn Identify>> {
@@ -150,6 +165,7 @@ pub struct PeerSettings {
     farewell: Duration,
     security: Security,
     sessions: Option<Arc<dyn Maker>>,
+    tap: Option<Arc<dyn Tap>>,
 }
 
 impl PeerSettings {
@@ -178,6 +194,7 @@ impl PeerSettings {
             farewell: Duration::from_secs(1),
             security: Security::new(),
             sessions: None,
+            tap: None,
         }
     }
 
@@ -232,6 +249,25 @@ impl PeerSettings {
     pub fn with_security(mut self, security: Security) -> Self {
         self.security = security;
         self
+    }
+
+    /// Sets a [tap](crate::tap) for this peer, in place of [the manager's](ManagerSettings::with_tap). Of a caller that is identified by what it
+    /// says, it sees what came before that when it is known.
+    #[must_use]
+    pub fn with_tap(mut self, tap: Arc<dyn Tap>) -> Self {
+        self.tap = Some(tap);
+        self
+    }
+
+    /// Where it has no tap of its own, it is the manager's.
+    pub(super) fn inherit(&mut self, settings: &ManagerSettings) {
+        if self.tap.is_none() {
+            self.tap = settings.tap().cloned();
+        }
+    }
+
+    pub(super) const fn tap(&self) -> Option<&Arc<dyn Tap>> {
+        self.tap.as_ref()
     }
 
     pub(super) const fn security(&self) -> &Security {

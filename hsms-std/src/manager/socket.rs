@@ -3,7 +3,7 @@
 use crate::transport::Transport;
 use mio::net::TcpStream;
 use std::io::{self, IoSlice, Read, Write};
-use std::net::Shutdown;
+use std::net::{Shutdown, SocketAddr};
 use std::time::Duration;
 
 /// How much of what the peer still sends is taken before the stream is closed: unread octets make TCP reset the connection, and
@@ -50,5 +50,9 @@ impl Transport for Socket {
         // Where it fails the connection has ended already.
         let _ = self.0.shutdown(Shutdown::Write);
         self.take_some();
+    }
+
+    fn addresses(&self) -> Option<(SocketAddr, SocketAddr)> {
+        Some((self.0.local_addr().ok()?, self.0.peer_addr().ok()?))
     }
 }

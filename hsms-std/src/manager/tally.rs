@@ -1,6 +1,8 @@
 //! Counters that take little room while nothing happens: most of them are zero or small for good.
 
+use crate::meter::Meter;
 use hsms_core::counters::Counters;
+use std::sync::Arc;
 
 /// The counters of a peer.
 #[derive(Debug, Default)]
@@ -8,23 +10,47 @@ pub(super) struct Tally {
     /// Each count in groups of seven bits, the last first, bit 7 set where another follows; zeros at the end left out. Of
     /// no meaning while they are open.
     packed: Box<[u8]>,
-    open: Option<Box<Counters>>,
+    open: Option<Box<Open>>,
+}
+
+#[derive(Debug)]
+struct Open {
+    counters: Counters,
+    meter: Meter,
 }
 
 impl Tally {
     /// To count.
     pub(super) fn open(&mut self) -> &mut Counters {
-        self.open.get_or_insert_with(|| Box::new(unpack(&self.packed)))
+        &mut self.open_both().counters
+    }
+
+    pub(super) fn meter(&mut self) -> &mut Meter {
+        &mut self.open_both().meter
+    }
+
+    fn open_both(&mut self) -> &mut Open {
+        self.open.get_or_insert_with(|| {
+            let counters = unpack(&self.packed);
+            Box::new(Open { counters, meter: Meter::of(&counters) })
+        })
+    }
+
+    /// Tells what has been counted to whoever wants to know it.
+    pub(super) fn tell(&mut self, name: &Arc<str>, open_transactions: usize) {
+        if let Some(open) = &mut self.open {
+            open.meter.tell(Some(name), &open.counters, open_transactions);
+        }
     }
 
     pub(super) fn counters(&self) -> Counters {
-        self.open.as_ref().map_or_else(|| unpack(&self.packed), |open| **open)
+        self.open.as_ref().map_or_else(|| unpack(&self.packed), |open| open.counters)
     }
 
     /// Nothing more is to be counted for now.
     pub(super) fn rest(&mut self) {
-        if let Some(mut open) = self.open.take() {
-            self.packed = pack(&mut open);
+        if let Some(mut open) = self.open.take_if(|open| !open.meter.waits()) {
+            self.packed = pack(&mut open.counters);
         }
     }
 }

@@ -3,6 +3,7 @@
 use super::SecurityError;
 use crate::transport::Transport;
 use std::io::{self, IoSlice};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 #[cfg(feature = "tls")]
@@ -116,6 +117,10 @@ impl<T: Transport> Transport for Stream<T> {
             #[cfg(feature = "tls")]
             Stream::Tls(tls) => tls.close(),
         }
+    }
+
+    fn addresses(&self) -> Option<(SocketAddr, SocketAddr)> {
+        self.transport().addresses()
     }
 }
 
