@@ -3,7 +3,7 @@
 use arbitrary::Unstructured;
 use hsms_core::connection::{Action, Connection, GeneralInput, Outcome, Sessions, State};
 use hsms_core::generate::{GeneralScript, MAX_STEPS, OwnedInput, OwnedMessage, Script, Seed, Step, octets};
-use hsms_core::{collect, config, connection, counters, error, frame, secs2, time, wire};
+use hsms_core::{collect, config, connection, counters, error, frame, secs2, services, time, wire};
 use hsms_tests::generate::config as cases;
 use hsms_tests::invariants::{Watch, step};
 use hsms_tests::machine::Machine;
@@ -84,6 +84,10 @@ owned! {
     secs2::Encoding, secs2::Error, secs2::ErrorKind, secs2::Format, secs2::HeaderOctets, secs2::ItemHeader, secs2::Limits,
     secs2::SmlError, secs2::SmlErrorKind, secs2::SmlMessage, secs2::Summary, secs2::Tree, secs2::WriteError,
     secs2::serde::Cause,
+    services::CommunicationFailure, services::CommunicationState, services::InboxFull, services::NameAnswer,
+    services::NameError, services::Pair, services::PairError, services::RegisterError, services::SecretTooShort,
+    services::ServiceId, services::Status, services::TrustAnswer, services::TrustError, services::TrustFailure,
+    services::TrustMessage, services::TrustSettings, services::TrustState, services::TrustStep,
 }
 
 lent! {
@@ -103,10 +107,16 @@ lent! {
     secs2::messages::Identity(secs2::messages::Identity<'static>),
     secs2::messages::EstablishAck(secs2::messages::EstablishAck<'static>),
     secs2::messages::SystemError(secs2::messages::SystemError<'static>),
+    services::CommunicationMessage(services::CommunicationMessage<'static>),
+    services::CommunicationSettings(services::CommunicationSettings<'static>),
+    services::CommunicationVerdict(services::CommunicationVerdict<'static>),
+    services::Kept(services::Kept<'static, services::ServiceId, u32>),
+    services::ServiceMessage(services::ServiceMessage<'static>),
+    services::Wanted(services::Wanted<services::ServiceId, u32>),
 }
 
 /// What is no value: it does something, and is made by its own constructor.
-const MACHINERY: [(&str, &str); 15] = [
+const MACHINERY: [(&str, &str); 23] = [
     ("connection::Connection", "the machine"),
     ("connection::Holders", "a register that is kept"),
     ("connection::Entry", "of the machine's own; not exported"),
@@ -122,6 +132,14 @@ const MACHINERY: [(&str, &str); 15] = [
     ("secs2::Count", "a sink"),
     ("secs2::Pieces", "a sink"),
     ("secs2::SerdeError", "made by serde alone, around a Cause"),
+    ("services::BeforeTrust", "a register that counts what it refuses"),
+    ("services::ChannelName", "exchanges names"),
+    ("services::Communication", "establishes communication"),
+    ("services::Described", "what Services makes of a message to be printed"),
+    ("services::Inbox", "keeps messages"),
+    ("services::Secret", "never shown"),
+    ("services::Services", "a register"),
+    ("services::Trust", "proves and verifies"),
 ];
 
 /// Names of public types, by the folder or file they stand in.
@@ -331,6 +349,8 @@ fn every_generator_makes_all_kinds_of_values() {
             "config::ConnectMode" | "config::Entity" | "config::Profile" | "config::SelectMode" => 2..=2,
             "connection::State" | "connection::Mode" | "connection::ControlRequest" | "connection::Stream9" => 3..=3,
             "connection::Event" | "connection::SessionEnd" | "connection::Stray" | "error::Fault" => 4..=4,
+            "services::CommunicationState" => 4..=4,
+            "services::TrustState" => 5..=5,
             "config::Field" => 11..=11,
             "secs2::Format" => 16..=16,
             _ => 2..=MANY,

@@ -7,6 +7,8 @@ mod proptest;
 mod script;
 #[cfg(feature = "secs2")]
 mod secs2;
+#[cfg(feature = "services")]
+mod services;
 mod values;
 
 #[cfg(feature = "proptest")]

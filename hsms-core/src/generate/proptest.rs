@@ -69,6 +69,21 @@ strategies! { 64: crate::secs2::serde::Cause }
 #[cfg(feature = "secs2")]
 strategies! { 512: crate::secs2::Tree, crate::secs2::SmlMessage }
 
+#[cfg(feature = "services")]
+strategies! { 64:
+    crate::services::CommunicationFailure, crate::services::CommunicationState, crate::services::InboxFull,
+    crate::services::NameAnswer, crate::services::NameError, crate::services::Pair, crate::services::PairError,
+    crate::services::RegisterError, crate::services::ServiceId, crate::services::Status,
+    crate::services::Wanted<crate::services::ServiceId, u32>, crate::services::Wanted<u8, u8>,
+}
+
+#[cfg(feature = "auth")]
+strategies! { 128:
+    crate::services::SecretTooShort, crate::services::TrustAnswer, crate::services::TrustError,
+    crate::services::TrustFailure, crate::services::TrustMessage, crate::services::TrustSettings,
+    crate::services::TrustState, crate::services::TrustStep,
+}
+
 impl Arbitrary for Seed {
     type Parameters = ();
     type Strategy = BoxedStrategy<Self>;
