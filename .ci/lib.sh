@@ -430,11 +430,6 @@ fuzz_target() { # target
   fi
 }
 
-# Of what the last commits changed in the core.
-stage_mutants() {
-  need_crate cargo-mutants "$cargo_mutants_version" && "$root/.ci/mutants" --check && "$root/.ci/mutants"
-}
-
 stage_demo() {
   local command
   command=$(readme_command "cargo run --release --example demo") || return
