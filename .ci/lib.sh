@@ -399,7 +399,7 @@ fuzz_targets() {
 
 # One target, for its seconds, and on to its executions. The result is in $area/NAME/result.
 fuzz_target() { # target
-  local target=$1 place=$area/$1 done=0 limit=$((seconds * 5)) started=$SECONDS status=0 slice=$seconds rate words
+  local target=$1 place=$area/$1 done=0 limit=$((seconds * 10)) started=$SECONDS status=0 slice=$seconds rate words
   rm -rf "$place" && mkdir -p "$place/found" "$place/artifacts" && : >"$place/result" || return
   while :; do
     (
