@@ -239,7 +239,7 @@ impl<'a> Communication<'a> {
             // The connection that it went over has ended.
             CommunicationState::NotCommunicating => return,
             CommunicationState::WaitingToRetry => {
-                (self.state, self.retry_at) = (CommunicationState::WaitingForS1F14, None)
+                (self.state, self.retry_at) = (CommunicationState::WaitingForS1F14, None);
             }
             CommunicationState::WaitingForS1F14 | CommunicationState::Communicating => {}
         }
