@@ -115,8 +115,9 @@ stage_hygiene() {
   fi
   forbid "package-lock.json says where it was fetched from" '"resolve[d]"' '*package-lock.json' || bad=1
   forbid "a test is ignored without a reason" '#\[ignor[e]\]' '*.rs' || bad=1
-  forbid "an adapter decides by message type" '(^|[^A-Za-z_])Kin[d]::' \
-    'hsms-std/src/driver*' 'hsms-std/src/blocking*' 'hsms-embassy/src/*' || bad=1
+  # All of them but what plays a peer: the duties with their tests, and the faults.
+  forbid "an adapter decides by message type" '(^|[^A-Za-z_])(Kin[d]|STyp[e]|PTyp[e])::|\.[sp]typ[e] *[=!]=|match [a-z_.()]*\.[sp]typ[e]' \
+    'hsms-std/src/*' 'hsms-embassy/src/*' ':!hsms-std/src/conformance/*' ':!hsms-std/src/faults/*' || bad=1
   for entry in $(files | tr '\0' '\n' | cut -d / -f 1 | sort -u); do
     case $entry in
     .* | Cargo.toml | Cargo.lock | hsms-core | hsms-std | hsms-embassy | fuzz | tests) ;;

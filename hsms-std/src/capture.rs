@@ -43,6 +43,7 @@ use std::fmt;
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, UNIX_EPOCH};
@@ -75,7 +76,7 @@ const PORTS: u64 = 16_384;
 ///
 /// It writes in the thread that serves the link, one packet at a time, and flushes when a connection ends: give it what does not wait,
 /// such as the buffered file of [`create`](Capture::create). It keeps some hundred octets for each open connection, and nothing of what
-/// went over it. When writing fails, or the [limit](Self::with_limit) is reached, it stops for good, harms no link, and says so by
+/// went over it. When writing fails or panics, or the [limit](Self::with_limit) is reached, it stops for good, harms no link, and says so by
 /// [`error`](Self::error) and [`finish`](Self::finish).
 pub struct Capture<W: Write> {
     state: Mutex<State<W>>,
@@ -118,7 +119,7 @@ struct End {
 
 /// What a segment is beside its octets.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
+enum SegmentKind {
     Syn,
     SynAck,
     Ack,
@@ -258,9 +259,9 @@ impl<W: Write> State<W> {
                         Some(CloseReason::TransportClosed | CloseReason::SeparateReceived) => Direction::Received,
                         _ => Direction::Sent,
                     };
-                    self.segment(&mut flow, first, Kind::Fin, time);
-                    self.segment(&mut flow, first.other(), Kind::Fin, time);
-                    self.segment(&mut flow, first, Kind::Ack, time);
+                    self.segment(&mut flow, first, SegmentKind::Fin, time);
+                    self.segment(&mut flow, first.other(), SegmentKind::Fin, time);
+                    self.segment(&mut flow, first, SegmentKind::Ack, time);
                 }
                 self.flush();
             }
@@ -280,9 +281,9 @@ impl<W: Write> State<W> {
             ConnectMode::Active => Direction::Sent,
             ConnectMode::Passive => Direction::Received,
         };
-        self.segment(&mut flow, calls, Kind::Syn, time);
-        self.segment(&mut flow, calls.other(), Kind::SynAck, time);
-        self.segment(&mut flow, calls, Kind::Ack, time);
+        self.segment(&mut flow, calls, SegmentKind::Syn, time);
+        self.segment(&mut flow, calls.other(), SegmentKind::SynAck, time);
+        self.segment(&mut flow, calls, SegmentKind::Ack, time);
         flow
     }
 
@@ -302,22 +303,23 @@ impl<W: Write> State<W> {
             if self.payload.is_empty() {
                 return;
             }
-            self.segment(flow, piece.direction, Kind::Data { push: piece.last && rest.is_empty() }, time);
+            self.segment(flow, piece.direction, SegmentKind::Data { push: piece.last && rest.is_empty() }, time);
             self.payload.clear();
         }
     }
 
     /// Writes a segment, with the payload where it is data, and an acknowledgement where one is due.
-    fn segment(&mut self, flow: &mut Flow, direction: Direction, kind: Kind, time: Duration) {
-        let octets = if matches!(kind, Kind::Data { .. }) { std::mem::take(&mut self.payload) } else { Vec::new() };
+    fn segment(&mut self, flow: &mut Flow, direction: Direction, kind: SegmentKind, time: Duration) {
+        let octets =
+            if matches!(kind, SegmentKind::Data { .. }) { std::mem::take(&mut self.payload) } else { Vec::new() };
         let interface = flow.interface;
         let (from, to) = flow.ends(direction);
         self.packet.clear();
         let built = build(&mut self.packet, (direction, kind), (*from, *to), &octets);
         let len = u32::try_from(octets.len()).unwrap_or(u32::MAX);
         from.next = from.next.wrapping_add(match kind {
-            Kind::Syn | Kind::SynAck | Kind::Fin => 1,
-            Kind::Ack | Kind::Data { .. } => len,
+            SegmentKind::Syn | SegmentKind::SynAck | SegmentKind::Fin => 1,
+            SegmentKind::Ack | SegmentKind::Data { .. } => len,
         });
         to.acknowledged = to.next;
         let due = from.next.wrapping_sub(from.acknowledged) > MOST_UNACKNOWLEDGED;
@@ -325,10 +327,10 @@ impl<W: Write> State<W> {
             Ok(()) => self.packet(interface, time),
             Err(error) => self.stop(error),
         }
-        if matches!(kind, Kind::Data { .. }) {
+        if matches!(kind, SegmentKind::Data { .. }) {
             self.payload = octets;
             if due {
-                self.segment(flow, direction.other(), Kind::Ack, time);
+                self.segment(flow, direction.other(), SegmentKind::Ack, time);
             }
         }
     }
@@ -384,7 +386,7 @@ impl<W: Write> State<W> {
             let text = format!("the capture has reached its limit of {} octets", self.limit);
             Err(io::Error::new(io::ErrorKind::FileTooLarge, text))
         } else {
-            self.writer.write_all(block).map(|()| self.written = written)
+            guarded(|| self.writer.write_all(block)).map(|()| self.written = written)
         };
         block.clear();
         if let Err(error) = result {
@@ -394,7 +396,7 @@ impl<W: Write> State<W> {
 
     fn flush(&mut self) {
         if !matches!(self.stopped, Some(Stopped::Finished))
-            && let Err(error) = self.writer.flush()
+            && let Err(error) = guarded(|| self.writer.flush())
         {
             self.stop(error);
         }
@@ -404,10 +406,15 @@ impl<W: Write> State<W> {
     fn stop(&mut self, error: io::Error) {
         if self.stopped.is_none() {
             // What is buffered may still arrive.
-            let _ = self.writer.flush();
+            let _ = guarded(|| self.writer.flush());
             self.stopped = Some(Stopped::Failed(error));
         }
     }
+}
+
+/// A writer that panics has failed. What it was given is part written, so nothing may follow.
+fn guarded(write: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
+    catch_unwind(AssertUnwindSafe(write)).unwrap_or_else(|_| Err(io::Error::other("the writer has panicked")))
 }
 
 impl Flow {
@@ -447,7 +454,7 @@ fn addresses(tapped: &Tapped<'_>) -> (SocketAddr, SocketAddr) {
 /// Puts a packet together.
 fn build(
     packet: &mut Vec<u8>,
-    (direction, kind): (Direction, Kind),
+    (direction, kind): (Direction, SegmentKind),
     (from, to): (End, End),
     octets: &[u8],
 ) -> io::Result<()> {
@@ -461,15 +468,15 @@ fn build(
         (from, to) => ethernet.ipv6(wide(from), wide(to), TIME_TO_LIVE),
     };
     let tcp = ip.tcp(from.address.port(), to.address.port(), from.next, WINDOW);
-    let tcp = if kind == Kind::Syn { tcp } else { tcp.ack(to.next) };
+    let tcp = if kind == SegmentKind::Syn { tcp } else { tcp.ack(to.next) };
     let tcp = match kind {
-        Kind::Syn | Kind::SynAck => tcp.syn().options(&[
+        SegmentKind::Syn | SegmentKind::SynAck => tcp.syn().options(&[
             TcpOptionElement::MaximumSegmentSize(u16::try_from(MOST_SEGMENT).unwrap_or(u16::MAX)),
             TcpOptionElement::WindowScale(WINDOW_SHIFT),
         ]),
-        Kind::Data { push: true } => Ok(tcp.psh()),
-        Kind::Fin => Ok(tcp.fin()),
-        Kind::Ack | Kind::Data { push: false } => Ok(tcp),
+        SegmentKind::Data { push: true } => Ok(tcp.psh()),
+        SegmentKind::Fin => Ok(tcp.fin()),
+        SegmentKind::Ack | SegmentKind::Data { push: false } => Ok(tcp),
     };
     tcp.map_err(io::Error::other)?.write_to_vec(packet, octets).map_err(io::Error::other)
 }

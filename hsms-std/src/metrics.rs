@@ -22,7 +22,7 @@
 //! | `hsms_selections_total` | counter | | | how often SELECTED was entered |
 //! | `hsms_closes_total` | counter | | `reason` | transports closed |
 //! | `hsms_open_transactions` | gauge | | | own primaries that wait for their reply |
-//! | `hsms_round_trip_seconds` | histogram | seconds | `of`: `data`, `linktest` | from a primary or Linktest.req in the ordered output to the whole of its answer |
+//! | `hsms_round_trip_seconds` | histogram | seconds | `of`: `data`, `linktest` | from a primary or Linktest.req in the ordered output to the whole of its answer, which of a Linktest.req may be a Reject.req |
 //!
 //! A manager (feature `manager`) tells after each turn of its loop that had to do with a peer; callers that are no peer's are not among them. A
 //! blocking connection, and a [`Driver`](crate::driver::Driver), tells when a call waits, and when it is dropped.

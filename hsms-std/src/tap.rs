@@ -42,7 +42,8 @@ use std::time::SystemTime;
 ///
 /// It is called by the thread that serves the link, of a manager the one that serves all: while it runs, nothing is read or
 /// written and no timer expires. It has to come back at once; whatever may have to wait goes to another thread. One that panics has told so
-/// itself, is not called again about that connection, and harms it no further.
+/// itself by that. It is not called again about that connection, also where a peer takes the connection over from callers, and harms it
+/// no further; about other connections it is.
 pub trait Tap: Debug + Send + Sync {
     /// Is called at each step, in order for each connection.
     fn tap(&self, tapped: &Tapped<'_>);

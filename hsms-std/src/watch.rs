@@ -37,6 +37,8 @@ struct Watched {
     /// What is received has been seen before, and what is sent.
     seen_received: bool,
     seen_sent: bool,
+    /// The tap has panicked. It stays the tap of this connection, so that whoever takes that over does not call it again.
+    silent: bool,
     span: Span,
 }
 
@@ -71,6 +73,7 @@ impl Watch {
                 joined: false,
                 seen_received: false,
                 seen_sent: false,
+                silent: false,
                 span,
             })
         });
@@ -207,7 +210,7 @@ impl Watched {
     }
 
     fn tell(&mut self, what: What<'_>) {
-        let Some(tap) = &self.onlookers.tap else { return };
+        let Some(tap) = self.onlookers.tap.as_ref().filter(|_| !self.silent) else { return };
         let tapped = Tapped {
             time: SystemTime::now(),
             connection: self.number,
@@ -216,9 +219,7 @@ impl Watched {
             remote: self.remote,
             what,
         };
-        if catch_unwind(AssertUnwindSafe(|| tap.tap(&tapped))).is_err() {
-            self.onlookers.tap = None;
-        }
+        self.silent = catch_unwind(AssertUnwindSafe(|| tap.tap(&tapped))).is_err();
     }
 }
 

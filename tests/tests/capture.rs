@@ -1,7 +1,7 @@
 //! Captures (feature `capture` of hsms-std) as tshark reads them: every message of every type, both ways, field by field, with what the
 //! other end of the socket saw beside it, and nothing that tshark finds odd.
 //!
-//! Where tshark is missing these are reported as ignored, with the reason; `HSMS_PEERS=required` makes them fail instead.
+//! Where tshark is missing, or IPv6 for the one about that, these are reported as ignored, with the reason; `HSMS_PEERS=required` makes them fail instead.
 
 #[path = "capture/far_end.rs"]
 mod far_end;
@@ -23,6 +23,7 @@ use std::collections::BTreeSet;
 use std::io::{self, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -49,6 +50,7 @@ fn main() -> ExitCode {
     let required = std::env::var("HSMS_PEERS").is_ok_and(|value| value == "required");
     let missing = tshark::missing();
     let mut trials = Vec::new();
+    let without_ipv6 = no_ipv6();
     let with_tshark: [(&str, Test); 8] = [
         ("every_message_of_blocking_connections_is_decoded", blocking_connections),
         ("every_message_of_a_manager_is_decoded", managed_peers),
@@ -60,7 +62,8 @@ fn main() -> ExitCode {
         ("a_capture_that_has_reached_its_limit_is_whole", limited),
     ];
     for (name, test) in with_tshark {
-        let trial = match &missing {
+        let of_ipv6 = without_ipv6.as_ref().filter(|_| name == "ipv6_is_ipv6");
+        let trial = match missing.as_ref().or(of_ipv6) {
             Some(reason) => {
                 if !required {
                     println!("{name} is ignored: {reason}");
@@ -73,12 +76,19 @@ fn main() -> ExitCode {
         };
         trials.push(trial.with_kind("tshark"));
     }
-    let alone: [(&str, Test); 2] = [
+    let alone: [(&str, Test); 4] = [
         ("a_writer_that_fails_harms_no_connection_and_is_told", failing_writer),
-        ("a_tap_that_panics_harms_no_connection", panicking_tap),
+        ("a_writer_that_panics_has_failed_and_is_not_called_again", panicking_writer),
+        ("a_tap_that_panics_is_called_once_of_a_connection_and_harms_none", panicking_tap),
+        ("a_tap_that_panics_is_not_called_again_when_a_peer_takes_the_caller_over", panicking_tap_of_a_caller),
     ];
     trials.extend(alone.map(|(name, test)| Trial::test(name, test)));
     libtest_mimic::run(&arguments, trials).exit_code()
+}
+
+/// Why nothing can be shown of IPv6 here, if so.
+fn no_ipv6() -> Option<String> {
+    TcpListener::bind("[::1]:0").err().map(|error| format!("there is no IPv6 here: {error}"))
 }
 
 /// A capture, and what is in its file.
@@ -468,13 +478,7 @@ fn cut() -> Result<(), Failed> {
 
 fn over_ipv6() -> Result<(), Failed> {
     let (capture, file) = capture();
-    let tool = match Connection::passive("[::1]:0", config()) {
-        Ok(tool) => tool,
-        Err(error) => {
-            println!("NOT RUN: there is no IPv6 here: {error}");
-            return Ok(());
-        }
-    };
+    let tool = Connection::passive("[::1]:0", config())?;
     let tool = tool.with_name("tool").with_tap(capture.clone());
     let mut far = FarEnd::call(tool.local_addr().ok_or("no address")?);
     thread::scope(|scope| {
@@ -569,18 +573,72 @@ fn failing_writer() -> Result<(), Failed> {
     Ok(())
 }
 
-#[derive(Debug)]
-struct Panicking;
+/// Panics once, when it is called for the time that is given, with half of what it was given written.
+struct PanickingWriter {
+    file: SharedFile,
+    after: usize,
+    calls: Arc<AtomicUsize>,
+}
+
+impl Write for PanickingWriter {
+    fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
+        if self.calls.fetch_add(1, Ordering::Relaxed) == self.after {
+            self.file.write_all(&octets[..octets.len() / 2])?;
+            // As a panic does, but that it prints nothing.
+            std::panic::resume_unwind(Box::new("a writer that panics"));
+        }
+        self.file.write(octets)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Part of a block is in the file: nothing may follow it, of no connection.
+fn panicking_writer() -> Result<(), Failed> {
+    for after in [0, 1, 2, 5, 20] {
+        let (file, calls) = (SharedFile::default(), Arc::new(AtomicUsize::new(0)));
+        let writer = PanickingWriter { file: file.clone(), after, calls: calls.clone() };
+        let capture = Arc::new(Capture::new(writer));
+        let mut ends = Vec::new();
+        for _ in 0..2 {
+            let tool = Connection::passive(LOCAL, config())?.with_tap(capture.clone());
+            let mut far = FarEnd::call(tool.local_addr().ok_or("no address")?);
+            thread::scope(|scope| {
+                let ours = scope.spawn(move || talk_from_here(&mut Blocking(tool)));
+                talk_from_there(&mut far);
+                ours.join().unwrap();
+            });
+            ends.push((file.octets().len(), calls.load(Ordering::Relaxed), capture.missed()));
+        }
+        assert_eq!(capture.error().ok_or("it has failed")?.to_string(), "the writer has panicked");
+        assert!(capture.finish().is_err());
+        // It was not called again, and what the second connection said is missed as well.
+        assert_eq!((ends[0].0, ends[0].1), (ends[1].0, after + 1), "{ends:?}");
+        assert_eq!(ends[0].1, ends[1].1, "{ends:?}");
+        assert!(ends[0].2 > 0 && ends[1].2 > ends[0].2, "{ends:?}");
+        let written = usize::try_from(capture.written())?;
+        assert!(written < file.octets().len(), "half a block is there, and not counted");
+    }
+    Ok(())
+}
+
+/// Counts its calls.
+#[derive(Debug, Default)]
+struct Panicking(AtomicUsize);
 
 impl Tap for Panicking {
     fn tap(&self, _: &Tapped<'_>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
         // As a panic does, but that it prints nothing.
         std::panic::resume_unwind(Box::new("a tap that panics"));
     }
 }
 
 fn panicking_tap() -> Result<(), Failed> {
-    let manager = Manager::start_with(ManagerSettings::new().with_tap(Arc::new(Panicking)))?;
+    let tap = Arc::new(Panicking::default());
+    let manager = Manager::start_with(ManagerSettings::new().with_tap(tap.clone()))?;
     let mut tool = Managed::add(&manager, "tool", PeerSettings::passive(LOCAL, Expected::Anyone, config()));
     let mut far = FarEnd::call(tool.0.local_addr().ok_or("no address")?);
     thread::scope(|scope| {
@@ -589,5 +647,32 @@ fn panicking_tap() -> Result<(), Failed> {
         ours.join().unwrap();
     });
     manager.stop(LIMIT)?;
+    assert_eq!(tap.0.load(Ordering::Relaxed), 1);
+    Ok(())
+}
+
+/// Of a caller, whose connection goes from the manager to one of two peers behind a port.
+fn panicking_tap_of_a_caller() -> Result<(), Failed> {
+    let tap = Arc::new(Panicking::default());
+    let manager = Manager::start_with(ManagerSettings::new().with_tap(tap.clone()))?;
+    let expected = Expected::Address(Ipv4Addr::LOCALHOST.into());
+    let other = Config::equipment(DeviceId::try_from(1)?).with_linktest_period(Duration::ZERO)?;
+    let port = {
+        let other = manager.add("other", PeerSettings::passive(LOCAL, expected, other))?;
+        other.enable()?;
+        other.local_addr().ok_or("no address")?
+    };
+    let mut tool = Managed::add(&manager, "tool", PeerSettings::passive(port, expected, config()));
+    for calls in 1..=3 {
+        let mut far = FarEnd::call(port);
+        far.control(Header::select_req, SType::SELECT_RSP);
+        far.primary(S6F11, false, TEXT);
+        tool.serve();
+        far.end();
+        tool.until_closed();
+        assert_eq!(tap.0.load(Ordering::Relaxed), calls);
+    }
+    manager.stop(LIMIT)?;
+    assert_eq!(tap.0.load(Ordering::Relaxed), 3);
     Ok(())
 }

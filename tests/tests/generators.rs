@@ -68,7 +68,7 @@ fn kinds<T: std::fmt::Debug>(values: impl Iterator<Item = T>) -> usize {
 }
 
 owned! {
-    wire::Header, wire::SessionId, wire::SystemBytes, wire::Kind, wire::StreamFunction, wire::PType, wire::SType,
+    wire::Header, wire::SessionId, wire::SystemBytes, wire::Kind, wire::StreamFunction, wire::TransactionKind, wire::PType, wire::SType,
     wire::SelectStatus, wire::DeselectStatus, wire::RejectReason, wire::ParseError, wire::BodyTooLong, wire::EncodeError,
     config::Config, config::ConnectMode, config::Entity, config::Profile, config::SelectMode, config::DeviceId,
     config::DeviceIds, config::ConfigError, config::Field,

@@ -12,7 +12,7 @@ use far_end::{FarEnd, LIMIT};
 use hsms_core::config::DeviceId;
 use hsms_core::connection::CloseReason;
 use hsms_core::counters::Counters;
-use hsms_core::wire::{Header, SType, SessionId, StreamFunction};
+use hsms_core::wire::{Header, RejectReason, SType, SessionId, StreamFunction};
 use hsms_std::manager::{Delegate, Expected, Manager, ManagerSettings, Peer, PeerSettings, Received};
 use hsms_std::tap::{Direction, Tap, Tapped, What};
 use hsms_std::{Config, Connection, Incoming, State};
@@ -158,10 +158,18 @@ fn by_counters(counters: &Counters, peer: &str) -> BTreeMap<String, u64> {
     counters.timeouts.iter().for_each(|(timer, count)| add("hsms_timeouts_total", &[("timer", timer)], count));
     let ended = counters.transactions_ended.iter();
     ended.for_each(|(reason, count)| add("hsms_transactions_ended_total", &[("reason", reason)], count));
+    for (direction, rejects) in [("received", counters.rejects_received), ("sent", counters.rejects_sent)] {
+        rejects.iter().for_each(|(reason, count)| {
+            add("hsms_rejects_total", &[("direction", direction), ("reason", reason)], count);
+        });
+    }
+    counters.strays.iter().for_each(|(kind, count)| add("hsms_strays_total", &[("kind", kind)], count));
     counters.leniencies.iter().for_each(|(kind, count)| add("hsms_leniencies_total", &[("kind", kind)], count));
     counters.closes.iter().for_each(|(reason, count)| add("hsms_closes_total", &[("reason", reason)], count));
     for (name, count) in [
+        ("hsms_too_long_total", counters.too_long),
         ("hsms_attempts_total", counters.attempts),
+        ("hsms_failed_attempts_total", counters.failed_attempts),
         ("hsms_connections_total", counters.connections),
         ("hsms_reconnects_total", counters.reconnects),
         ("hsms_selections_total", counters.selections),
@@ -266,6 +274,117 @@ fn metrics_of_a_blocking_connection_are_its_counters_under_its_name() {
     assert_eq!(told, by_counters(&counters, name));
     assert_eq!(told[&format!("hsms_timeouts_total{{peer={name},timer=t3}}")], 1);
     assert_eq!(now.histograms[&format!("hsms_round_trip_seconds{{of=data,peer={name}}}")].len(), 1);
+}
+
+/// What has been told of a peer.
+fn told_of(name: &str) -> BTreeMap<String, u64> {
+    recorded().counters.into_iter().filter(|(key, _)| key.contains(&format!("peer={name}"))).collect()
+}
+
+#[test]
+fn rejects_strays_and_messages_that_are_too_long_are_told_with_their_numbers() {
+    recorder::install();
+    let name = "blocking with trouble";
+    let config = config().with_max_message(1_000).unwrap();
+    let mut tool = Connection::passive(LOCAL, config).unwrap().with_name(name);
+    let address = tool.local_addr().unwrap();
+    let far = thread::spawn(move || {
+        let mut far = FarEnd::call(address);
+        // Twice refused, since nothing is selected.
+        for _ in 0..2 {
+            let early = far.primary(S1F1, true, &[]);
+            assert_eq!(far.read().0, Header::reject_req(early, 0, RejectReason::ENTITY_NOT_SELECTED));
+        }
+        far.control(Header::select_req, SType::SELECT_RSP);
+        let system = far.system();
+        far.write(&Header { stype: SType(200), ..Header::linktest_req(system) }, &[]);
+        assert_eq!(far.read().0, Header::reject_req(system, 200, RejectReason::STYPE_NOT_SUPPORTED));
+        // Of nothing that was ever sent, three times.
+        for _ in 0..3 {
+            let system = far.system();
+            far.write(&Header::reject_req(system, 5, RejectReason::TRANSACTION_NOT_OPEN), &[]);
+        }
+        // Replies to nothing, and a message for somebody else, of which S9F1 is said.
+        for _ in 0..4 {
+            let system = far.system();
+            far.write(&Header::data(system, S1F2, false, SESSION), &[]);
+        }
+        let system = far.system();
+        far.write(&Header::data(system, S1F1, true, SessionId(8)), &[]);
+        assert_eq!(far.read().0.stream_function(), StreamFunction::new(9, 1));
+        // Twice S9F11.
+        for _ in 0..2 {
+            far.primary(S1F1, true, &[0; 1_000]);
+            assert_eq!(far.read().0.stream_function(), StreamFunction::new(9, 11));
+        }
+        exchange(&mut far, &[]);
+        far.end();
+    });
+    serve(&mut tool);
+    far.join().unwrap();
+    let counters = *tool.counters();
+    drop(tool);
+    let told = told_of(name);
+    assert_eq!(told, by_counters(&counters, name));
+    let numbers = [
+        (format!("hsms_rejects_total{{direction=sent,peer={name},reason=entity_not_selected}}"), 2),
+        (format!("hsms_rejects_total{{direction=sent,peer={name},reason=stype_not_supported}}"), 1),
+        (format!("hsms_rejects_total{{direction=received,peer={name},reason=transaction_not_open}}"), 3),
+        (format!("hsms_strays_total{{kind=orphan,peer={name}}}"), 4),
+        (format!("hsms_strays_total{{kind=unknown_device,peer={name}}}"), 1),
+        (format!("hsms_too_long_total{{peer={name}}}"), 2),
+    ];
+    for (key, count) in numbers {
+        assert_eq!(told.get(&key), Some(&count), "{key} in {told:#?}");
+    }
+}
+
+#[test]
+fn attempts_that_fail_are_told_with_their_number() {
+    recorder::install();
+    let name = "host with nobody there";
+    // Bound and not listened at, so that nobody else gets the port.
+    let nobody = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    nobody.bind(&LOCAL.into()).unwrap();
+    let address = nobody.local_addr().unwrap().as_socket().unwrap();
+    let config = Config::host(DEVICE).with_t5(Duration::from_millis(10)).unwrap();
+    let mut host = Connection::active(address, config).unwrap().with_name(name);
+    let mut failed = 0;
+    while failed < 3 {
+        if let Some(Incoming::ConnectFailed { .. }) = host.next(LIMIT).unwrap() {
+            failed += 1;
+        }
+    }
+    let counters = *host.counters();
+    drop(host);
+    let told = told_of(name);
+    assert_eq!(told, by_counters(&counters, name));
+    assert_eq!(told.get(&format!("hsms_failed_attempts_total{{peer={name}}}")), Some(&failed), "{told:#?}");
+}
+
+/// It lives, so its link goes on: each linktest ends with a Reject.req, which is its answer.
+#[test]
+fn a_peer_that_rejects_every_linktest_is_told_by_rejects_and_round_trips() {
+    recorder::install();
+    let name = "peer that rejects linktests";
+    let manager = Manager::start().unwrap();
+    let peer = add(&manager, name);
+    let mut far = selected(peer.local_addr().unwrap(), 1);
+    peer.selected().wait(LIMIT).unwrap();
+    for _ in 0..5 {
+        let mut linktest = peer.linktest();
+        let (request, _) = far.read();
+        far.write(&Header::reject_req(request.system, request.stype.0, RejectReason::STYPE_NOT_SUPPORTED), &[]);
+        linktest.wait(LIMIT).unwrap();
+    }
+    let counters = settle(&peer);
+    assert_eq!(told_of(name), by_counters(&counters, name));
+    let key = format!("hsms_rejects_total{{direction=received,peer={name},reason=stype_not_supported}}");
+    assert_eq!(told_of(name).get(&key), Some(&5));
+    let trips = recorded().histograms[&format!("hsms_round_trip_seconds{{of=linktest,peer={name}}}")].clone();
+    assert_eq!(trips.len(), 5);
+    far.end();
+    manager.stop(LIMIT).unwrap();
 }
 
 #[test]

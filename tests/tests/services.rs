@@ -34,6 +34,7 @@ fn predefined_services_have_their_numbers_and_functions() {
     for (request, id, function) in services {
         assert_eq!((request.get(), request.function()), (id, function));
         assert_eq!(request.response().map(ServiceId::function), Some(function + 1));
+        assert_eq!((request.request(), request.response().map(ServiceId::request)), (request, Some(request)));
         assert!(StreamFunction::new(DEFAULT_STREAM, function).is_primary());
     }
 }

@@ -7,7 +7,7 @@ use hsms_core::frame::{Decoder, LengthTooShort};
 use hsms_core::time::Instant;
 use hsms_core::wire::{
     BodyTooLong, DeselectStatus, EncodeError, Header, Hex, Kind, MAX_BODY_LEN, Message, PType, ParseError,
-    RejectReason, SType, SelectStatus, SessionId, StreamFunction, SystemBytes,
+    RejectReason, SType, SelectStatus, SessionId, StreamFunction, SystemBytes, TransactionKind,
 };
 use hsms_tests::generate::{encode, octets};
 
@@ -259,6 +259,23 @@ fn the_seven_fields_of_any_header_can_be_read() {
         assert_eq!(header.stream_function(), StreamFunction::new(6, 11));
         assert_eq!((header.ptype, header.stype), (PType(ptype), SType(stype)));
         assert_eq!(header.system, SystemBytes(0xA1B2_C3D4));
+    }
+}
+
+/// Of all types of message, with any W-bit and function: those that want an answer.
+#[test]
+fn a_transaction_begins_with_data_that_have_the_w_bit_and_with_the_requests_that_are_answered() {
+    for (ptype, stype, byte2) in
+        (0..=1).flat_map(|ptype| (0..=u8::MAX).flat_map(move |stype| [0x06, 0x86].map(|byte2| (ptype, stype, byte2))))
+    {
+        let expected = match (ptype, stype, byte2) {
+            (0, 0, 0x86) => Some(TransactionKind::Data),
+            (0, 1, _) => Some(TransactionKind::Select),
+            (0, 3, _) => Some(TransactionKind::Deselect),
+            (0, 5, _) => Some(TransactionKind::Linktest),
+            _ => None,
+        };
+        assert_eq!(raw(1, byte2, 11, ptype, stype, 1).begins(), expected, "{ptype} {stype} {byte2:#x}");
     }
 }
 

@@ -15,7 +15,7 @@ use crate::frame::LengthTooShort;
 use crate::time::{Instant, WrappingTick};
 use crate::wire::{
     BodyTooLong, DeselectStatus, EncodeError, Header, Kind, PType, ParseError, RejectReason, SType, SelectStatus,
-    SessionId, StreamFunction, SystemBytes,
+    SessionId, StreamFunction, SystemBytes, TransactionKind,
 };
 use ::proptest::arbitrary::{Arbitrary, any};
 use ::proptest::collection::vec;
@@ -45,7 +45,7 @@ macro_rules! strategies {
 strategies! { 64:
     ConnectMode, Entity, Profile, SelectMode, Field, ConfigError, DeviceId, DeviceIds,
     BodyTooLong, DeselectStatus, EncodeError, Header, Kind, PType, ParseError, RejectReason, SType, SelectStatus,
-    SessionId, StreamFunction, SystemBytes,
+    SessionId, StreamFunction, SystemBytes, TransactionKind,
     Action, Admission, Class, CloseReason, ControlFrame, ControlRequest, Event, FrameOctets, Leniency, Mode, Notice,
     ReplyToken, SessionEnd, SessionEntity, SessionRefusal, SessionsError, Single, State, Stray, Stream9, TransactionEnd,
     Error, Fault, CollectError, NoMemory, LengthTooShort, Instant, WrappingTick,

@@ -15,7 +15,7 @@ use crate::frame::{LengthTooShort, Piece};
 use crate::time::{Instant, WrappingTick};
 use crate::wire::{
     BodyTooLong, DeselectStatus, EncodeError, HEADER_LEN, Header, Hex, Kind, MAX_BODY_LEN, Message, PType, ParseError,
-    RejectReason, SType, SelectStatus, SessionId, StreamFunction, SystemBytes,
+    RejectReason, SType, SelectStatus, SessionId, StreamFunction, SystemBytes, TransactionKind,
 };
 use alloc::vec::Vec;
 use arbitrary::{Arbitrary, Result, Unstructured};
@@ -85,6 +85,7 @@ enums! {
         RejectReq { offender, reason },
         SeparateReq,
     }
+    TransactionKind { Data, Select, Deselect, Linktest }
     ParseError { Incomplete { missing }, LengthTooShort { length } }
     EncodeError { BodyTooLong(error), NoRoom { needed, room } }
     State { NotConnected, NotSelected, Selected }

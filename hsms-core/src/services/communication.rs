@@ -1,4 +1,5 @@
-//! Establishing communication, as the communications state model of GEM (E30) does it: S1F13 and S1F14, from either end.
+//! Establishing communication, as GEM does it (E30-1000 3.2, the communications state model, and 4.1; later editions number otherwise):
+//! S1F13 and S1F14, from either end. Texts and codes are those of E5.
 
 use crate::secs2::messages::{EstablishAck, Identity, header_only};
 use crate::secs2::{Error, Sink, WriteError, Writer};
@@ -19,7 +20,8 @@ const ACCEPTED: u8 = 0;
 /// COMMACK of S1F14: denied, try again.
 const DENIED: u8 = 1;
 
-/// Whether the two applications have agreed to talk.
+/// Whether the two applications have agreed to talk: the states of E30's communications state model (E30-1000 3.2) while communication
+/// is enabled, but that the peer's turn to begin counts as not communicating. To disable it is to ask this machine nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum CommunicationState {
@@ -27,7 +29,7 @@ pub enum CommunicationState {
     NotCommunicating,
     /// Our S1F13 is open.
     WaitingForS1F14,
-    /// Our S1F13 was denied or not answered. The next one follows after the delay.
+    /// Our S1F13 was denied or not answered, or has not gone out yet. The next one follows after the delay.
     WaitingToRetry,
     /// One of the two S1F13 was accepted.
     Communicating,
@@ -52,11 +54,18 @@ pub struct CommunicationSettings<'a> {
     pub identity: Identity<'a>,
     /// Whether we send S1F13 ourselves once the connection is SELECTED; else the peer is to begin.
     pub begins: bool,
-    /// From a refusal or failure to the next S1F13: the establish communications timeout of E30, 10 seconds by default.
+    /// From a refusal or failure to the next S1F13, 10 seconds by default: EstablishCommunicationsTimeout of E30 (E30-1000 5.2), for which
+    /// these bounds are ours: from [`MIN_RETRY_DELAY`](Self::MIN_RETRY_DELAY) to [`MAX_RETRY_DELAY`](Self::MAX_RETRY_DELAY); beyond these the nearer one counts.
     pub retry_delay: Duration,
 }
 
 impl<'a> CommunicationSettings<'a> {
+    /// The shortest delay, 1 second: a peer that denies at once is not asked without a pause.
+    pub const MIN_RETRY_DELAY: Duration = Duration::from_secs(1);
+
+    /// The longest delay, 65,535 seconds: the most that an equipment constant of two octets can set.
+    pub const MAX_RETRY_DELAY: Duration = Duration::from_secs(65_535);
+
     /// Begins, and tries again every 10 seconds.
     #[must_use]
     pub const fn new(identity: Identity<'a>) -> Self {
@@ -110,9 +119,9 @@ pub enum CommunicationVerdict<'a> {
     Pass,
     /// Answer it with this, where a reply is expected.
     Reply(CommunicationMessage<'a>),
-    /// It came before communication was established: nobody may see it, and it is not answered, as GEM has it.
+    /// It came before communication was established: nobody may see it, and it is not answered, as GEM has it (E30-1000 3.2).
     Discard,
-    /// The same, and our next S1F13 need not wait any longer: send this, and tell [`sent`](Communication::sent).
+    /// The same, and our next S1F13 need not wait any longer: send this, and tell [`sent`](Communication::sent) if it went out.
     DiscardAndSend(CommunicationMessage<'a>),
     /// Its text is not that of S1F13 or S1F1: from equipment this is S9F7.
     IllegalData(Error),
@@ -131,7 +140,7 @@ pub enum CommunicationFailure {
     Aborted,
     /// The text of S1F14 cannot be read: from equipment this is S9F7.
     IllegalData(Error),
-    /// T3, Reject, or it could not be sent.
+    /// T3, Reject, or the end of its session.
     Unanswered,
 }
 
@@ -153,14 +162,19 @@ impl core::error::Error for CommunicationFailure {}
 /// It sends S1F13 itself, where it [`begins`](CommunicationSettings::begins), and answers that of the peer. Where both do, either answer
 /// establishes communication; the other changes nothing.
 ///
+/// It never waits for nothing: while communication is neither established nor the peer's to begin, either a request is open or there
+/// is a [deadline](Self::next_deadline). So an S1F13 that could not be sent needs no report: it counts from [`sent`](Self::sent) on, and
+/// until then the delay to the next one runs.
+///
 /// ```
 /// use hsms_core::secs2::messages::Identity;
 /// use hsms_core::services::{Communication, CommunicationMessage, CommunicationSettings, CommunicationState};
+/// use hsms_core::time::Instant;
 /// use hsms_core::wire::SystemBytes;
 ///
 /// let mut host = Communication::new(CommunicationSettings::new(Identity::Host));
 /// // The connection became SELECTED.
-/// assert_eq!(host.selected(), Some(CommunicationMessage::Establish(Identity::Host)));
+/// assert_eq!(host.selected(Instant::EPOCH), Some(CommunicationMessage::Establish(Identity::Host)));
 /// host.sent(SystemBytes(7));
 /// assert_eq!(host.state(), CommunicationState::WaitingForS1F14);
 /// ```
@@ -174,9 +188,15 @@ pub struct Communication<'a> {
 }
 
 impl<'a> Communication<'a> {
-    /// Not communicating.
+    /// Not communicating. A delay out of its range is taken as the nearer end of it.
     #[must_use]
-    pub const fn new(settings: CommunicationSettings<'a>) -> Self {
+    pub const fn new(mut settings: CommunicationSettings<'a>) -> Self {
+        let (shortest, longest) = (CommunicationSettings::MIN_RETRY_DELAY, CommunicationSettings::MAX_RETRY_DELAY);
+        if settings.retry_delay.as_secs() < shortest.as_secs() {
+            settings.retry_delay = shortest;
+        } else if settings.retry_delay.as_secs() >= longest.as_secs() {
+            settings.retry_delay = longest;
+        }
         Communication { settings, state: CommunicationState::NotCommunicating, request: None, retry_at: None }
     }
 
@@ -198,13 +218,11 @@ impl<'a> Communication<'a> {
         self.retry_at
     }
 
-    /// The connection became SELECTED, or is to be established anew. Gives the S1F13 to send, if it is ours to send.
-    pub const fn selected(&mut self) -> Option<CommunicationMessage<'a>> {
+    /// The connection became SELECTED, or is to be established anew. Gives the S1F13 to send, if it is ours to send: tell
+    /// [`sent`](Self::sent) if it went out.
+    pub fn selected(&mut self, now: Instant) -> Option<CommunicationMessage<'a>> {
         self.lost();
-        if !self.settings.begins {
-            return None;
-        }
-        Some(self.begin())
+        self.settings.begins.then(|| self.begin(now))
     }
 
     /// The connection is no longer SELECTED.
@@ -214,8 +232,17 @@ impl<'a> Communication<'a> {
         self.retry_at = None;
     }
 
-    /// Our S1F13 went out under these system bytes.
-    pub const fn sent(&mut self, system: SystemBytes) {
+    /// Our S1F13 went out under these system bytes: from here on its reply is waited for, or its end. Where it could not be sent there
+    /// is nothing to tell, and the next one follows after the delay.
+    pub fn sent(&mut self, system: SystemBytes) {
+        match self.state {
+            // The connection that it went over has ended.
+            CommunicationState::NotCommunicating => return,
+            CommunicationState::WaitingToRetry => {
+                (self.state, self.retry_at) = (CommunicationState::WaitingForS1F14, None);
+            }
+            CommunicationState::WaitingForS1F14 | CommunicationState::Communicating => {}
+        }
         self.request = Some(system);
     }
 
@@ -248,8 +275,8 @@ impl<'a> Communication<'a> {
         Err(failure)
     }
 
-    /// Our primary with these system bytes ended without a reply, or could not be sent. `None` where it is not our S1F13, or communication
-    /// has been established meanwhile.
+    /// Our primary with these system bytes ended without a reply. `None` where it is not our S1F13, or communication has been established
+    /// meanwhile.
     pub fn unanswered(&mut self, now: Instant, system: SystemBytes) -> Option<CommunicationFailure> {
         if self.request != Some(system) {
             return None;
@@ -263,7 +290,13 @@ impl<'a> Communication<'a> {
     }
 
     /// A primary came. `accept`: whether the peer's S1F13 is accepted; if not, COMMACK is 1. While communicating it always is.
-    pub fn handle_primary(&mut self, header: &Header, text: &[u8], accept: bool) -> CommunicationVerdict<'a> {
+    pub fn handle_primary(
+        &mut self,
+        now: Instant,
+        header: &Header,
+        text: &[u8],
+        accept: bool,
+    ) -> CommunicationVerdict<'a> {
         let (what, established) = (header.stream_function(), self.is_established());
         if what == ESTABLISH {
             return match Identity::read(text) {
@@ -283,19 +316,19 @@ impl<'a> Communication<'a> {
         }
         if self.state == CommunicationState::WaitingToRetry {
             // The peer is there: a good moment for the next one, as GEM has it.
-            return CommunicationVerdict::DiscardAndSend(self.begin());
+            return CommunicationVerdict::DiscardAndSend(self.begin(now));
         }
         CommunicationVerdict::Discard
     }
 
-    /// Time has passed. Gives the S1F13 to send.
+    /// Time has passed. Gives the S1F13 to send: tell [`sent`](Self::sent) if it went out.
     pub fn handle_timeout(&mut self, now: Instant) -> Option<CommunicationMessage<'a>> {
-        self.retry_at.filter(|at| *at <= now).map(|_| self.begin())
+        self.retry_at.filter(|at| *at <= now).map(|_| self.begin(now))
     }
 
-    const fn begin(&mut self) -> CommunicationMessage<'a> {
-        self.state = CommunicationState::WaitingForS1F14;
-        self.retry_at = None;
+    /// Until it has gone out the delay to the next one runs.
+    fn begin(&mut self, now: Instant) -> CommunicationMessage<'a> {
+        self.retry_later(now);
         CommunicationMessage::Establish(self.settings.identity)
     }
 

@@ -68,7 +68,8 @@ impl<'a> Kept<'a, ServiceId, u32> {
     /// The service message.
     ///
     /// # Errors
-    /// Those of [`ServiceMessage::read`]; of what [`keep_request`](Inbox::keep_request) kept there are none.
+    /// Those of [`ServiceMessage::read`]; of what [`keep_request`](Inbox::keep_request) and
+    /// [`keep_response`](Inbox::keep_response) kept there are none.
     pub fn message(&self) -> Result<ServiceMessage<'a>, Error> {
         ServiceMessage::read(self.first, self.text)
     }
@@ -185,7 +186,9 @@ impl<A: Copy + PartialEq, B: Copy + PartialEq, const MESSAGES: usize, const OCTE
 impl<const MESSAGES: usize, const OCTETS: usize> Inbox<ServiceId, u32, MESSAGES, OCTETS> {
     /// Keeps a request without handler if its service and data id are known; gives the status that answers it:
     /// [`Status::BUFFERING_UNHANDLED_REQUEST`] only of a request that is kept, else [`Status::SERVICE_OR_DATA_UNKNOWN`],
-    /// [`Status::INBOX_FULL`], or [`Status::CHECKSUM_ERROR`] of a text that is no service message.
+    /// [`Status::INBOX_FULL`], or [`Status::CHECKSUM_ERROR`] of a text that is no service message. A response is none of these: see
+    /// [`keep_response`](Self::keep_response).
+    #[must_use]
     pub fn keep_request<const N: usize>(
         &mut self,
         known: &Services<'_, N>,
@@ -193,15 +196,46 @@ impl<const MESSAGES: usize, const OCTETS: usize> Inbox<ServiceId, u32, MESSAGES,
         header: Header,
         text: &[u8],
     ) -> Status {
-        let Ok(message) = ServiceMessage::read(service, text) else { return Status::CHECKSUM_ERROR };
-        match known.unhandled(service, message.data_id()) {
-            Status::BUFFERING_UNHANDLED_REQUEST
-                if self.push(service, message.data_id(), header, None, text).is_err() =>
-            {
-                Status::INBOX_FULL
-            }
-            status => status,
+        if !service.is_request() {
+            return Status::SERVICE_OR_DATA_UNKNOWN;
         }
+        match self.keep(known, service, header, text) {
+            Ok(()) => Status::BUFFERING_UNHANDLED_REQUEST,
+            Err(status) => status,
+        }
+    }
+
+    /// Keeps a response that nobody waits for, such as one that came after T3, under its own service id, if that and its data id are known.
+    /// Nothing is sent of it: a response is not answered.
+    ///
+    /// # Errors
+    /// Why it is not kept, for the log: [`Status::SERVICE_OR_DATA_UNKNOWN`], also of a request; [`Status::INBOX_FULL`], which is counted;
+    /// [`Status::CHECKSUM_ERROR`] of a text that is no service message.
+    pub fn keep_response<const N: usize>(
+        &mut self,
+        known: &Services<'_, N>,
+        service: ServiceId,
+        header: Header,
+        text: &[u8],
+    ) -> Result<(), Status> {
+        if service.is_request() {
+            return Err(Status::SERVICE_OR_DATA_UNKNOWN);
+        }
+        self.keep(known, service, header, text)
+    }
+
+    fn keep<const N: usize>(
+        &mut self,
+        known: &Services<'_, N>,
+        service: ServiceId,
+        header: Header,
+        text: &[u8],
+    ) -> Result<(), Status> {
+        let message = ServiceMessage::read(service, text).map_err(|_| Status::CHECKSUM_ERROR)?;
+        if !known.knows(service, message.data_id()) {
+            return Err(Status::SERVICE_OR_DATA_UNKNOWN);
+        }
+        self.push(service, message.data_id(), header, None, text).map_err(|_| Status::INBOX_FULL)
     }
 }
 

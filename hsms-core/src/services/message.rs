@@ -56,6 +56,12 @@ impl ServiceId {
         self.0 & 1 == 0
     }
 
+    /// The id of the request that belongs to it: its own, or one less of a response.
+    #[must_use]
+    pub const fn request(self) -> ServiceId {
+        ServiceId(self.0 & !1)
+    }
+
     /// The id of the response to this request; `None` of a response.
     #[must_use]
     pub const fn response(self) -> Option<ServiceId> {
@@ -78,6 +84,9 @@ pub struct Pair {
 }
 
 impl Pair {
+    /// A request and its response by their ids: the request even and 252 at most, the response one more. So the function of the request
+    /// is odd and that of the response the next, as E5 has it of a primary and its reply.
+    ///
     /// # Errors
     /// [`PairError`] where a request and a response of such ids cannot be told to be one transaction.
     pub const fn new(request: u8, response: u8) -> Result<Pair, PairError> {

@@ -90,7 +90,7 @@ impl<const LEN: usize> ChannelName<LEN> {
         self.request = None;
     }
 
-    /// Writes the text of the request, or of the response: 13 octets, and the name with one or two octets more.
+    /// Writes the text of the request, or of the response: 13 octets and the name, one more where the name is longer than 255 octets.
     ///
     /// # Errors
     /// Those of the sink.

@@ -130,12 +130,10 @@ impl<'n, const N: usize> Services<'n, N> {
     #[must_use]
     pub fn describe(&self, message: &ServiceMessage<'_>) -> Described<'n> {
         let service = message.service_id();
-        // Data ids are named for the request.
-        let request = ServiceId::new(service.get() & !1).unwrap_or(service);
         let data_id = message.data_id();
         Described(What::Service {
             service: (service, self.service_name(service)),
-            data_id: (data_id, self.data_name(service, data_id).or_else(|| self.data_name(request, data_id))),
+            data_id: (data_id, self.data_name_of_pair(service, data_id)),
             status: (message.status(), self.status_name(message.status())),
         })
     }
@@ -148,14 +146,24 @@ impl<'n, const N: usize> Services<'n, N> {
     }
 
     /// The status that answers a request for which there is no handler: [`Status::BUFFERING_UNHANDLED_REQUEST`], if it is kept, of a
-    /// registered service and data id; [`Status::SERVICE_OR_DATA_UNKNOWN`] of any other.
+    /// registered service and data id; [`Status::SERVICE_OR_DATA_UNKNOWN`] of any other, and of a response, which nothing answers.
     #[must_use]
     pub fn unhandled(&self, request: ServiceId, data_id: u32) -> Status {
-        if self.data_name(request, data_id).is_some() {
+        if request.is_request() && self.knows(request, data_id) {
             Status::BUFFERING_UNHANDLED_REQUEST
         } else {
             Status::SERVICE_OR_DATA_UNKNOWN
         }
+    }
+
+    /// Whether a request or a response is one of a registered service and data id.
+    pub(super) fn knows(&self, service: ServiceId, data_id: u32) -> bool {
+        self.data_name_of_pair(service, data_id).is_some()
+    }
+
+    /// Data ids are named for the request; a response may have names of its own.
+    fn data_name_of_pair(&self, service: ServiceId, data_id: u32) -> Option<&'n str> {
+        self.data_name(service, data_id).or_else(|| self.data_name(service.request(), data_id))
     }
 
     fn is_taken(&self, id: u8) -> bool {

@@ -13,6 +13,7 @@ use crate::config::ConnectMode;
 use crate::time::Instant;
 use crate::wire::{Header, SessionId, SystemBytes};
 use core::fmt;
+use core::num::NonZeroU8;
 use core::time::Duration;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256};
@@ -36,6 +37,9 @@ impl Secret {
     /// The least octets of a secret.
     pub const MIN_LEN: usize = 16;
 
+    /// A secret of these octets: random ones at best, since whoever sees a handshake can try guesses at leisure. Of more than 64 octets it
+    /// is their SHA-256, as HMAC has it. The octets given stay the caller's to overwrite.
+    ///
     /// # Errors
     /// [`SecretTooShort`] of fewer than [`MIN_LEN`](Self::MIN_LEN) octets.
     pub fn new(octets: &[u8]) -> Result<Secret, SecretTooShort> {
@@ -61,7 +65,7 @@ impl Secret {
             ConnectMode::Passive => b"S",
         };
         let mut proof = Hmac::<Sha256>::new((&self.key).into());
-        for part in [&PROOF_LABEL[..], who, &session.0.to_be_bytes(), client, server] {
+        for part in [PROOF_LABEL.as_slice(), who, &session.0.to_be_bytes(), client, server] {
             proof.update(part);
         }
         proof
@@ -145,11 +149,11 @@ pub struct TrustSettings {
     pub required: bool,
     /// Whether the client asks as soon as the connection is SELECTED.
     pub automatic: bool,
-    /// How long it may take, from the first request (client) or the challenge (server) on.
+    /// How long it may take, from the first request (client) or the challenge (server) on. Any time; of none every handshake is late.
     pub patience: Duration,
-    /// So many failures ...
-    pub failures: u8,
-    /// ... in this time are the last: until it has passed nothing is asked and every request is refused.
+    /// So many failures, 1 to 255, ...
+    pub failures: NonZeroU8,
+    /// ... in this time are the last: until it has passed nothing is asked and every request is refused. Of none there is no limit.
     pub within: Duration,
 }
 
@@ -160,7 +164,7 @@ impl Default for TrustSettings {
             required: true,
             automatic: true,
             patience: Duration::from_secs(2),
-            failures: 5,
+            failures: NonZeroU8::MIN.saturating_add(4),
             within: Duration::from_secs(60),
         }
     }
@@ -224,7 +228,8 @@ pub enum TrustStep {
 pub struct TrustAnswer {
     /// The response to send.
     pub response: TrustMessage,
-    /// Why it failed, if it did. Where it did not, [`state`](Trust::state) tells how far the proofs are.
+    /// Why the handshake failed, if it did. Where it did not, [`state`](Trust::state) tells how far the proofs are: as far as before of a
+    /// request that is none of the handshake, which is answered with [`Status::SERVICE_OR_DATA_UNKNOWN`].
     pub failure: Option<TrustFailure>,
 }
 
@@ -262,7 +267,7 @@ impl Trust {
     #[must_use]
     pub fn blocked_until(&self, now: Instant) -> Option<Instant> {
         let until = self.failed_since.saturating_add(self.settings.within);
-        (self.failed >= self.settings.failures && now < until).then_some(until)
+        (self.failed >= self.settings.failures.get() && now < until).then_some(until)
     }
 
     /// When to call [`handle_timeout`](Self::handle_timeout) at the latest.
@@ -349,10 +354,17 @@ impl Trust {
         }
     }
 
-    /// The client's request with these system bytes ended without a response: T3, abort, reject, or it could not be sent.
+    /// The client's request with these system bytes ended without a response: T3, abort, reject, or the end of its session.
     /// `None` where it is not one of the handshake.
     pub fn unanswered(&mut self, now: Instant, system: SystemBytes) -> Option<TrustFailure> {
         (self.request == Some(system)).then(|| self.fail(now, TrustFailure::Unanswered))
+    }
+
+    /// The client's request could not be sent, so that there are no system bytes to tell. `None` where there is none to be sent. Without it
+    /// the handshake ends at its [deadline](Self::next_deadline).
+    pub fn not_sent(&mut self, now: Instant) -> Option<TrustFailure> {
+        let unsent = matches!(self.state, TrustState::SeedRequested | TrustState::KeySent) && self.request.is_none();
+        unsent.then(|| self.fail(now, TrustFailure::Unanswered))
     }
 
     /// A request came to the server. `challenge` is asked for where one is needed; it has to be fresh.
@@ -371,11 +383,9 @@ impl Trust {
         };
         let data_id = message.data_id;
         if !self.settings.required || self.mode != ConnectMode::Passive || data_id > TrustMessage::KEY {
+            // No message of the handshake, and nothing ends with it.
             let unknown = Status::SERVICE_OR_DATA_UNKNOWN;
-            return TrustAnswer {
-                response: TrustMessage { data_id, status: unknown, octets: None },
-                failure: Some(TrustFailure::Unexpected),
-            };
+            return TrustAnswer { response: TrustMessage { data_id, status: unknown, octets: None }, failure: None };
         }
         let denied = Status::OPERATION_NOT_PERMITTED;
         if self.blocked_until(now).is_some() {

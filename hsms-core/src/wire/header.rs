@@ -1,7 +1,8 @@
 //! The ten header octets.
 
 use super::{
-    BodyTooLong, DeselectStatus, HEADER_LEN, Kind, PREFIX_LEN, PType, RejectReason, SType, SelectStatus, StreamFunction,
+    BodyTooLong, DeselectStatus, HEADER_LEN, Kind, PREFIX_LEN, PType, RejectReason, SType, SelectStatus,
+    StreamFunction, TransactionKind,
 };
 use core::fmt;
 
@@ -169,6 +170,19 @@ impl Header {
             SType::SEPARATE_REQ => Kind::SeparateReq,
             _ => return Err(RejectReason::STYPE_NOT_SUPPORTED),
         })
+    }
+
+    /// The transaction that this message begins: whether its sender waits for an answer with these system bytes, and to what. `None` of
+    /// answers, of data without the W-bit, of Reject.req and Separate.req, and of what has no [`kind`](Self::kind).
+    #[must_use]
+    pub const fn begins(&self) -> Option<TransactionKind> {
+        match self.kind() {
+            Ok(Kind::Data { reply_expected: true, .. }) => Some(TransactionKind::Data),
+            Ok(Kind::SelectReq) => Some(TransactionKind::Select),
+            Ok(Kind::DeselectReq) => Some(TransactionKind::Deselect),
+            Ok(Kind::LinktestReq) => Some(TransactionKind::Linktest),
+            _ => None,
+        }
     }
 
     /// Octet 2 without the W-bit: the stream, in a data message.

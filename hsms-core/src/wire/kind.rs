@@ -99,6 +99,20 @@ pub enum Kind {
     SeparateReq,
 }
 
+/// What a message asks for that wants an answer (E37 7): see [`Header::begins`](super::Header::begins).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum TransactionKind {
+    /// A primary with the W-bit: its reply (E37 7.3).
+    Data,
+    /// Select.req: Select.rsp (E37 7.2).
+    Select,
+    /// Deselect.req: Deselect.rsp (E37 7.4).
+    Deselect,
+    /// Linktest.req: Linktest.rsp (E37 7.5).
+    Linktest,
+}
+
 impl Kind {
     /// The name of the message in the standard's terms, as `Debug` of a header prints it: `SelectReq`, `StreamFunction`.
     #[must_use]

@@ -16,7 +16,7 @@ mod status;
 
 pub use header::{Header, SessionId, SystemBytes};
 pub use hex::Hex;
-pub use kind::{Kind, StreamFunction};
+pub use kind::{Kind, StreamFunction, TransactionKind};
 pub use message::{BodyTooLong, EncodeError, Message, ParseError};
 pub use status::{DeselectStatus, PType, RejectReason, SType, SelectStatus};
 

@@ -122,7 +122,9 @@ impl<T: Transport, const TRANSACTIONS: usize, S: Sessions> Driver<T, TRANSACTION
     /// # Errors
     /// [`Error::Refused`] where there is no such transaction.
     pub fn forget(&mut self, system: SystemBytes) -> Result<(), Error> {
-        self.command(|machine, _| machine.forget(system))
+        self.command(|machine, _| machine.forget(system))?;
+        self.meter.forgotten(system);
+        Ok(())
     }
 
     // Messages.
@@ -448,6 +450,7 @@ impl<T: Transport, const TRANSACTIONS: usize, S: Sessions> Driver<T, TRANSACTION
         {
             // Unknown where the transaction has ended.
             let _ = self.machine.forget(system);
+            self.meter.forgotten(system);
         }
     }
 

@@ -40,3 +40,37 @@ impl<T: Transport, const TRANSACTIONS: usize, S: Sessions> Driver<T, TRANSACTION
         &self.onlookers
     }
 }
+
+#[cfg(all(test, feature = "faults", feature = "manager", feature = "metrics"))]
+mod tests {
+    use super::*;
+    use crate::faults::{Pipe, Plans, pipe};
+    use crate::{Config, DeviceId, Options};
+    use hsms_core::wire::{Header, SessionId, StreamFunction, SystemBytes};
+    use std::io::IoSlice;
+    use std::time::Duration;
+
+    /// The meter waits for nothing that the application has given up: else each would be kept as long as the connection.
+    #[test]
+    fn a_transaction_that_is_given_up_is_given_up_by_the_meter() {
+        let device = DeviceId::new(7).unwrap();
+        let (ours, mut theirs) = pipe(&Plans::clean());
+        let config = Config::equipment(device).with_linktest_period(Duration::ZERO).unwrap();
+        let mut tool: Driver<Pipe> = Driver::new(config, Options::new());
+        tool.enable();
+        tool.opened(ours);
+        let select = Header::select_req(SystemBytes(1)).encode_alone();
+        assert_eq!(theirs.write(&[IoSlice::new(&select)], Duration::from_secs(10)).unwrap(), select.len());
+        while !tool.is_selected() {
+            let until = tool.tick().saturating_add(Duration::from_secs(10));
+            tool.turn(until).unwrap();
+            while tool.poll().is_some() {}
+        }
+        for _ in 0..3 {
+            let system = tool.post(SessionId(7), StreamFunction::new(1, 1), b"").unwrap();
+            assert!(tool.meter.waits());
+            tool.forget(system).unwrap();
+            assert!(!tool.meter.waits());
+        }
+    }
+}

@@ -167,8 +167,7 @@ impl Entry {
             return;
         }
         for (system, ..) in requests.extract_if(|_, (_, promise)| promise.is_abandoned()) {
-            // Open, or its outcome would have been told.
-            let _ = self.link.command(now, &mut self.told, |machine, _| machine.forget(system));
+            self.link.forget(now, &mut self.told, system);
         }
     }
 

@@ -233,6 +233,13 @@ impl Link {
         result
     }
 
+    /// Gives up a transaction.
+    pub(super) fn forget(&mut self, now: Instant, told: &mut Vec<Told>, system: SystemBytes) {
+        // Unknown where it has ended.
+        let _ = self.command(now, told, |machine, _| machine.forget(system));
+        self.tally.meter().forgotten(system);
+    }
+
     /// Puts a primary into the output.
     pub(super) fn send(
         &mut self,

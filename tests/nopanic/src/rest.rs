@@ -38,6 +38,7 @@ entries! {
     header_data(system: SystemBytes, what: StreamFunction, w: bool, session: SessionId) Header::data(system, what, w, session);
     header_with_session(it: Header, session: SessionId) Header::with_session(it, session);
     header_with_status(it: Header, status: u8) Header::with_status(it, status);
+    header_begins(it: &Header) Header::begins(it);
     header_name(it: &Header) Header::name(it);
     hex_new(octets: &[u8]) { keep(Hex::new(octets)); };
     hex_bounded(octets: &[u8], most: usize) { keep(Hex::bounded(octets, most)); };

@@ -26,6 +26,7 @@ entries! {
     service_id_get(it: ServiceId) ServiceId::get(it);
     service_id_function(it: ServiceId) ServiceId::function(it);
     service_id_is_request(it: ServiceId) ServiceId::is_request(it);
+    service_id_request(it: ServiceId) ServiceId::request(it);
     service_id_response(it: ServiceId) ServiceId::response(it);
     pair_new(request: u8, response: u8) Pair::new(request, response);
     pair_request(it: &Pair) Pair::request(it);
@@ -79,6 +80,8 @@ entries! {
     inbox_clear(it: &mut Box) Inbox::clear(it);
     inbox_keep_request(it: &mut Box, known: &Known, id: ServiceId, header: Header, text: &[u8])
         Inbox::keep_request(it, known, id, header, text);
+    inbox_keep_response(it: &mut Box, known: &Known, id: ServiceId, header: Header, text: &[u8])
+        Inbox::keep_response(it, known, id, header, text);
     inbox_full_fault(it: &InboxFull) InboxFull::fault(it);
     kept_message(it: &Kept<'_, ServiceId, u32>) keep(Kept::message(it)).is_ok();
 
@@ -100,15 +103,15 @@ entries! {
     communication_state(it: &Communication<'_>) keep::<CommunicationState>(Communication::state(it));
     communication_is_established(it: &Communication<'_>) Communication::is_established(it);
     communication_next_deadline(it: &Communication<'_>) Communication::next_deadline(it);
-    communication_selected(it: &mut Communication<'_>) keep(Communication::selected(it)).is_some();
+    communication_selected(it: &mut Communication<'_>, now: Instant) keep(Communication::selected(it, now)).is_some();
     communication_lost(it: &mut Communication<'_>) Communication::lost(it);
     communication_sent(it: &mut Communication<'_>, system: SystemBytes) Communication::sent(it, system);
     communication_handle_reply(it: &mut Communication<'_>, now: Instant, header: &Header, text: &[u8])
         Communication::handle_reply(it, now, header, text);
     communication_unanswered(it: &mut Communication<'_>, now: Instant, system: SystemBytes)
         Communication::unanswered(it, now, system);
-    communication_handle_primary(it: &mut Communication<'_>, header: &Header, text: &[u8], accept: bool) {
-        let _ = keep(Communication::handle_primary(it, header, text, accept));
+    communication_handle_primary(it: &mut Communication<'_>, now: Instant, header: &Header, text: &[u8], accept: bool) {
+        let _ = keep(Communication::handle_primary(it, now, header, text, accept));
     };
     communication_handle_timeout(it: &mut Communication<'_>, now: Instant)
         keep(Communication::handle_timeout(it, now)).is_some();
@@ -125,6 +128,7 @@ entries! {
     trust_handle_response(it: &mut Trust, now: Instant, secret: &Secret, header: &Header, text: &[u8])
         Trust::handle_response(it, now, secret, header, text);
     trust_unanswered(it: &mut Trust, now: Instant, system: SystemBytes) Trust::unanswered(it, now, system);
+    trust_not_sent(it: &mut Trust, now: Instant) Trust::not_sent(it, now);
     trust_handle_request(it: &mut Trust, now: Instant, secret: &Secret, challenge: Challenge, text: &[u8])
         Trust::handle_request(it, now, secret, || challenge, text);
     trust_handle_timeout(it: &mut Trust, now: Instant) Trust::handle_timeout(it, now);

@@ -5,6 +5,7 @@
 //! role, for the same session, took part with the same two challenges, and no two handshakes rest on the same one.
 
 use std::collections::BTreeSet;
+use std::num::NonZeroU8;
 use std::time::Duration;
 
 use hsms_core::config::ConnectMode::{self, Active, Passive};
@@ -137,7 +138,7 @@ impl Model for Attacked {
 
     fn init_states(&self) -> Vec<World> {
         // One failure is as good as many, so that their number does not matter.
-        let settings = TrustSettings { failures: u8::MAX, within: Duration::ZERO, ..TrustSettings::default() };
+        let settings = TrustSettings { failures: NonZeroU8::MAX, within: Duration::ZERO, ..TrustSettings::default() };
         let zero = [0; CHALLENGE_LEN];
         let end = |&(role, session)| {
             let trust = Trust::new(role, SessionId(session), settings);

@@ -1,5 +1,8 @@
 //! Establishing communication with S1F13 and S1F14, as GEM does it.
 
+use std::collections::{BTreeSet, HashSet};
+use std::time::Duration;
+
 use hsms_core::secs2::messages::{EstablishAck, Identity};
 use hsms_core::secs2::{Slice, Writer};
 use hsms_core::services::{
@@ -38,9 +41,12 @@ fn ack(commack: u8, identity: Identity<'_>) -> CommunicationMessage<'_> {
     CommunicationMessage::EstablishAck(EstablishAck { commack, identity })
 }
 
+/// For calls whose outcome is looked at in the state alone.
+fn ignore<T>(_: T) {}
+
 /// Our S1F13 goes out.
 fn begin<'a>(end: &mut Communication<'a>, system: u32) -> CommunicationMessage<'a> {
-    let message = end.selected().expect("it begins");
+    let message = end.selected(at(0)).expect("it begins");
     end.sent(SystemBytes(system));
     assert_eq!(end.state(), CommunicationState::WaitingForS1F14);
     message
@@ -60,9 +66,9 @@ fn either_end_may_begin_and_the_answer_establishes_communication() {
         let message = begin(&mut first, 5);
         assert_eq!(message.stream_function(), StreamFunction::new(1, 13));
         assert_eq!(message, CommunicationMessage::Establish(own));
-        assert_eq!(waiting.selected(), None);
+        assert_eq!(waiting.selected(at(0)), None);
         assert_eq!(waiting.state(), CommunicationState::NotCommunicating);
-        let verdict = waiting.handle_primary(&header(5, 1, 13), &text(&message), true);
+        let verdict = waiting.handle_primary(at(0), &header(5, 1, 13), &text(&message), true);
         assert_eq!(verdict, CommunicationVerdict::Reply(ack(0, other)));
         assert!(waiting.is_established());
         let answer = ack(0, other);
@@ -77,9 +83,12 @@ fn either_end_may_begin_and_the_answer_establishes_communication() {
 fn where_both_begin_either_answer_will_do_and_the_other_changes_nothing() {
     let (mut host, mut tool) = (host(), equipment(true));
     let (from_host, from_tool) = (text(&begin(&mut host, 1)), text(&begin(&mut tool, 1)));
-    assert_eq!(tool.handle_primary(&header(1, 1, 13), &from_host, true), CommunicationVerdict::Reply(ack(0, TOOL)));
     assert_eq!(
-        host.handle_primary(&header(1, 1, 13), &from_tool, true),
+        tool.handle_primary(at(0), &header(1, 1, 13), &from_host, true),
+        CommunicationVerdict::Reply(ack(0, TOOL))
+    );
+    assert_eq!(
+        host.handle_primary(at(0), &header(1, 1, 13), &from_tool, true),
         CommunicationVerdict::Reply(ack(0, Identity::Host))
     );
     assert!(host.is_established() && tool.is_established());
@@ -120,14 +129,14 @@ fn a_refusal_and_every_failure_is_followed_by_another_attempt_after_the_delay() 
 #[test]
 fn an_application_that_denies_answers_with_commack_1_and_stays_as_it_is() {
     let mut tool = equipment(false);
-    assert_eq!(tool.selected(), None);
+    assert_eq!(tool.selected(at(0)), None);
     let request = text(&CommunicationMessage::Establish(Identity::Host));
-    let verdict = tool.handle_primary(&header(1, 1, 13), &request, false);
+    let verdict = tool.handle_primary(at(0), &header(1, 1, 13), &request, false);
     assert_eq!(verdict, CommunicationVerdict::Reply(ack(1, TOOL)));
     assert_eq!(tool.state(), CommunicationState::NotCommunicating);
-    let _ = tool.handle_primary(&header(2, 1, 13), &request, true);
+    let _ = tool.handle_primary(at(0), &header(2, 1, 13), &request, true);
     // A host that has restarted asks again.
-    let verdict = tool.handle_primary(&header(3, 1, 13), &request, false);
+    let verdict = tool.handle_primary(at(0), &header(3, 1, 13), &request, false);
     assert_eq!(verdict, CommunicationVerdict::Reply(ack(0, TOOL)));
     assert!(tool.is_established());
 }
@@ -137,14 +146,16 @@ fn before_communication_is_established_everything_but_s1f13_is_discarded() {
     let mut tool = equipment(true);
     begin(&mut tool, 1);
     for (stream, function) in [(1, 1), (2, 41), (6, 11)] {
-        let verdict = tool.handle_primary(&header(9, stream, function), b"", true);
+        let verdict = tool.handle_primary(at(0), &header(9, stream, function), b"", true);
         assert_eq!(verdict, CommunicationVerdict::Discard);
     }
-    assert_eq!(tool.handle_primary(&header(9, 9, 5), b"", true), CommunicationVerdict::Pass);
+    assert_eq!(tool.handle_primary(at(0), &header(9, 9, 5), b"", true), CommunicationVerdict::Pass);
     // While it waits to try again, a message shows that the peer is there.
     assert_eq!(tool.unanswered(at(0), SystemBytes(1)), Some(CommunicationFailure::Unanswered));
-    let verdict = tool.handle_primary(&header(9, 1, 1), b"", true);
+    let verdict = tool.handle_primary(at(1_000), &header(9, 1, 1), b"", true);
     assert_eq!(verdict, CommunicationVerdict::DiscardAndSend(CommunicationMessage::Establish(TOOL)));
+    assert_eq!((tool.state(), tool.next_deadline()), (CommunicationState::WaitingToRetry, Some(at(11_000))));
+    tool.sent(SystemBytes(2));
     assert_eq!((tool.state(), tool.next_deadline()), (CommunicationState::WaitingForS1F14, None));
 }
 
@@ -154,7 +165,7 @@ fn s1f13_of_the_peer_ends_the_wait_for_the_next_attempt() {
     begin(&mut tool, 1);
     let _ = tool.unanswered(at(0), SystemBytes(1));
     let request = text(&CommunicationMessage::Establish(Identity::Host));
-    let _ = tool.handle_primary(&header(9, 1, 13), &request, true);
+    let _ = tool.handle_primary(at(0), &header(9, 1, 13), &request, true);
     assert_eq!((tool.state(), tool.next_deadline()), (CommunicationState::Communicating, None));
     assert_eq!(tool.handle_timeout(at(20_000)), None);
 }
@@ -162,27 +173,122 @@ fn s1f13_of_the_peer_ends_the_wait_for_the_next_attempt() {
 #[test]
 fn while_communicating_s1f1_is_answered_with_s1f2_and_the_rest_is_the_applications() {
     let mut tool = equipment(false);
-    tool.selected();
-    let _ = tool.handle_primary(&header(1, 1, 13), b"\x01\x00", true);
-    let verdict = tool.handle_primary(&header(2, 1, 1), b"", true);
+    tool.selected(at(0));
+    let _ = tool.handle_primary(at(0), &header(1, 1, 13), b"\x01\x00", true);
+    let verdict = tool.handle_primary(at(0), &header(2, 1, 1), b"", true);
     assert_eq!(verdict, CommunicationVerdict::Reply(CommunicationMessage::Identity(TOOL)));
     let answer = CommunicationMessage::Identity(TOOL);
     assert_eq!(answer.stream_function(), StreamFunction::new(1, 2));
     assert_eq!(text(&answer), b"\x01\x02\x41\x06ETCHER\x41\x031.0");
-    assert_eq!(tool.handle_primary(&header(3, 2, 41), b"\x01\x00", true), CommunicationVerdict::Pass);
+    assert_eq!(tool.handle_primary(at(0), &header(3, 2, 41), b"\x01\x00", true), CommunicationVerdict::Pass);
 }
 
 #[test]
 fn texts_that_are_not_those_of_the_messages_are_illegal_data() {
     let mut tool = equipment(false);
-    tool.selected();
-    let verdict = tool.handle_primary(&header(1, 1, 13), b"\x01\x01\x41\x00", true);
+    tool.selected(at(0));
+    let verdict = tool.handle_primary(at(0), &header(1, 1, 13), b"\x01\x01\x41\x00", true);
     assert!(matches!(verdict, CommunicationVerdict::IllegalData(_)), "{verdict:?}");
     assert_eq!(tool.state(), CommunicationState::NotCommunicating);
-    let _ = tool.handle_primary(&header(1, 1, 13), b"\x01\x00", true);
-    let verdict = tool.handle_primary(&header(1, 1, 1), b"\x01\x00", true);
+    let _ = tool.handle_primary(at(0), &header(1, 1, 13), b"\x01\x00", true);
+    let verdict = tool.handle_primary(at(0), &header(1, 1, 1), b"\x01\x00", true);
     assert!(matches!(verdict, CommunicationVerdict::IllegalData(_)), "{verdict:?}");
     assert!(tool.is_established());
+}
+
+/// Output without room, the connection about to end: nobody tells of it, and the next attempt comes all the same.
+#[test]
+fn where_s1f13_could_not_be_sent_the_next_one_follows_after_the_delay() {
+    let mut end = host();
+    assert!(end.selected(at(0)).is_some());
+    assert_eq!((end.state(), end.next_deadline()), (CommunicationState::WaitingToRetry, Some(at(10_000))));
+    assert_eq!(end.handle_timeout(at(10_000)), Some(CommunicationMessage::Establish(Identity::Host)));
+    assert_eq!((end.state(), end.next_deadline()), (CommunicationState::WaitingToRetry, Some(at(20_000))));
+    assert!(end.handle_timeout(at(20_000)).is_some());
+    end.sent(SystemBytes(3));
+    assert_eq!((end.state(), end.next_deadline()), (CommunicationState::WaitingForS1F14, None));
+    assert_eq!(end.handle_reply(at(20_001), &header(3, 1, 14), &text(&ack(0, TOOL))), Ok(true));
+}
+
+/// Every state that any order of calls can reach, some of which went out and some of which did not.
+#[test]
+fn until_communication_is_established_a_request_is_open_or_there_is_a_deadline() {
+    type Call = fn(&mut Communication<'static>);
+    const ESTABLISHES: [u8; 2] = [1, 0];
+    let calls: [Call; 15] = [
+        |end| ignore(end.selected(at(0))),
+        |end| end.lost(),
+        |end| end.sent(SystemBytes(1)),
+        |end| end.sent(SystemBytes(2)),
+        |end| ignore(end.handle_reply(at(0), &header(1, 1, 14), &text(&ack(0, TOOL)))),
+        |end| ignore(end.handle_reply(at(0), &header(1, 1, 14), &text(&ack(1, TOOL)))),
+        |end| ignore(end.handle_reply(at(0), &header(2, 1, 14), b"?")),
+        |end| ignore(end.handle_reply(at(0), &header(2, 1, 0), b"")),
+        |end| ignore(end.unanswered(at(0), SystemBytes(1))),
+        |end| ignore(end.unanswered(at(0), SystemBytes(2))),
+        |end| ignore(end.handle_primary(at(0), &header(9, 1, 13), &ESTABLISHES, true)),
+        |end| ignore(end.handle_primary(at(0), &header(9, 1, 13), &ESTABLISHES, false)),
+        |end| ignore(end.handle_primary(at(0), &header(9, 6, 11), b"", true)),
+        |end| ignore(end.handle_primary(at(0), &header(9, 9, 5), b"", true)),
+        |end| ignore(end.handle_timeout(at(10_000))),
+    ];
+    for begins in [false, true] {
+        let mut known = HashSet::from([equipment(begins)]);
+        let mut open: Vec<_> = known.iter().cloned().collect();
+        let mut met = BTreeSet::new();
+        while let Some(end) = open.pop() {
+            met.insert(end.state());
+            let deadline = end.next_deadline();
+            match end.state() {
+                CommunicationState::NotCommunicating | CommunicationState::Communicating => assert_eq!(deadline, None),
+                CommunicationState::WaitingToRetry => assert!(deadline.is_some(), "{end:?}"),
+                CommunicationState::WaitingForS1F14 => {
+                    // One request is open: its end is told, and from there on there is a deadline.
+                    assert_eq!(deadline, None);
+                    let ended = [1, 2].map(|system| {
+                        let mut end = end.clone();
+                        end.unanswered(at(0), SystemBytes(system)).is_some() && end.next_deadline().is_some()
+                    });
+                    assert!(ended[0] != ended[1], "{end:?}");
+                }
+            }
+            for call in calls {
+                let mut next = end.clone();
+                call(&mut next);
+                if known.insert(next.clone()) {
+                    open.push(next);
+                }
+            }
+        }
+        println!(
+            "communication: {} states where it {} itself",
+            known.len(),
+            if begins { "begins" } else { "does not begin" }
+        );
+        assert_eq!(met.len(), if begins { 4 } else { 2 });
+    }
+}
+
+#[test]
+fn the_delay_is_held_in_its_range() {
+    let (shortest, longest) = (CommunicationSettings::MIN_RETRY_DELAY, CommunicationSettings::MAX_RETRY_DELAY);
+    let nearly = Duration::from_millis(1);
+    let rows = [
+        (Duration::ZERO, shortest),
+        (shortest - nearly, shortest),
+        (shortest, shortest),
+        (shortest + nearly, shortest + nearly),
+        (longest - nearly, longest - nearly),
+        (longest, longest),
+        (longest + nearly, longest),
+        (Duration::MAX, longest),
+    ];
+    for (retry_delay, expected) in rows {
+        let settings = CommunicationSettings { retry_delay, ..CommunicationSettings::new(Identity::Host) };
+        let mut end = Communication::new(settings);
+        let _ = end.selected(at(0));
+        assert_eq!(end.next_deadline(), Some(at(0).saturating_add(expected)), "{retry_delay:?}");
+    }
 }
 
 #[test]
@@ -198,10 +304,15 @@ fn the_end_of_the_link_ends_communication_and_selection_begins_it_anew() {
     assert_eq!(end.handle_reply(at(0), &header(7, 1, 14), &text(&ack(0, TOOL))), Ok(false));
     assert_eq!(end.unanswered(at(0), SystemBytes(7)), None);
     assert_eq!(end.next_deadline(), None);
+    // What went out over it as it ended is not waited for either.
+    end.sent(SystemBytes(8));
+    begin(&mut end, 9);
+    assert_eq!(end.unanswered(at(0), SystemBytes(8)), None);
+    assert_eq!(end.state(), CommunicationState::WaitingForS1F14);
 }
 
 #[test]
-fn the_states_have_the_names_of_gem() {
+fn states_are_printed_in_words() {
     let states = [
         (CommunicationState::NotCommunicating, "not communicating"),
         (CommunicationState::WaitingForS1F14, "waiting for S1F14"),

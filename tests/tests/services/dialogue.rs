@@ -83,7 +83,7 @@ impl Tool {
         if !self.before.admits_function(&self.trust, header.stream_function()) {
             return None;
         }
-        match self.communication.handle_primary(header, text, true) {
+        match self.communication.handle_primary(NOW, header, text, true) {
             CommunicationVerdict::Reply(message) => Some(written(|text| message.write(text))),
             _ => None,
         }
@@ -133,7 +133,7 @@ impl Tool {
                         return self;
                     }
                 }
-                Some(Incoming::Selected) => assert_eq!(self.communication.selected(), None),
+                Some(Incoming::Selected) => assert_eq!(self.communication.selected(NOW), None),
                 Some(Incoming::Closed { .. }) => self.lost(),
                 _ => {}
             }
@@ -205,7 +205,7 @@ fn host_and_equipment_with_a_secret_names_services_and_communication_over_loopba
     assert_eq!((name.name(), name.differ()), (Some("etcher"), true));
 
     let mut communication = Communication::new(CommunicationSettings::new(Identity::Host));
-    let message = communication.selected().unwrap();
+    let message = communication.selected(NOW).unwrap();
     let reply = host.request(message.stream_function(), &written(|text| message.write(text))).unwrap();
     communication.sent(reply.header.system);
     assert_eq!(communication.handle_reply(NOW, &reply.header, reply.body), Ok(true));

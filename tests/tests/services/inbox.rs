@@ -37,11 +37,28 @@ fn an_unhandled_request_is_kept_and_answered_as_buffered_and_an_unknown_one_is_n
 }
 
 #[test]
-fn a_response_that_nobody_awaits_waits_under_its_service_id() {
+fn a_response_that_nobody_awaits_waits_under_its_service_id_or_is_told_why_not() {
+    let mut services = Services::<4>::new();
+    services.add_service(10, 11, "read", "read response").unwrap();
+    services.add_data(ServiceId::READ, 7, "temperature").unwrap();
+    services.add_data(ServiceId::new(11).unwrap(), 8, "of the response alone").unwrap();
     let mut inbox = ServiceInbox::<2, 64>::new();
     let response = ServiceId::READ.response().unwrap();
-    let text = b"\x01\x03\xb1\x04\0\0\0\x07\xa5\x01\0\x01\0";
-    inbox.push(response, 7, header(1, 64, 12), None, text).unwrap();
+    let text = |data_id| [&b"\x01\x03\xb1\x04\0\0\0"[..], &[data_id], b"\xa5\x01\0\x01\0"].concat();
+    let mut keep = |service, text: &[u8]| inbox.keep_response(&services, service, header(1, 64, 12), text);
+    // Data ids are those of the request.
+    assert_eq!(keep(response, &text(7)), Ok(()));
+    assert_eq!(keep(response, &text(9)), Err(Status::SERVICE_OR_DATA_UNKNOWN));
+    assert_eq!(keep(ServiceId::new(21).unwrap(), &text(7)), Err(Status::SERVICE_OR_DATA_UNKNOWN));
+    assert_eq!(keep(response, b"\x01\x03"), Err(Status::CHECKSUM_ERROR));
+    assert_eq!(keep(response, &text(8)), Ok(()));
+    assert_eq!(keep(response, &text(7)), Err(Status::INBOX_FULL));
+    // Neither is taken for the other, whose answer would be wrong.
+    assert_eq!(keep(ServiceId::READ, &text(7)), Err(Status::SERVICE_OR_DATA_UNKNOWN));
+    let status = inbox.keep_request(&services, response, header(1, 64, 12), &text(7));
+    assert_eq!(status, Status::SERVICE_OR_DATA_UNKNOWN);
+    assert_eq!(services.unhandled(response, 8), Status::SERVICE_OR_DATA_UNKNOWN);
+    assert_eq!((inbox.len(), inbox.refused()), (2, 1));
     assert_eq!(inbox.take(Some(ServiceId::READ), None, |_| ()), None);
     assert_eq!(inbox.take(Some(response), None, |kept| kept.message().unwrap().service_id()), Some(response));
 }

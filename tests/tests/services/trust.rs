@@ -1,5 +1,7 @@
 //! The trusted connection: both ends prove one secret, or nothing flows.
 
+use std::collections::HashSet;
+use std::num::NonZeroU8;
 use std::time::Duration;
 
 use hsms_core::config::ConnectMode;
@@ -41,6 +43,9 @@ fn text(message: &TrustMessage) -> Vec<u8> {
 fn hex(octets: Option<Octets>) -> String {
     octets.unwrap().iter().map(|octet| format!("{octet:02x}")).collect()
 }
+
+/// For calls whose outcome is looked at in the state alone.
+fn ignore<T>(_: T) {}
 
 /// The response to the client's request with these system bytes.
 fn response(system: u32) -> Header {
@@ -182,6 +187,17 @@ fn texts_that_are_no_message_of_the_handshake_get_status_5_and_unknown_data_ids_
     let answer = server.handle_request(at(0), &secret(), || panic!(), &other);
     assert_eq!(answer.response, message(2, Status::SERVICE_OR_DATA_UNKNOWN, None));
     assert_eq!(server.blocked_until(at(0)), None);
+
+    // It is none of the handshake, so none has failed: the one that is under way goes on.
+    let (mut client, mut server) = pair(TrustSettings::default());
+    let request = client.authenticate(at(0), counted(0)).unwrap();
+    let TrustStep::Send(key) = turn(&mut client, &mut server, (&secret(), &secret()), &request) else { panic!() };
+    let answer = server.handle_request(at(1), &secret(), || panic!(), &other);
+    assert_eq!((answer.response.status, answer.failure), (Status::SERVICE_OR_DATA_UNKNOWN, None));
+    assert_eq!(server.state(), TrustState::SeedSent);
+    assert_eq!(turn(&mut client, &mut server, (&secret(), &secret()), &key), TrustStep::Trusted);
+    let answer = server.handle_request(at(2), &secret(), || panic!(), &other);
+    assert_eq!((answer.failure, server.is_trusted()), (None, true));
 }
 
 #[test]
@@ -192,7 +208,7 @@ fn without_a_secret_authenticate_is_a_typed_error_and_trust_counts_as_given() {
     assert_eq!(client.selected(at(0), || panic!()), Ok(None));
     let request = text(&message(TrustMessage::SEED, Status::OKAY, Some(counted(0))));
     let answer = server.handle_request(at(0), &secret(), || panic!(), &request);
-    assert_eq!(answer.response.status, Status::SERVICE_OR_DATA_UNKNOWN);
+    assert_eq!((answer.response.status, answer.failure), (Status::SERVICE_OR_DATA_UNKNOWN, None));
 }
 
 #[test]
@@ -230,6 +246,97 @@ fn a_handshake_ends_at_its_deadline_and_with_its_request() {
 }
 
 #[test]
+fn a_request_that_could_not_be_sent_ends_the_handshake_at_once() {
+    let (mut client, mut server) = pair(TrustSettings::default());
+    assert_eq!((client.not_sent(at(0)), server.not_sent(at(0))), (None, None));
+    client.authenticate(at(0), counted(0)).unwrap();
+    assert_eq!(client.not_sent(at(1)), Some(TrustFailure::Unanswered));
+    assert_eq!((client.state(), client.next_deadline()), (TrustState::Untrusted, None));
+    // The other request, and one that did go out.
+    let request = client.authenticate(at(2), counted(1)).unwrap();
+    let TrustStep::Send(_) = turn(&mut client, &mut server, (&secret(), &secret()), &request) else { panic!() };
+    assert_eq!((client.not_sent(at(3)), server.not_sent(at(3))), (Some(TrustFailure::Unanswered), None));
+    client.authenticate(at(4), counted(2)).unwrap();
+    client.sent(SystemBytes(5));
+    assert_eq!(client.not_sent(at(5)), None);
+    assert_eq!(client.state(), TrustState::SeedRequested);
+    // It is no guess, so it does not count.
+    for challenge in 3..30 {
+        client.lost();
+        client.authenticate(at(6), counted(challenge)).unwrap();
+        assert_eq!(client.not_sent(at(6)), Some(TrustFailure::Unanswered));
+    }
+}
+
+/// Every state that six calls in any order can reach, of either end.
+#[test]
+fn while_a_handshake_is_under_way_there_is_a_deadline_and_it_ends_there() {
+    type Call = fn(&mut Trust);
+    fn reply(trust: &mut Trust, message: TrustMessage) {
+        let _ = trust.handle_response(at(0), &secret(), &response(1), &text(&message));
+    }
+    fn request(trust: &mut Trust, message: TrustMessage) {
+        let _ = trust.handle_request(at(0), &secret(), || counted(32), &text(&message));
+    }
+    let calls: [Call; 12] = [
+        |trust| ignore(trust.authenticate(at(0), counted(0))),
+        |trust| ignore(trust.authenticate(at(0), counted(64))),
+        |trust| ignore(trust.selected(at(0), || counted(64))),
+        |trust| trust.sent(SystemBytes(1)),
+        |trust| ignore(trust.unanswered(at(0), SystemBytes(1))),
+        |trust| ignore(trust.not_sent(at(0))),
+        Trust::lost,
+        |trust| reply(trust, message(TrustMessage::SEED, Status::OKAY, Some(counted(32)))),
+        |trust| reply(trust, message(TrustMessage::KEY, Status::OKAY, Some(counted(0)))),
+        |trust| request(trust, message(TrustMessage::SEED, Status::OKAY, Some(counted(0)))),
+        |trust| request(trust, message(TrustMessage::KEY, Status::OKAY, Some(counted(0)))),
+        |trust| request(trust, message(2, Status::OKAY, None)),
+    ];
+    let (client, server) = pair(TrustSettings::default());
+    let mut known = HashSet::from([client, server]);
+    let mut newest: Vec<Trust> = known.iter().cloned().collect();
+    let mut met = HashSet::new();
+    for _ in 0..6 {
+        for trust in std::mem::take(&mut newest) {
+            for call in calls {
+                let mut next = trust.clone();
+                call(&mut next);
+                if known.insert(next.clone()) {
+                    newest.push(next);
+                }
+            }
+        }
+    }
+    println!("trust: {} states", known.len());
+    for trust in &known {
+        met.insert(trust.state());
+        match trust.next_deadline() {
+            None => assert!(matches!(trust.state(), TrustState::Untrusted | TrustState::Trusted), "{trust:?}"),
+            Some(deadline) => {
+                let mut trust = trust.clone();
+                assert_eq!(trust.handle_timeout(deadline), Some(TrustFailure::TimedOut));
+                assert_eq!((trust.state(), trust.next_deadline()), (TrustState::Untrusted, None));
+            }
+        }
+    }
+    let under_way = [TrustState::SeedRequested, TrustState::SeedSent, TrustState::KeySent];
+    assert!(under_way.iter().all(|state| met.contains(state)), "{met:?}");
+}
+
+#[test]
+fn one_failure_is_the_least_limit_and_no_time_is_none() {
+    let key = text(&message(TrustMessage::KEY, Status::OKAY, Some(counted(0))));
+    for (within, blocked) in [(Duration::from_secs(10), Some(at(10_000))), (Duration::ZERO, None)] {
+        let settings = TrustSettings { failures: NonZeroU8::MIN, within, ..TrustSettings::default() };
+        let (_, mut server) = pair(settings);
+        assert_eq!(server.blocked_until(at(0)), None);
+        let _ = server.handle_request(at(0), &secret(), || panic!(), &key);
+        assert_eq!(server.blocked_until(at(0)), blocked);
+    }
+    assert_eq!(TrustSettings::default().failures.get(), 5);
+}
+
+#[test]
 fn the_end_of_the_link_ends_trust() {
     let secret = secret();
     let (mut client, mut server) = pair(TrustSettings::default());
@@ -243,7 +350,11 @@ fn the_end_of_the_link_ends_trust() {
 
 #[test]
 fn after_so_many_failures_in_a_time_every_handshake_is_refused_until_it_has_passed() {
-    let settings = TrustSettings { failures: 3, within: Duration::from_secs(10), ..TrustSettings::default() };
+    let settings = TrustSettings {
+        failures: NonZeroU8::new(3).unwrap(),
+        within: Duration::from_secs(10),
+        ..TrustSettings::default()
+    };
     let (mut client, mut server) = pair(settings);
     let key = text(&message(TrustMessage::KEY, Status::OKAY, Some(counted(0))));
     let seed = text(&message(TrustMessage::SEED, Status::OKAY, Some(counted(0))));

@@ -40,7 +40,7 @@ impl<const N: usize> BeforeTrust<N> {
     /// to open requests of ours need not be asked about.
     #[must_use]
     pub fn admits_service(&mut self, trust: &Trust, service: ServiceId, data_id: u32) -> bool {
-        let request = ServiceId::new(service.get() & !1).unwrap_or(service);
+        let request = service.request();
         let always = request == ServiceId::AUTHENTICATION || request == ServiceId::CHANNEL_NAME;
         let admitted = always || trust.is_trusted() || self.services.find(service, data_id).is_some();
         self.count(admitted)

@@ -19,7 +19,7 @@ pub enum TrustFailure {
     Refused(Status),
     /// The text is no message of the handshake.
     Malformed(Error),
-    /// The client's request got no response.
+    /// The client's request got no response, or could not be sent.
     Unanswered,
     /// It took too long.
     TimedOut,
