@@ -7,7 +7,7 @@ use core::fmt;
 /// item (E5 6.2.2).
 pub const MAX_LENGTH: u32 = 0x00FF_FFFF;
 
-/// What an item is: a list, or one of fifteen kinds of values (E5 6.3). The discriminant is the format code.
+/// What an item is: a list, or one of fifteen kinds of values (E5 6.3). The discriminant is the format code, as [`code`](Format::code) gives it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[repr(u8)]
@@ -70,8 +70,24 @@ impl Format {
     /// The six bits that stand for this format in an item header, 0 to 0o54.
     #[must_use]
     pub const fn code(self) -> u8 {
-        // The discriminant of a `repr(u8)`: nothing is cut off, and there is no `From` that is const.
-        self as u8
+        match self {
+            Format::List => 0o00,
+            Format::Binary => 0o10,
+            Format::Boolean => 0o11,
+            Format::Ascii => 0o20,
+            Format::Jis8 => 0o21,
+            Format::Localized => 0o22,
+            Format::I8 => 0o30,
+            Format::I1 => 0o31,
+            Format::I2 => 0o32,
+            Format::I4 => 0o34,
+            Format::F8 => 0o40,
+            Format::F4 => 0o44,
+            Format::U8 => 0o50,
+            Format::U1 => 0o51,
+            Format::U2 => 0o52,
+            Format::U4 => 0o54,
+        }
     }
 
     /// The format with this code. 48 of the 64 codes are undefined, and so is everything above 63.
