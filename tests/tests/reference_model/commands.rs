@@ -59,6 +59,7 @@ impl Model {
 
     /// E37.1 7.6, and E37.2 7.6 for each session. A frame in the middle of a text would be taken for text.
     pub fn leave(&mut self, reason: CloseReason, again: bool) {
+        self.drop_session_requests();
         if self.place == Place::Selected && !self.text {
             let single = (!self.general()).then_some(0xFFFF);
             let selected =

@@ -483,10 +483,20 @@ impl Model {
         }
     }
 
+    /// Nobody hears more of them, and the last one's system bytes are not given to the next message.
+    pub fn drop_session_requests(&mut self) {
+        for session in &mut self.sessions {
+            if let Some(dropped) = session.request.take() {
+                self.ended = dropped.system;
+            }
+        }
+    }
+
     pub fn close(&mut self, reason: CloseReason, again: bool) {
         self.out.closed = Some(reason);
-        if let Some(dropped) = self.requests().filter(|request| request.kind != ControlRequest::Linktest).last() {
-            self.ended = dropped.system;
+        self.drop_session_requests();
+        if let Some(select) = self.select {
+            self.ended = select.system;
         }
         (self.select, self.t7, self.t8, self.paused) = (None, None, None, None);
         self.text = false;
@@ -498,7 +508,7 @@ impl Model {
         self.void(|_| true);
         self.void_linktest();
         for session in &mut self.sessions {
-            *session = Session { selected: false, busy: false, asked: None, request: None, ..*session };
+            *session = Session { selected: false, busy: false, asked: None, ..*session };
         }
         self.t5 = self.setup.active.then_some(self.now + T5);
         self.place = Place::Disabled;
