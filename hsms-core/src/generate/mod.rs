@@ -7,9 +7,11 @@ mod proptest;
 mod script;
 #[cfg(feature = "secs2")]
 mod secs2;
+mod stream;
 mod values;
 
 #[cfg(feature = "proptest")]
 pub use self::proptest::octets;
 pub use owned::{OwnedInput, OwnedMessage, Seed};
 pub use script::{GeneralScript, MAX_STEPS, Script, Step};
+pub use stream::{Chunking, PeerOctets};
