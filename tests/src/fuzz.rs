@@ -1,13 +1,13 @@
 //! Harnesses for a fuzzer: octets in, and a panic where something does not hold. The tests run them too, over the corpus, over
 //! what the generators make, and over random changes of both.
 
-use crate::generate::chunks;
 use hsms_core::Error;
 use hsms_core::collect::{CollectError, Collector};
 use hsms_core::config::{Config, ConnectMode, DeviceId, DeviceIds, Entity, Profile, SelectMode};
 use hsms_core::connection::{Action, Class, CloseReason, Connection, Event, Inbound, ReplyToken, State};
 use hsms_core::counters::Counters;
 use hsms_core::frame::{Decoder, LengthTooShort};
+use hsms_core::generate::Chunking;
 use hsms_core::time::Instant;
 use hsms_core::wire::{Header, Message, PREFIX_LEN, ParseError, StreamFunction, SystemBytes};
 
@@ -16,7 +16,7 @@ use hsms_core::wire::{Header, Message, PREFIX_LEN, ParseError, StreamFunction, S
 pub fn decode(data: &[u8]) {
     let (sizes, stream) = split_sizes(data);
     let parsed = parse_all(stream);
-    assert_eq!(decode_all(&chunks(stream, &sizes)), parsed, "in chunks of {sizes:?}");
+    assert_eq!(decode_all(&sizes.cut(stream)), parsed, "in chunks of {sizes:?}");
     assert_eq!(decode_all(&[stream]), parsed, "in one chunk");
     let again: Vec<u8> =
         parsed.messages.iter().flat_map(|(header, body)| crate::generate::encode(header, body)).collect();
@@ -32,10 +32,10 @@ pub fn receive(data: &[u8]) -> Run {
 }
 
 /// The first octet modulo 8 tells how many sizes there are; they follow.
-pub(crate) fn split_sizes(data: &[u8]) -> (Vec<usize>, &[u8]) {
-    let Some((count, rest)) = data.split_first() else { return (Vec::new(), data) };
+pub(crate) fn split_sizes(data: &[u8]) -> (Chunking, &[u8]) {
+    let Some((count, rest)) = data.split_first() else { return (Chunking::default(), data) };
     let (sizes, stream) = rest.split_at(usize::from(count % 8).min(rest.len()));
-    (sizes.iter().copied().map(usize::from).collect(), stream)
+    (Chunking(sizes.iter().copied().map(usize::from).collect()), stream)
 }
 
 /// What a stream holds.
@@ -263,9 +263,9 @@ impl Run {
 ///
 /// # Panics
 /// Where the two differ, and where the machine breaks a promise.
-pub fn same_at_any_chunking(setup: Setup, sizes: &[usize], stream: &[u8]) -> Run {
+pub fn same_at_any_chunking(setup: Setup, sizes: &Chunking, stream: &[u8]) -> Run {
     let whole = run(setup, &[stream]);
-    let parts = run(setup, &chunks(stream, sizes));
+    let parts = run(setup, &sizes.cut(stream));
     assert_eq!(parts, whole, "in chunks of {sizes:?}, {setup:?}");
     whole
 }

@@ -1,13 +1,13 @@
 //! Harnesses for a fuzzer of messages: octets in, and a panic where something does not hold.
 
 use crate::fuzz::{End, decode_all, split_sizes};
-use crate::generate::{chunks, encode};
+use crate::generate::encode;
 use crate::reference::{Meaning, Plain, Stream};
 use arbitrary::Unstructured;
 use hsms_core::collect::Collector;
 use hsms_core::connection::ControlFrame;
 use hsms_core::frame::{Decoder, LengthTooShort};
-use hsms_core::generate::OwnedMessage;
+use hsms_core::generate::{Chunking, OwnedMessage};
 use hsms_core::wire::{EncodeError, Header, Hex, Kind, Message, PREFIX_LEN, ParseError, SessionId, SystemBytes};
 
 /// Harness `message`: any octets. The message in front, or the error, is what the octets say; so it is at every cut; and what was parsed is
@@ -86,7 +86,7 @@ fn same(message: &Message<'_>, plain: &Plain) {
 pub fn differential(data: &[u8]) {
     let (sizes, stream) = split_sizes(data);
     let plain = Stream::of(stream);
-    let found = decode_all(&chunks(stream, &sizes));
+    let found = decode_all(&sizes.cut(stream));
     assert_eq!(found.messages.len(), plain.messages.len());
     for ((header, body), plain) in found.messages.iter().zip(&plain.messages) {
         same(&Message::new(*header, body), plain);
@@ -151,7 +151,7 @@ pub fn round_trip(data: &[u8]) {
         rebuilt(&message.header);
         stream.extend(octets);
     }
-    let pieces = chunks(&stream, &sizes);
+    let pieces = Chunking(sizes).cut(&stream);
     let decoded = decode_all(&pieces);
     assert_eq!(decoded.end, End::Between);
     let found: Vec<_> = decoded.messages.into_iter().map(|(header, body)| OwnedMessage { header, body }).collect();

@@ -1,9 +1,8 @@
-//! SECS-II done again in the plainest way: a decoder and an encoder to compare that of the core with, and trees to try.
+//! SECS-II done again in the plainest way: a decoder and an encoder to compare that of the core with.
 //!
 //! Nothing of `hsms_core::secs2` takes part but the types that say what came out.
 
-use hsms_core::secs2::{Encoding, Tree};
-use proptest::prelude::*;
+use hsms_core::secs2::Tree;
 use std::ops::Range;
 
 /// Lists around an item at most, in the reference as in the core.
@@ -198,51 +197,10 @@ fn header(out: &mut Vec<u8>, code: u8, length: usize, long: bool) {
     }
 }
 
-/// Any tree: all formats, few values and now and then as many as need another length octet, lists in lists up to as deep as
-/// the core goes.
-pub fn tree() -> impl Strategy<Value = Tree> {
-    let broad = leaf().prop_recursive(5, 40, 6, |element| prop::collection::vec(element, 0..6).prop_map(Tree::List));
-    let deep = (broad.clone(), 0..=DEEPEST - 5).prop_map(|(tree, lists)| nested(tree, lists));
-    let long = (250..260_usize, leaf()).prop_map(|(count, element)| Tree::List(vec![element; count]));
-    prop_oneof![12 => broad, 2 => deep, 1 => long]
-}
-
 /// A tree inside so many lists of one element.
 #[must_use]
 pub fn nested(tree: Tree, lists: usize) -> Tree {
     (0..lists).fold(tree, |inside, _| Tree::List(vec![inside]))
-}
-
-/// An item that is no list, or an empty list.
-fn leaf() -> impl Strategy<Value = Tree> {
-    prop_oneof![
-        1 => Just(Tree::List(Vec::new())),
-        1 => values::<u8>().prop_map(Tree::Binary),
-        1 => values::<bool>().prop_map(Tree::Boolean),
-        1 => "[ -~]{0,12}".prop_map(|text| Tree::Ascii(text.into_bytes())),
-        1 => values::<u8>().prop_map(Tree::Ascii),
-        1 => values::<u8>().prop_map(Tree::Jis8),
-        1 => (0..16_u16, values::<u8>()).prop_map(|(encoding, octets)| Tree::Localized(Encoding(encoding), octets)),
-        1 => values::<i64>().prop_map(Tree::I8),
-        1 => values::<i8>().prop_map(Tree::I1),
-        1 => values::<i16>().prop_map(Tree::I2),
-        1 => values::<i32>().prop_map(Tree::I4),
-        1 => values::<u64>().prop_map(|bits| Tree::F8(bits.into_iter().map(f64::from_bits).collect())),
-        1 => values::<u32>().prop_map(|bits| Tree::F4(bits.into_iter().map(f32::from_bits).collect())),
-        1 => prop::collection::vec(prop::num::f64::ANY, 0..4).prop_map(Tree::F8),
-        1 => prop::collection::vec(prop::num::f32::ANY, 0..4).prop_map(Tree::F4),
-        1 => values::<u64>().prop_map(Tree::U8),
-        1 => values::<u8>().prop_map(Tree::U1),
-        1 => values::<u16>().prop_map(Tree::U2),
-        1 => values::<u32>().prop_map(Tree::U4),
-    ]
-}
-
-fn values<T: Arbitrary + Clone + 'static>() -> impl Strategy<Value = Vec<T>> {
-    let few = prop::collection::vec(any::<T>(), 0..5);
-    // Around 255 octets, whatever the width.
-    let many = (any::<T>(), 0..3_usize).prop_map(|(value, more)| vec![value; 255 / size_of::<T>() + more]);
-    prop_oneof![16 => few, 1 => many]
 }
 
 /// The tree with every NaN the one that `f64::NAN` is: SML has one name for all of them.

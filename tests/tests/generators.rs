@@ -376,10 +376,17 @@ fn a_message_that_owns_its_octets_is_the_message() {
 
 #[test]
 fn generated_lists_are_nested_to_a_depth_whatever_the_octets_say() {
+    let lists = |octets: &[u8]| {
+        let tree: secs2::Tree = Seed(octets.to_vec()).make().unwrap();
+        let text = hsms_tests::secs2::encode(&tree, &mut || false);
+        assert_eq!(secs2::Tree::read(&text, secs2::Limits::default()).as_ref(), Ok(&tree));
+        tree.to_string().matches("<L").count()
+    };
     // A list of one element, again and again.
-    let tree: secs2::Tree = Seed([0, 1].repeat(40)).make().unwrap();
-    let lists = tree.to_string().matches("<L").count();
-    assert_eq!(lists, 7, "{tree}");
+    let inside = [[0].as_slice(), &[0, 1].repeat(6), &[0]].concat();
+    assert_eq!(lists(&[inside.as_slice(), &[0; 40]].concat()), 7);
+    assert_eq!(lists(&[inside.as_slice(), &[7, 26]].concat()), 33);
+    assert_eq!(lists(&[inside.as_slice(), &[7, 25]].concat()), 32);
 }
 
 #[test]

@@ -3,10 +3,11 @@
 use hsms_core::config::{Config, DeviceId, Entity};
 use hsms_core::connection::{Action, Class, CloseReason, Connection, ControlFrame, Event, Notice, State};
 use hsms_core::frame::{Decoder, LengthTooShort};
+use hsms_core::generate::{Chunking, OwnedMessage, PeerOctets};
 use hsms_core::time::Instant;
 use hsms_core::wire::{Header, MAX_BODY_LEN, Message, PREFIX_LEN, SessionId, StreamFunction, SystemBytes};
 use hsms_tests::fuzz::{self, End, Happening, Setup, Stage, decode_all, parse_all, run, same_at_any_chunking};
-use hsms_tests::generate::{self, chunks, encode};
+use hsms_tests::generate::{self, encode};
 use hsms_tests::scale;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
@@ -33,49 +34,49 @@ proptest! {
 
     #[test]
     fn any_message_survives_encoding_and_parsing(
-        header in generate::header(),
-        body in prop::collection::vec(any::<u8>(), 0..300),
+        written in any::<OwnedMessage>(),
         behind in prop::collection::vec(any::<u8>(), 0..20),
     ) {
-        let stream = [encode(&header, &body), behind.clone()].concat();
+        let stream = [written.encode(), behind.clone()].concat();
         let (message, rest) = Message::parse(&stream).unwrap();
-        prop_assert_eq!((message.header, message.body, rest), (header, &body[..], &behind[..]));
-        prop_assert_eq!(u32::from_be_bytes(*stream.first_chunk().unwrap()) as usize, body.len() + 10);
+        prop_assert_eq!((message, rest), (written.as_message(), &behind[..]));
+        prop_assert_eq!(u32::from_be_bytes(*stream.first_chunk().unwrap()) as usize, written.body.len() + 10);
     }
 
     #[test]
     fn any_chunking_of_messages_gives_the_same_as_parsing_them_whole(
-        messages in prop::collection::vec((generate::header(), prop::collection::vec(any::<u8>(), 0..60)), 0..8),
-        sizes in generate::sizes(),
+        messages in prop::collection::vec(any::<OwnedMessage>(), 0..8),
+        sizes in any::<Chunking>(),
     ) {
-        let stream: Vec<u8> = messages.iter().flat_map(|(header, body)| encode(header, body)).collect();
-        let parsed = decode_all(&chunks(&stream, &sizes));
+        let stream = octets_of(&messages);
+        let parsed = decode_all(&sizes.cut(&stream));
         prop_assert_eq!(&parsed, &parse_all(&stream));
+        let messages: Vec<_> = messages.into_iter().map(|message| (message.header, message.body)).collect();
         prop_assert_eq!((parsed.messages, parsed.end), (messages, End::Between));
     }
 
     #[test]
     fn any_chunking_of_any_octets_gives_the_same_as_parsing_them_whole(
-        stream in generate::stream(8),
-        sizes in generate::sizes(),
+        PeerOctets(stream) in any::<PeerOctets>(),
+        sizes in any::<Chunking>(),
     ) {
-        prop_assert_eq!(decode_all(&chunks(&stream, &sizes)), parse_all(&stream));
+        prop_assert_eq!(decode_all(&sizes.cut(&stream)), parse_all(&stream));
     }
 
     #[test]
     fn the_machine_does_the_same_at_any_chunking_of_messages(
         setup in any::<u8>(),
-        stream in generate::frames(8),
-        sizes in generate::sizes(),
+        messages in prop::collection::vec(any::<OwnedMessage>(), 0..=8),
+        sizes in any::<Chunking>(),
     ) {
-        same_at_any_chunking(Setup::from_octet(setup), &sizes, &stream);
+        same_at_any_chunking(Setup::from_octet(setup), &sizes, &octets_of(&messages));
     }
 
     #[test]
     fn the_machine_does_the_same_at_any_chunking_of_any_octets(
         setup in any::<u8>(),
-        stream in generate::stream(8),
-        sizes in generate::sizes(),
+        PeerOctets(stream) in any::<PeerOctets>(),
+        sizes in any::<Chunking>(),
     ) {
         same_at_any_chunking(Setup::from_octet(setup), &sizes, &stream);
     }
@@ -86,11 +87,12 @@ proptest! {
 
     #[test]
     fn a_stream_that_ends_anywhere_gives_the_messages_before_its_end(
-        messages in prop::collection::vec((generate::header(), prop::collection::vec(any::<u8>(), 0..30)), 1..5),
-        sizes in generate::sizes(),
+        messages in prop::collection::vec(any::<OwnedMessage>(), 1..5),
+        sizes in any::<Chunking>(),
     ) {
-        let frames: Vec<Vec<u8>> = messages.iter().map(|(header, body)| encode(header, body)).collect();
+        let frames: Vec<Vec<u8>> = messages.iter().map(OwnedMessage::encode).collect();
         let stream = frames.concat();
+        let messages: Vec<_> = messages.into_iter().map(|message| (message.header, message.body)).collect();
         for cut in 0..=stream.len() {
             let mut end = 0;
             let whole = frames.iter().take_while(|frame| {
@@ -98,8 +100,8 @@ proptest! {
                 end += if fits { frame.len() } else { 0 };
                 fits
             }).count();
-            for sizes in [&sizes[..], &[]] {
-                let parsed = decode_all(&chunks(&stream[..cut], sizes));
+            for sizes in [&sizes, &Chunking::default()] {
+                let parsed = decode_all(&sizes.cut(&stream[..cut]));
                 prop_assert_eq!(&parsed.messages, &messages[..whole]);
                 match parsed.end {
                     End::Between => prop_assert_eq!(end, cut),
@@ -111,6 +113,10 @@ proptest! {
     }
 }
 
+fn octets_of(messages: &[OwnedMessage]) -> Vec<u8> {
+    messages.iter().flat_map(OwnedMessage::encode).collect()
+}
+
 #[test]
 fn the_streams_that_are_tried_reach_every_verdict_and_every_end_that_octets_can_bring() {
     // The same streams at every scale: with others the rarest end might be missed once in a while.
@@ -118,7 +124,8 @@ fn the_streams_that_are_tried_reach_every_verdict_and_every_end_that_octets_can_
     config.rng_seed = RngSeed::Fixed(37);
     let mut runner = TestRunner::new(config);
     let mut reached = BTreeSet::new();
-    let streams = prop_oneof![generate::frames(8), generate::stream(8)];
+    let messages = prop::collection::vec(any::<OwnedMessage>(), 0..=8).prop_map(|messages| octets_of(&messages));
+    let streams = prop_oneof![messages, any::<PeerOctets>().prop_map(|octets| octets.0)];
     for setup in (0..20_000).map(|number: u32| Setup::from_octet(number.to_be_bytes()[3])) {
         let stream = streams.new_tree(&mut runner).unwrap().current();
         for happening in run(setup, &[&stream]).happenings {
@@ -193,7 +200,7 @@ fn a_select_request_and_data_are_understood_wherever_the_stream_is_cut() {
         assert_eq!(run.connection.state(), State::Selected);
     };
     check(&[&stream]);
-    check(&chunks(&stream, &[1]));
+    check(&Chunking(vec![1]).cut(&stream));
     for first in 0..=stream.len() {
         for second in first..=stream.len() {
             check(&[&stream[..first], &stream[first..second], &stream[second..]]);

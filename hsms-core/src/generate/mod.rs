@@ -9,9 +9,11 @@ mod script;
 mod secs2;
 #[cfg(feature = "services")]
 mod services;
+mod stream;
 mod values;
 
 #[cfg(feature = "proptest")]
 pub use self::proptest::octets;
 pub use owned::{OwnedInput, OwnedMessage, Seed};
 pub use script::{GeneralScript, MAX_STEPS, Script, Step};
+pub use stream::{Chunking, PeerOctets};

@@ -1,5 +1,6 @@
 //! Values that own their octets.
 
+use super::stream;
 use crate::connection::{GeneralInput, Input};
 use crate::wire::{Header, Message};
 use alloc::vec::Vec;
@@ -50,6 +51,12 @@ impl OwnedMessage {
     #[must_use]
     pub const fn as_message(&self) -> Message<'_> {
         Message::new(self.header, self.body.as_slice())
+    }
+
+    /// Its frame: length field, header and text.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        stream::encode(&self.as_message())
     }
 }
 

@@ -1,7 +1,7 @@
 //! Strategies: octets, and the values that [`Arbitrary`](arbitrary::Arbitrary) makes of them. They shrink as octets do,
 //! to fewer and smaller ones, and so to the values that come first.
 
-use super::{GeneralScript, OwnedInput, OwnedMessage, Script, Seed};
+use super::{Chunking, GeneralScript, OwnedInput, OwnedMessage, PeerOctets, Script, Seed};
 use crate::collect::{CollectError, NoMemory};
 use crate::config::{Config, ConfigError, ConnectMode, DeviceId, DeviceIds, Entity, Field, Profile, SelectMode};
 use crate::connection::{
@@ -48,7 +48,7 @@ strategies! { 64:
     SessionId, StreamFunction, SystemBytes, TransactionKind,
     Action, Admission, Class, CloseReason, ControlFrame, ControlRequest, Event, FrameOctets, Leniency, Mode, Notice,
     ReplyToken, SessionEnd, SessionEntity, SessionRefusal, SessionsError, Single, State, Stray, Stream9, TransactionEnd,
-    Error, Fault, CollectError, NoMemory, LengthTooShort, Instant, WrappingTick,
+    Error, Fault, CollectError, NoMemory, LengthTooShort, Instant, WrappingTick, Chunking,
 }
 
 strategies! { 256:
@@ -65,6 +65,8 @@ strategies! { 64:
 
 #[cfg(all(feature = "secs2", feature = "serde"))]
 strategies! { 64: crate::secs2::serde::Cause }
+
+strategies! { 512: PeerOctets }
 
 #[cfg(feature = "secs2")]
 strategies! { 512: crate::secs2::Tree, crate::secs2::SmlMessage }

@@ -1,6 +1,6 @@
 //! Sequences of inputs that make sense.
 
-use super::OwnedInput;
+use super::{OwnedInput, stream};
 use crate::config::Config;
 use crate::connection::{
     Action, Connection, ControlFrame, Event, General, GeneralInput, Input, Outcome, ReplyToken, Sessions, Single,
@@ -9,7 +9,6 @@ use crate::connection::{
 use crate::error::Error;
 use crate::time::Instant;
 use crate::wire::{Header, Message, PREFIX_LEN, SType, SessionId, StreamFunction, SystemBytes};
-use alloc::vec;
 use alloc::vec::Vec;
 use arbitrary::{Arbitrary, Result, Unstructured};
 use core::time::Duration;
@@ -298,10 +297,7 @@ impl<'u, 'a, const TRANSACTIONS: usize, S: Sessions> Author<'u, 'a, TRANSACTIONS
     fn peer(&mut self) -> Result<()> {
         if self.arriving.is_empty() {
             let (header, body) = self.frame()?;
-            let mut octets = vec![0; body.len().saturating_add(PREFIX_LEN)];
-            // There is room for it.
-            let _ = Message::new(header, body).encode(&mut octets);
-            self.arriving = octets;
+            self.arriving = stream::encode(&Message::new(header, body));
         }
         let left = self.arriving.len();
         let cut = if self.u.ratio(5, 6)? { left } else { self.u.int_in_range(0..=left)? };

@@ -9,6 +9,7 @@ use crate::secs2::{
     SmlErrorKind, SmlMessage, Step, Summary, Tree, Value, Values, WriteError,
 };
 use crate::wire::{Message, StreamFunction};
+use alloc::vec;
 use alloc::vec::Vec;
 use arbitrary::{Arbitrary, Result, Unstructured};
 
@@ -114,29 +115,43 @@ impl<'a> Arbitrary<'a> for Sml<'a> {
     }
 }
 
-/// Elements and values of one item.
+/// Elements and values of one item, mostly.
 const MOST: usize = 8;
-/// Lists around an item. [`Tree::read`] takes 32.
+/// Elements, or octets, of some items: around where a second length octet is needed.
+const MANY: usize = 255;
+/// Lists around an item, mostly.
 const DEEPEST: usize = 6;
+/// Lists around all that: together as many as [`Tree::read`] takes.
+const AROUND: usize = 26;
 
+/// All formats, few values and now and then as many as need a second length octet, lists in lists as deep as can be read.
 impl<'a> Arbitrary<'a> for Tree {
     fn arbitrary(u: &mut Unstructured<'a>) -> Result<Self> {
-        tree(u, 0)
+        let inside = if u.ratio(15, 16)? { tree(u, 0)? } else { Tree::List(many(u, leaf, 1)?) };
+        let around = if u.ratio(7, 8)? { 0 } else { u.int_in_range(0..=AROUND)? };
+        Ok((0..around).fold(inside, |inside, _| Tree::List(Vec::from([inside]))))
     }
 }
 
-/// ASCII is ASCII here.
 fn tree(u: &mut Unstructured<'_>, depth: usize) -> Result<Tree> {
+    if depth < DEEPEST && u.ratio(1, 2)? {
+        let count = u.int_in_range(0..=MOST)?;
+        let elements: Result<_> = (0..count).map(|_| tree(u, depth.saturating_add(1))).collect();
+        return Ok(Tree::List(elements?));
+    }
+    leaf(u)
+}
+
+/// An item that is no list, or an empty list. ASCII is ASCII mostly.
+fn leaf(u: &mut Unstructured<'_>) -> Result<Tree> {
     Ok(match Format::arbitrary(u)? {
-        Format::List if depth == DEEPEST => Tree::List(Vec::new()),
-        Format::List => {
-            let count = u.int_in_range(0..=MOST)?;
-            let elements: Result<_> = (0..count).map(|_| tree(u, depth.saturating_add(1))).collect();
-            Tree::List(elements?)
-        }
+        Format::List => Tree::List(Vec::new()),
         Format::Binary => Tree::Binary(some(u)?),
         Format::Boolean => Tree::Boolean(some(u)?),
-        Format::Ascii => Tree::Ascii(some(u)?.into_iter().map(|octet: u8| octet & 0x7F).collect()),
+        Format::Ascii => {
+            let mask = if u.ratio(7, 8)? { 0x7F } else { 0xFF };
+            Tree::Ascii(some(u)?.into_iter().map(|octet: u8| octet & mask).collect())
+        }
         Format::Jis8 => Tree::Jis8(some(u)?),
         Format::Localized => Tree::Localized(u.arbitrary()?, some(u)?),
         Format::I8 => Tree::I8(some(u)?),
@@ -152,9 +167,22 @@ fn tree(u: &mut Unstructured<'_>, depth: usize) -> Result<Tree> {
     })
 }
 
-fn some<'a, T: Arbitrary<'a>>(u: &mut Unstructured<'a>) -> Result<Vec<T>> {
+fn some<'a, T: Arbitrary<'a> + Clone>(u: &mut Unstructured<'a>) -> Result<Vec<T>> {
+    if !u.ratio(15, 16)? {
+        return many(u, T::arbitrary, size_of::<T>());
+    }
     let count = u.int_in_range(0..=MOST)?;
     (0..count).map(|_| u.arbitrary()).collect()
+}
+
+/// One value again and again, in [`MANY`] octets of this width or a few more.
+fn many<'a, T: Clone>(
+    u: &mut Unstructured<'a>,
+    make: impl FnOnce(&mut Unstructured<'a>) -> Result<T>,
+    width: usize,
+) -> Result<Vec<T>> {
+    let count = MANY.checked_div(width).unwrap_or_default().saturating_add(u.int_in_range(0..=3)?);
+    Ok(vec![make(u)?; count])
 }
 
 impl<'a> Arbitrary<'a> for SmlMessage {

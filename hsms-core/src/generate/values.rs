@@ -64,7 +64,6 @@ structs! {
     ConfigError { field, value, min, max }
     SessionEntity { session, offered, wanted, admission }
     ReplyToken { link, session, system, primary }
-    Message<'a> { header, body }
     Collected<'a> { message, class, reply_token }
     Inbound<'a> { class, piece, link }
     NoMemory {}
@@ -230,6 +229,15 @@ impl<'a> Arbitrary<'a> for Header {
             Kind::SeparateReq => Header::separate_req(system),
         };
         Ok(if u.ratio(1, 4)? { header.with_session(u.arbitrary()?) } else { header })
+    }
+}
+
+/// Control messages have no text mostly.
+impl<'a> Arbitrary<'a> for Message<'a> {
+    fn arbitrary(u: &mut Unstructured<'a>) -> Result<Self> {
+        let header: Header = u.arbitrary()?;
+        let text = matches!(header.kind(), Ok(Kind::Data { .. })) || !u.ratio(7, 8)?;
+        Ok(Message::new(header, if text { u.arbitrary()? } else { &[] }))
     }
 }
 

@@ -16,10 +16,11 @@
 use crate::bodies::hex;
 use crate::process::lines_of;
 use etherparse::PacketBuilder;
+use hsms_core::generate::Chunking;
 use hsms_core::secs2::{Encoding, Format, Item, ItemHeader, Tree, Walk};
 use hsms_core::wire::{Header, Kind, Message, RejectReason, SessionId, StreamFunction, SystemBytes};
 use hsms_tests::generate;
-use hsms_tests::secs2::{encode, tree};
+use hsms_tests::secs2::encode;
 use libtest_mimic::Failed;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
@@ -106,7 +107,7 @@ pub(crate) fn our_messages() -> Result<(), Failed> {
     }
     let stream = frames.concat();
     let sizes = prop::collection::vec(1..1_460_usize, 100).new_tree(&mut runner)?.current();
-    let told = tell(generate::chunks(&stream, &sizes))?;
+    let told = tell(Chunking(sizes).cut(&stream))?;
     let mut formats = BTreeSet::new();
     compare(&frames, told.clone(), &mut formats)?;
     assert_eq!(formats.len(), FORMATS, "{formats:?}");
@@ -170,7 +171,7 @@ fn message() -> impl Strategy<Value = (Header, Vec<u8>)> {
             Header::data(system, StreamFunction::new(stream, function), reply, SessionId(session))
         },
     );
-    let text = (tree().prop_map(told), any::<bool>()).prop_map(|(tree, long)| encode(&tree, &mut || long));
+    let text = (any::<Tree>().prop_map(told), any::<bool>()).prop_map(|(tree, long)| encode(&tree, &mut || long));
     let text = prop_oneof![1 => Just(Vec::new()), 12 => text];
     let control = (system, 0..8_usize, any::<u16>(), any::<u8>()).prop_map(|(system, kind, session, status)| {
         let session = SessionId(session);
