@@ -28,7 +28,12 @@
 //! The handshake belongs to the connection: HSMS counts it as connected as soon as TCP is, so that T7 ends a caller that does not
 //! finish it, and T6 a dial whose Select.req is not answered. The end of TCP without TLS's own farewell counts as an end: messages have
 //! a length, so one that was cut off shows.
+//!
+//! Each handshake costs the called end a signature: with a key of 2,048 bits of RSA several hundred microseconds to milliseconds, with ECDSA or
+//! Ed25519 a tenth of that or less. A manager makes it on its event loop, of callers that are no peer's for four in each turn, so that
+//! however many call, the peers have theirs in between; and of a passive peer that is not connected for one at a time.
 
+use crate::driver::copy;
 use crate::security::SecurityError;
 use crate::transport::{Transport, is_late};
 pub use rustls;
@@ -49,6 +54,12 @@ pub struct Tls<T> {
     session: rustls::Connection,
     /// Nothing has been read yet.
     fresh: bool,
+    /// Octets that have come since the last text: what the session keeps of them are records and a handshake that are not whole.
+    unfinished: usize,
+    /// Octets of text that have not been taken.
+    untaken: usize,
+    /// What went wrong; what the peer had sent before is read first.
+    failure: Option<io::Error>,
 }
 
 impl<T> Tls<T> {
@@ -58,7 +69,7 @@ impl<T> Tls<T> {
     /// [`SecurityError::Tls`] where the settings do not serve.
     pub fn server(transport: T, config: Arc<ServerConfig>) -> io::Result<Self> {
         let session = rustls::ServerConnection::new(config).map_err(SecurityError::Tls)?;
-        Ok(Tls { transport, session: session.into(), fresh: true })
+        Ok(Tls::over(transport, session.into()))
     }
 
     /// The end that called, and expects a certificate for `name`.
@@ -67,13 +78,23 @@ impl<T> Tls<T> {
     /// [`SecurityError::Tls`] where the settings do not serve.
     pub fn client(transport: T, config: Arc<ClientConfig>, name: ServerName<'static>) -> io::Result<Self> {
         let session = rustls::ClientConnection::new(config, name).map_err(SecurityError::Tls)?;
-        Ok(Tls { transport, session: session.into(), fresh: true })
+        Ok(Tls::over(transport, session.into()))
+    }
+
+    const fn over(transport: T, session: rustls::Connection) -> Self {
+        Tls { transport, session, fresh: true, unfinished: 0, untaken: 0, failure: None }
     }
 
     /// What is below.
     #[must_use]
     pub const fn transport(&self) -> &T {
         &self.transport
+    }
+
+    /// How many octets of what has come the session may be keeping.
+    #[cfg(feature = "manager")]
+    pub(crate) const fn kept(&self) -> usize {
+        self.unfinished.saturating_add(self.untaken)
     }
 
     #[cfg(feature = "manager")]
@@ -94,12 +115,6 @@ impl<T: Transport> Tls<T> {
         self.session.wants_write()
     }
 
-    /// Writes some of the records that wait, and tells how many octets.
-    pub(crate) fn write_records(&mut self, limit: Duration) -> io::Result<usize> {
-        let mut below = Below { transport: &mut self.transport, limit, first: None };
-        self.session.write_tls(&mut below)
-    }
-
     /// Says that nothing follows, once.
     pub(crate) fn end(&mut self) {
         // Before that it would be an octet in plain to one that may speak no TLS.
@@ -110,15 +125,13 @@ impl<T: Transport> Tls<T> {
 
     /// Writes all the records that wait.
     fn flush(&mut self, limit: Duration) -> io::Result<()> {
-        while self.session.wants_write() {
-            if self.write_records(limit)? == 0 {
-                return Err(io::ErrorKind::WriteZero.into());
-            }
+        while self.owes() {
+            self.write_owed(limit)?;
         }
         Ok(())
     }
 
-    /// Takes records from below. Gives false at the end of the stream.
+    /// Takes records from below. Gives false at the end of the stream. Where one is wrong, what stood in those before it is read first.
     fn take_records(&mut self, limit: Duration) -> io::Result<bool> {
         let mut below = Below { transport: &mut self.transport, limit, first: None };
         let read = self.session.read_tls(&mut below)?;
@@ -126,10 +139,20 @@ impl<T: Transport> Tls<T> {
         if below.first.is_some() && std::mem::take(&mut self.fresh) && below.first == Some(0) {
             return Err(SecurityError::PlainWhereTls.into());
         }
-        if let Err(error) = self.session.process_new_packets() {
-            // What is wrong is told to the peer, where it takes it.
-            let _ = self.flush(Duration::ZERO);
-            return Err(SecurityError::Tls(error).into());
+        self.unfinished = self.unfinished.saturating_add(read);
+        match self.session.process_new_packets() {
+            Ok(state) => {
+                self.untaken = state.plaintext_bytes_to_read();
+                if self.untaken > 0 {
+                    // A record was whole, and nothing before these octets is kept.
+                    self.unfinished = read;
+                }
+            }
+            Err(error) => {
+                // What is wrong is told to the peer, where it takes it.
+                let _ = self.flush(Duration::ZERO);
+                self.failure = Some(SecurityError::Tls(error).into());
+            }
         }
         Ok(read > 0)
     }
@@ -141,14 +164,20 @@ impl<T: Transport> Transport for Tls<T> {
             match self.session.reader().read(octets) {
                 Err(error) if is_late(&error) => {}
                 Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(0),
-                result => return result,
+                Ok(taken) => {
+                    self.untaken = self.untaken.saturating_sub(taken);
+                    return Ok(taken);
+                }
+                Err(error) => return Err(error),
             }
-            match self.flush(Duration::ZERO) {
-                Err(error) if !is_late(&error) => return Err(error),
-                _ => {}
+            if let Some(failure) = &self.failure {
+                return Err(copy(failure));
             }
+            let unwritable = self.flush(Duration::ZERO).err().filter(|error| !is_late(error));
             let owes = self.owes();
             match self.take_records(if owes { Duration::ZERO } else { limit }) {
+                // What the peer had sent counts: it may have said why.
+                Err(error) if is_late(&error) && unwritable.is_some() => return Err(unwritable.unwrap_or(error)),
                 Ok(true) => {}
                 Ok(false) if self.session.is_handshaking() => return Err(SecurityError::ClosedInHandshake.into()),
                 Ok(false) => return Ok(0),
@@ -181,6 +210,17 @@ impl<T: Transport> Transport for Tls<T> {
         match self.flush(limit) {
             Err(error) if !is_late(&error) && error.kind() != io::ErrorKind::Interrupted => Err(error),
             _ => Ok(taken),
+        }
+    }
+
+    fn write_owed(&mut self, limit: Duration) -> io::Result<usize> {
+        if !self.owes() {
+            return Ok(0);
+        }
+        let mut below = Below { transport: &mut self.transport, limit, first: None };
+        match self.session.write_tls(&mut below)? {
+            0 => Err(io::ErrorKind::WriteZero.into()),
+            octets => Ok(octets),
         }
     }
 

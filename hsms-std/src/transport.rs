@@ -24,6 +24,16 @@ pub trait Transport {
     /// See [`Transport`].
     fn write(&mut self, parts: &[IoSlice<'_>], limit: Duration) -> io::Result<usize>;
 
+    /// Writes some of the octets that [`write`](Self::write) took and that have not left yet, as TLS keeps its records, and gives how many;
+    /// 0 where there are none. Waits like `write`. A transport that keeps nothing need not have it.
+    ///
+    /// # Errors
+    /// See [`Transport`].
+    fn write_owed(&mut self, limit: Duration) -> io::Result<usize> {
+        let _ = limit;
+        Ok(0)
+    }
+
     /// Waits until octets can be written or, with `or_read`, until octets can be read; `limit` at most. It may come back
     /// earlier, without a reason.
     ///

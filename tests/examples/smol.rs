@@ -1,10 +1,10 @@
 //! A complete HSMS-SS endpoint on smol, active or passive: hsms-core in a task of its own, and handles for any other task. Made
 //! to be copied; `tokio.rs` is the same for tokio. The numbers are the steps of the run loop in the documentation of hsms-core.
-use hsms_core::collect::Collector;
 use hsms_core::connection::{Action, CloseReason, Event, Inbound, Notice, ReplyToken, State, TransactionEnd};
 use hsms_core::wire::{Header, StreamFunction, SystemBytes};
-use hsms_core::{Config, Connection, Error, config::DeviceId, time::Instant};
+use hsms_core::{Config, Connection, Error, collect::Collector, config::DeviceId, time::Instant};
 use smol::{Async, Task, Timer, channel, future::or, future::pending, future::race, io::AsyncWriteExt};
+use std::io::ErrorKind::{Interrupted, WouldBlock};
 use std::{collections::HashMap, collections::VecDeque, net::SocketAddr, net::TcpListener, net::TcpStream};
 use std::{io, io::Read, io::Write, mem, sync::Arc, sync::Mutex, sync::PoisonError, time::Duration};
 
@@ -65,11 +65,11 @@ impl Handle {
 
 /// Begins an endpoint in a task of its own.
 pub(crate) fn start(place: Place, config: Config, device: DeviceId) -> (Handle, channel::Receiver<Told>) {
-    let ((orders, ordered), (tell, told)) = (channel::bounded(64), channel::bounded(TOLD));
+    let ((orders, ordered), (tell, told), unread) = (channel::bounded(64), channel::bounded(TOLD), VecDeque::new());
     let state = Arc::new(Mutex::new(State::NotConnected));
     let (connection, collector) = (Connection::new(config), Collector::new(Vec::new(), usize::MAX));
     let (epoch, out, waiting, opening, link) = (std::time::Instant::now(), VecDeque::new(), HashMap::new(), None, None);
-    let endpoint = Endpoint { connection, collector, epoch, out, waiting, opening, link, tell, place, device };
+    let endpoint = Endpoint { connection, collector, epoch, out, waiting, opening, link, tell, unread, place, device };
     smol::spawn(endpoint.run(ordered, Arc::clone(&state))).detach();
     (Handle { orders, state }, told)
 }
@@ -83,6 +83,7 @@ struct Endpoint {
     opening: Option<Task<io::Result<Async<TcpStream>>>>,
     link: Option<Async<TcpStream>>,
     tell: channel::Sender<Told>,
+    unread: VecDeque<usize>, // Octets of each that was told.
     place: Place,
     device: DeviceId,
 }
@@ -94,32 +95,27 @@ impl Endpoint {
         while self.connection.is_enabled() {
             self.drain().await;
             *state.lock().unwrap_or_else(PoisonError::into_inner) = self.connection.state();
-            let limit = (!self.out.is_empty()).then_some(patience);
-            let due = self.connection.next_deadline().into_iter().chain(limit).min();
-            let wait = due.map_or(Duration::MAX, |due| due.saturating_since(self.now()));
+            let limit = if self.out.is_empty() { Duration::MAX } else { patience.saturating_since(self.now()) };
+            let wait = self.connection.next_deadline().map_or(limit, |due| due.saturating_since(self.now()).min(limit));
             let Endpoint { opening, link, out, .. } = &mut self;
-            let (full, writing, mut new, mut order) = (out.len() >= ROOM, !out.is_empty(), None, None);
+            let (full, to, mut new, mut got) = (out.len() >= ROOM, link.iter().find(|_| !out.is_empty()), None, None);
             most = if full { most.min(out.len() + 512 * ROOM) } else { usize::MAX };
             let opened = async { if let Some(task) = opening { new = Some(task.await) } else { pending().await } };
-            let ordered = async { if full { pending().await } else { order = Some(orders.recv().await) } };
-            let ready = async {
-                let Some(link) = link else { return pending().await };
-                _ = or(link.readable(), async { if writing { link.writable().await } else { pending().await } }).await;
-            };
-            race(race(opened, ordered), or(ready, async { _ = Timer::after(wait).await })).await;
-            if let Some(link) = new {
+            let ordered = async { if full { pending().await } else { got = Some(orders.recv().await) } };
+            let readable = async { if let Some(link) = &*link { _ = link.readable().await } else { pending().await } };
+            let writable = async { if let Some(link) = to { _ = link.writable().await } else { pending().await } };
+            race(race(opened, ordered), or(or(readable, writable), async { _ = Timer::after(wait).await })).await;
+            if let Some(to) = new {
                 // 1. Open.
-                (self.opening, self.link) =
-                    (None, link.and_then(|link| link.get_ref().set_nodelay(true).map(|()| link)).ok());
+                (self.opening, self.link) = (None, to.and_then(|to| to.get_ref().set_nodelay(true).map(|()| to)).ok());
                 self.tell(if self.link.is_some() { Event::TransportOpen } else { Event::TransportFailed }).await?;
             }
-            match order {
+            match got {
                 Some(Ok((order, text, answer))) => self.carry_out(order, &text, answer).await?,
                 Some(Err(_)) => self.connection.disable(self.now())?, // The last handle is gone.
                 None => {}
             }
-            self.drain().await;
-            // 2. Read.
+            self.drain().await; // 2. Read, with nothing left to be done.
             match self.link.as_ref().map(|link| link.get_ref().read(&mut buffer)) {
                 Some(Ok(len @ 1..)) => {
                     let (now, mut input) = (self.now(), &buffer[..len]);
@@ -131,14 +127,12 @@ impl Endpoint {
                         self.drain().await;
                     }
                 }
-                Some(Err(error)) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Some(Err(error)) if matches!(error.kind(), WouldBlock | Interrupted) => {}
                 Some(_) => self.tell(Event::TransportClosed).await?,
                 None => {}
             }
-            // 5. Deadline, behind what had come by then.
-            self.tell(Event::Timeout).await?;
-            // 4. Write all of it at once.
-            let now = self.now();
+            self.tell(Event::Timeout).await?; // 5. Deadline, behind what had come by then.
+            let now = self.now(); // 4. Write all of it at once.
             match self.link.as_ref().map(|link| link.get_ref().write(self.out.as_slices().0)) {
                 _ if self.out.is_empty() => patience = now.saturating_add(PATIENCE),
                 _ if self.out.len() > most => self.tell(Event::TransportClosed).await?, // It asks and does not read.
@@ -147,8 +141,8 @@ impl Endpoint {
                     patience = now.saturating_add(PATIENCE);
                     self.connection.written(now, len as u64)?;
                 }
-                Some(Err(error)) if error.kind() == io::ErrorKind::WouldBlock && now < patience => {}
-                Some(Err(error)) if error.kind() != io::ErrorKind::WouldBlock => self.out.clear(), // There may be more to read.
+                Some(Err(error)) if !matches!(error.kind(), WouldBlock | Interrupted) => self.out.clear(), // It may say why.
+                Some(Err(_)) if now < patience => {}
                 _ => self.tell(Event::TransportClosed).await?,
             }
         }
@@ -179,12 +173,12 @@ impl Endpoint {
                     if let Some(mut link) = link.filter(|_| reason != CloseReason::TransportClosed) {
                         let _ = in_time(link.write_all(out.make_contiguous())).await;
                     }
-                    let _ = self.tell.try_send(Told::Closed(reason));
+                    self.pass_on(0, Told::Closed(reason));
                 }
                 Action::Notify(Notice::TransactionEnded { system, end }) => {
                     self.waiting.remove(&system).map(|answer| answer.try_send(Err(Failure::Ended(end))));
                 }
-                Action::Notify(notice) => drop(self.tell.try_send(Told::Notice(notice))),
+                Action::Notify(notice) => _ = self.pass_on(0, Told::Notice(notice)),
             }
         }
     }
@@ -211,14 +205,20 @@ impl Endpoint {
         Ok(())
     }
 
+    fn pass_on(&mut self, octets: usize, told: Told) -> bool {
+        self.unread.drain(..self.unread.len().saturating_sub(self.tell.len())); // It has read these.
+        let fits = self.unread.iter().sum::<usize>() + octets <= 512 * ROOM && self.tell.try_send(told).is_ok();
+        self.unread.extend(fits.then_some(octets));
+        fits // Otherwise the application has too much to read still.
+    }
+
     fn deliver(&mut self, now: Instant, inbound: &Inbound<'_>) -> Result<(), Error> {
         let Ok(Some(whole)) = self.collector.push(inbound) else { return Ok(()) };
         let (header, text, token) = (whole.message.header, whole.message.body.to_vec(), whole.reply_token);
-        let full = text.len().saturating_mul(self.tell.len() + 1) > 512 * ROOM;
         if inbound.is_reply() {
             let reply = if inbound.is_abort() { Err(Failure::Aborted) } else { Ok(text) };
             self.waiting.remove(&header.system).map(|answer| answer.try_send(reply));
-        } else if (full || self.tell.try_send(Told::Primary { header, text, token }).is_err())
+        } else if !self.pass_on(text.len(), Told::Primary { header, text, token })
             && let Some(token) = token.filter(|_| self.link.is_some())
         {
             self.out.extend(self.connection.begin_abort(now, &token)?);

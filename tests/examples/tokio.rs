@@ -1,12 +1,11 @@
 //! A complete HSMS-SS endpoint on tokio, active or passive: hsms-core in a task of its own, and handles for any other task. Made
 //! to be copied; `smol.rs` is the same for smol. The numbers are the steps of the run loop in the documentation of hsms-core.
-use hsms_core::collect::Collector;
 use hsms_core::connection::{Action, CloseReason, Event, Inbound, Notice, ReplyToken, State, TransactionEnd};
 use hsms_core::wire::{Header, StreamFunction, SystemBytes};
-use hsms_core::{Config, Connection, Error, config::DeviceId, time::Instant};
+use hsms_core::{Config, Connection, Error, collect::Collector, config::DeviceId, time::Instant};
 use std::collections::{HashMap, VecDeque};
-use std::future::{Future, pending};
-use std::{io, mem, net::SocketAddr, pin::Pin, sync::Arc, time::Duration};
+use std::io::ErrorKind::{Interrupted, WouldBlock};
+use std::{future::Future, future::pending, io, mem, net::SocketAddr, pin::Pin, sync::Arc, time::Duration};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::{io::AsyncWriteExt, io::Interest, net::TcpListener, net::TcpStream, time::timeout};
 
@@ -68,11 +67,11 @@ impl Handle {
 
 /// Begins an endpoint in a task of its own.
 pub(crate) fn start(place: Place, config: Config, device: DeviceId) -> (Handle, mpsc::Receiver<Told>) {
-    let ((orders, ordered), (tell, told)) = (mpsc::channel(64), mpsc::channel(TOLD));
+    let ((orders, ordered), (tell, told), unread) = (mpsc::channel(64), mpsc::channel(TOLD), VecDeque::new());
     let (set_state, state) = watch::channel(State::NotConnected);
     let (connection, collector) = (Connection::new(config), Collector::new(Vec::new(), usize::MAX));
     let (epoch, out, waiting, opening, link) = (std::time::Instant::now(), VecDeque::new(), HashMap::new(), None, None);
-    let endpoint = Endpoint { connection, collector, epoch, out, waiting, opening, link, tell, place, device };
+    let endpoint = Endpoint { connection, collector, epoch, out, waiting, opening, link, tell, unread, place, device };
     tokio::spawn(endpoint.run(ordered, set_state));
     (Handle { orders, state }, told)
 }
@@ -86,6 +85,7 @@ struct Endpoint {
     opening: Option<Opening>,
     link: Option<TcpStream>,
     tell: mpsc::Sender<Told>,
+    unread: VecDeque<usize>, // Octets of each that was told.
     place: Place,
     device: DeviceId,
 }
@@ -97,16 +97,14 @@ impl Endpoint {
         while self.connection.is_enabled() {
             self.drain().await;
             state.send_replace(self.connection.state());
-            let limit = (!self.out.is_empty()).then_some(patience);
-            let due = self.connection.next_deadline().into_iter().chain(limit).min();
-            let wait = due.map_or(Duration::MAX, |due| due.saturating_since(self.now()));
+            let limit = if self.out.is_empty() { Duration::MAX } else { patience.saturating_since(self.now()) };
+            let wait = self.connection.next_deadline().map_or(limit, |due| due.saturating_since(self.now()).min(limit));
             let Endpoint { opening, link, out, .. } = &mut self;
             let full = out.len() >= ROOM;
             most = if full { most.min(out.len() + 512 * ROOM) } else { usize::MAX };
             let interest = if out.is_empty() { Interest::READABLE } else { Interest::READABLE | Interest::WRITABLE };
             let opened = async { if let Some(opening) = opening { opening.await } else { pending().await } };
-            let ready =
-                async { if let Some(link) = link { drop(link.ready(interest).await) } else { pending().await } };
+            let ready = async { if let Some(link) = link { _ = link.ready(interest).await } else { pending().await } };
             tokio::select! {
                 // 1. Open.
                 link = opened => {
@@ -119,8 +117,7 @@ impl Endpoint {
                 },
                 _ = timeout(wait, ready) => tokio::task::yield_now().await, // Reading takes nothing of the budget.
             }
-            self.drain().await;
-            // 2. Read.
+            self.drain().await; // 2. Read, with nothing left to be done.
             match self.link.as_ref().map(|link| link.try_read(&mut buffer)) {
                 Some(Ok(len @ 1..)) => {
                     let (now, mut input) = (self.now(), &buffer[..len]);
@@ -132,14 +129,12 @@ impl Endpoint {
                         self.drain().await;
                     }
                 }
-                Some(Err(error)) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Some(Err(error)) if matches!(error.kind(), WouldBlock | Interrupted) => {}
                 Some(_) => self.tell(Event::TransportClosed).await?,
                 None => {}
             }
-            // 5. Deadline, behind what had come by then.
-            self.tell(Event::Timeout).await?;
-            // 4. Write all of it at once.
-            let now = self.now();
+            self.tell(Event::Timeout).await?; // 5. Deadline, behind what had come by then.
+            let now = self.now(); // 4. Write all of it at once.
             match self.link.as_ref().map(|link| link.try_write(self.out.as_slices().0)) {
                 _ if self.out.is_empty() => patience = now.saturating_add(PATIENCE),
                 _ if self.out.len() > most => self.tell(Event::TransportClosed).await?, // It asks and does not read.
@@ -148,8 +143,8 @@ impl Endpoint {
                     patience = now.saturating_add(PATIENCE);
                     self.connection.written(now, len as u64)?;
                 }
-                Some(Err(error)) if error.kind() == io::ErrorKind::WouldBlock && now < patience => {}
-                Some(Err(error)) if error.kind() != io::ErrorKind::WouldBlock => self.out.clear(), // There may be more to read.
+                Some(Err(error)) if !matches!(error.kind(), WouldBlock | Interrupted) => self.out.clear(), // It may say why.
+                Some(Err(_)) if now < patience => {}
                 _ => self.tell(Event::TransportClosed).await?,
             }
         }
@@ -179,12 +174,12 @@ impl Endpoint {
                         let _ = timeout(PATIENCE, link.write_all(out.make_contiguous())).await;
                         let _ = link.shutdown().await;
                     }
-                    let _ = self.tell.try_send(Told::Closed(reason));
+                    self.pass_on(0, Told::Closed(reason));
                 }
                 Action::Notify(Notice::TransactionEnded { system, end }) => {
                     self.waiting.remove(&system).map(|answer| answer.send(Err(Failure::Ended(end))));
                 }
-                Action::Notify(notice) => drop(self.tell.try_send(Told::Notice(notice))),
+                Action::Notify(notice) => _ = self.pass_on(0, Told::Notice(notice)),
             }
         }
     }
@@ -211,14 +206,20 @@ impl Endpoint {
         Ok(())
     }
 
+    fn pass_on(&mut self, octets: usize, told: Told) -> bool {
+        self.unread.drain(..self.unread.len().saturating_sub(TOLD - self.tell.capacity())); // It has read these.
+        let fits = self.unread.iter().sum::<usize>() + octets <= 512 * ROOM && self.tell.try_send(told).is_ok();
+        self.unread.extend(fits.then_some(octets));
+        fits // Otherwise the application has too much to read still.
+    }
+
     fn deliver(&mut self, now: Instant, inbound: &Inbound<'_>) -> Result<(), Error> {
         let Ok(Some(whole)) = self.collector.push(inbound) else { return Ok(()) };
         let (header, text, token) = (whole.message.header, whole.message.body.to_vec(), whole.reply_token);
-        let full = text.len().saturating_mul(TOLD - self.tell.capacity() + 1) > 512 * ROOM;
         if inbound.is_reply() {
             let reply = if inbound.is_abort() { Err(Failure::Aborted) } else { Ok(text) };
             self.waiting.remove(&header.system).map(|answer| answer.send(reply));
-        } else if (full || self.tell.try_send(Told::Primary { header, text, token }).is_err())
+        } else if !self.pass_on(text.len(), Told::Primary { header, text, token })
             && let Some(token) = token.filter(|_| self.link.is_some())
         {
             self.out.extend(self.connection.begin_abort(now, &token)?);

@@ -269,6 +269,55 @@ fn a_burst_of_primaries_reaches_the_application_whole() {
     });
 }
 
+/// What the application leaves unread counts by its octets, however many messages they are: 32 MiB, and then it has to read.
+macro_rules! unread {
+    ($runtime:ident, $listener:ident) => {{
+        const SHORT: u32 = 100;
+        const LONG: u32 = 16;
+        let (place, address) = $listener().await;
+        #[allow(unused_mut, reason = "smol's receiver need not be")]
+        let (tool, mut at_tool) = $runtime::start(place, settings(Config::equipment(DEVICE)), DEVICE);
+        let primary = |number, text: &[u8]| {
+            let header = Header::data(SystemBytes(number), ASK, true, DEVICE.session());
+            [&header.encode_prefix(u32::try_from(text.len()).unwrap()).unwrap()[..], text].concat()
+        };
+        let long = vec![5; 2 << 20];
+        let texts = long.clone();
+        let asked = smol::unblock(move || {
+            let mut caller = TcpStream::connect(address).unwrap();
+            caller.write_all(&Header::select_req(SystemBytes(1)).encode_alone()).unwrap();
+            caller.read_exact(&mut [0; 14]).unwrap();
+            (0..SHORT).for_each(|number| caller.write_all(&primary(number, &[])).unwrap());
+            (SHORT..=SHORT + LONG).for_each(|number| caller.write_all(&primary(number, &texts)).unwrap());
+            let mut answer = [0; 14];
+            caller.read_exact(&mut answer).unwrap();
+            (caller, Header::decode(answer.last_chunk().unwrap()))
+        });
+        let (mut caller, answer) = asked.await;
+        assert_eq!((answer.stream_function(), answer.system), (StreamFunction::new(1, 0), SystemBytes(SHORT + LONG)));
+        for number in 0..SHORT + LONG {
+            assert_eq!(told!(at_tool, $runtime::Told::Primary { header, .. } => header.system), SystemBytes(number));
+        }
+        // It has read all that, and gets the next one.
+        let texts = long.clone();
+        let next = smol::unblock(move || {
+            caller.write_all(&primary(900, &texts)).unwrap();
+            caller
+        });
+        let (_caller, text) = futures(next, async { told!(at_tool, $runtime::Told::Primary { text, .. } => text) }).await;
+        assert!(text == long);
+        tool.order($runtime::Order::Close, b"").await.unwrap();
+    }};
+}
+
+#[test]
+fn what_is_left_unread_counts_by_its_octets() {
+    run(async {
+        unread!(on_tokio, tokio_listener);
+        unread!(on_smol, smol_listener);
+    });
+}
+
 #[test]
 fn what_the_examples_share_is_the_same() {
     let [tokio, smol] = [include_str!("../examples/tokio.rs"), include_str!("../examples/smol.rs")].map(|text| {

@@ -4,9 +4,13 @@
 mod blocking;
 #[path = "security/manager.rs"]
 mod manager;
+#[path = "security/over_tls.rs"]
+mod over_tls;
 #[path = "security/strangers.rs"]
 mod strangers;
 #[path = "security/support.rs"]
 mod support;
+#[path = "security/transport.rs"]
+mod transport;
 #[path = "security/unassigned.rs"]
 mod unassigned;

@@ -233,6 +233,10 @@ impl Listen {
         if driver.write_pending()? || driver.transport().is_none() {
             return Ok(true);
         }
+        if driver.transport().is_some_and(Stream::owes) {
+            self.quiet = false;
+            return self.serve(driver, until);
+        }
         if self.accept(driver) {
             return Ok(true);
         }
@@ -245,7 +249,9 @@ impl Listen {
         }
         if driver.next_deadline().is_some_and(|deadline| deadline <= now) {
             // Looks for octets once more before the timer expires.
-            return driver.turn(now);
+            let more = driver.turn(now)?;
+            self.quiet = !more;
+            return Ok(more);
         }
         if now >= until {
             driver.rest();

@@ -306,7 +306,8 @@ impl<T: Transport, const TRANSACTIONS: usize, S: Sessions> Driver<T, TRANSACTION
     /// [`Error::WriteStalled`], [`Error::Closed`].
     pub fn flush(&mut self) -> Result<(), Error> {
         self.closed = None;
-        self.write_out(&[]).map(|_| ())
+        self.write_out(&[])?;
+        self.write_owed()
     }
 
     /// Whether messages or notices wait for [`poll`](Self::poll).

@@ -4,6 +4,7 @@ use super::{Driver, Read};
 use crate::Error;
 use crate::transport::{Transport, is_late};
 use hsms_core::connection::Sessions;
+use hsms_core::time::Instant;
 use std::io::{self, IoSlice};
 use std::mem;
 use std::time::Duration;
@@ -190,13 +191,7 @@ impl<T: Transport, const TRANSACTIONS: usize, S: Sessions> Driver<T, TRANSACTION
                     self.written(octets);
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) if is_late(&error) => {
-                    let passed = self.now.saturating_since(since);
-                    match self.options.write_limit().checked_sub(passed) {
-                        Some(left) if !left.is_zero() => self.read_meanwhile(left),
-                        _ => return Err(self.stalled(text.len())),
-                    }
-                }
+                Err(error) if is_late(&error) => self.wait_for_room(since, text.len())?,
                 Err(error) => self.write_failed(error),
             }
             let Some(transport) = &mut self.transport else { return Err(self.closed_error()) };
@@ -212,6 +207,49 @@ impl<T: Transport, const TRANSACTIONS: usize, S: Sessions> Driver<T, TRANSACTION
         self.output.end_text();
         self.resume();
         Ok(())
+    }
+
+    /// Writes what the transport has taken and not written yet.
+    #[inline]
+    pub(super) fn write_owed(&mut self) -> Result<(), Error> {
+        let limit = self.options.write_limit();
+        match self.transport.as_mut().map(|transport| transport.write_owed(limit)) {
+            None | Some(Ok(0)) => Ok(()),
+            Some(result) => self.write_owed_by_turns(result),
+        }
+    }
+
+    /// The same as [`write_by_turns`](Self::write_by_turns); to the machine these octets have been written.
+    #[cold]
+    fn write_owed_by_turns(&mut self, mut result: io::Result<usize>) -> Result<(), Error> {
+        self.output.stuck = true;
+        let mut since = self.tick();
+        loop {
+            match result {
+                Ok(0) => break,
+                Ok(_) => since = self.tick(),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if is_late(&error) => self.wait_for_room(since, 0)?,
+                Err(error) => self.write_failed(error),
+            }
+            let Some(transport) = &mut self.transport else { return Err(self.closed_error()) };
+            result = transport.write_owed(Duration::ZERO);
+        }
+        self.output.stuck = false;
+        self.resume();
+        Ok(())
+    }
+
+    /// Nothing can be written, of `text` octets of a text neither: reads meanwhile, unless nothing has been taken for too long.
+    fn wait_for_room(&mut self, since: Instant, text: usize) -> Result<(), Error> {
+        let passed = self.now.saturating_since(since);
+        match self.options.write_limit().checked_sub(passed) {
+            Some(left) if !left.is_zero() => {
+                self.read_meanwhile(left);
+                Ok(())
+            }
+            _ => Err(self.stalled(text)),
+        }
     }
 
     /// Nothing can be written: reads what is there, or waits for either.
@@ -297,10 +335,14 @@ impl<T: Transport, const TRANSACTIONS: usize, S: Sessions> Driver<T, TRANSACTION
         }
         let limit = FAREWELL.min(self.options.write_limit());
         let mut since = self.clock.now();
-        while self.output.len() > 0 {
-            match transport.write(&[IoSlice::new(self.output.pending())], limit) {
+        loop {
+            let result = match self.output.pending() {
+                [] => transport.write_owed(limit),
+                octets => transport.write(&[IoSlice::new(octets)], limit),
+            };
+            match result {
                 Ok(octets @ 1..) => {
-                    self.output.wrote(octets);
+                    self.output.wrote(octets.min(self.output.len()));
                     since = self.clock.now();
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}

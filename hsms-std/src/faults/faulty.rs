@@ -236,6 +236,11 @@ impl<T: Transport> Transport for Faulty<T> {
         Ok(taken)
     }
 
+    fn write_owed(&mut self, limit: Duration) -> io::Result<usize> {
+        self.carry()?;
+        if self.ended.is_some() { Ok(0) } else { self.inner.write_owed(limit) }
+    }
+
     fn wait(&mut self, or_read: bool, limit: Duration) -> io::Result<()> {
         let next = self.carry()?;
         let readable = or_read && self.back.poll(self.clock.now()) != Out::Nothing;

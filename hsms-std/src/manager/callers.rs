@@ -1,21 +1,22 @@
 //! Callers that are no peer's yet: those of whom it is not known whose they are, and those that are told that the place is taken.
 
+mod unknown;
+
 use super::Error;
 use super::delegate::Event;
 use super::event_loop::{EventLoop, arm};
 use super::identify::{Decision, Unidentified};
-use super::link::{HandedOver, Link, Told};
+use super::link::{HandedOver, Link};
 use super::machine;
 use super::peer::Command;
 use super::settings::Expected;
 use super::socket::Socket;
 use crate::Options;
-use crate::security::{Refusal, Stream};
+use crate::security::{KEPT, Refusal, Stream};
 use crate::watch::Onlookers;
 use hsms_core::config::{DeviceIds, Entity, Profile};
-use hsms_core::connection::{Inbound, State};
 use hsms_core::time::Instant;
-use hsms_core::wire::{Header, SessionId, StreamFunction, SystemBytes};
+use hsms_core::wire::{SessionId, StreamFunction, SystemBytes};
 use mio::net::TcpStream;
 use mio::{Interest, Token};
 use socket2::{SockRef, TcpKeepalive};
@@ -23,17 +24,14 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
-
-/// Primaries of a caller that nothing has identified that are held, and their octets. What goes beyond is answered SxF0 or dropped,
-/// and told to the peer when it is known.
-const MOST_HELD: usize = 64;
-const MOST_HELD_OCTETS: usize = 64 * 1024;
+use unknown::{Found, Inside, Unknown};
 
 /// Octets that one read of a caller takes at most, since what they are answered with is kept where it takes no answers.
 const MOST_READ: usize = 4 * 1024;
 
-/// Reads of one caller before the others have their turn.
-const MOST_READS: usize = 8;
+/// Handshakes of callers that go on in one turn of the event loop: with RSA each takes a millisecond or more for its signature, and
+/// a caller's is no reason for the peers to wait.
+const MOST_HANDSHAKES: usize = 4;
 
 /// Are you there?
 const S1F1: StreamFunction = StreamFunction::new(1, 1);
@@ -48,52 +46,19 @@ pub(super) struct Caller {
     pub(super) armed: Option<Instant>,
     listener: usize,
     address: SocketAddr,
+    /// How often it counts under the caps.
+    counted: usize,
+    /// Its handshake waits for its turn.
+    queued: bool,
     /// None: it is told that the place is taken.
     unknown: Option<Box<Unknown>>,
 }
 
-/// What is known of a caller of whom it is not known whose it is, and what its peer has to be told.
-struct Unknown {
-    /// From where its candidates are expected.
-    place: Expected,
-    /// The message that selected the connection, and what it was answered with.
-    selecting: Vec<u8>,
-    said: Vec<u8>,
-    /// Whole primaries, and what has come of one more.
-    held: Vec<u8>,
-    messages: usize,
-    dropped: u64,
-    first: Option<Header>,
-    /// A header that has come in part.
-    header: Vec<u8>,
-    inside: Inside,
-    /// When it is asked whose the caller is: while it is selected, however often it begins anew.
-    until: Option<Instant>,
-    latest: Option<Instant>,
-    within: Duration,
-    probed: bool,
-    /// It has been decided, inside a message that is not held.
-    decided: Option<usize>,
-}
-
-/// The message of which part has come.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Inside {
-    None,
-    /// A primary that is held.
-    Held,
-    Other,
-}
-
-/// Whose a caller is.
-struct Found {
-    peer: usize,
-    /// What the peer's machine has to look at again, and what nobody has looked at.
-    seen: Vec<u8>,
-    rest: Vec<u8>,
-}
-
 impl Caller {
+    const fn new(link: Link, (listener, address): (usize, SocketAddr), unknown: Option<Box<Unknown>>) -> Self {
+        Caller { link, armed: None, listener, address, counted: 1, queued: false, unknown }
+    }
+
     /// What the event loop has seen.
     pub(super) const fn ready(&mut self, readable: bool, writable: bool) {
         self.link.ready(readable, writable);
@@ -121,143 +86,6 @@ impl Caller {
             self.link.write(now, &mut told);
         }
         found
-    }
-}
-
-impl Unknown {
-    fn go_on(
-        &mut self,
-        link: &mut Link,
-        now: Instant,
-        buffer: &mut [u8],
-        told: &mut Vec<Told>,
-        whose: impl Fn(SessionId) -> Option<usize>,
-    ) -> Option<Found> {
-        link.write(now, told);
-        for _ in 0..MOST_READS {
-            if !link.has_more() {
-                break;
-            }
-            let octets = link.read(now, buffer, told);
-            let found = self.receive(link, now, buffer.get(..octets).unwrap_or(&[]), told, &whose);
-            if found.is_some() {
-                return found;
-            }
-            link.write(now, told);
-        }
-        None
-    }
-
-    fn receive(
-        &mut self,
-        link: &mut Link,
-        now: Instant,
-        mut octets: &[u8],
-        told: &mut Vec<Told>,
-        whose: &impl Fn(SessionId) -> Option<usize>,
-    ) -> Option<Found> {
-        while !octets.is_empty() {
-            let before = link.state();
-            // What stands behind the end of a connection is for nobody.
-            let (taken, inbound) = link.machine.receive(now, octets).ok()?;
-            let (these, rest) = octets.split_at_checked(taken)?;
-            octets = rest;
-            let Some(inbound) = inbound else {
-                self.header.extend_from_slice(these);
-                link.drain(told);
-                continue;
-            };
-            link.note(&inbound);
-            self.header.clear();
-            if before != State::Selected && link.state() == State::Selected {
-                // What the peer's own machine answers counts, where it is known whose that is.
-                let header = inbound.header();
-                if header.session != SessionId::CONTROL
-                    && let Some(id) = whose(header.session)
-                {
-                    return Some(Found { peer: id, seen: header.encode_alone().to_vec(), rest: rest.to_vec() });
-                }
-                self.selecting = header.encode_alone().to_vec();
-                self.said = link.drain_said(told);
-                self.until = Some(*self.latest.get_or_insert(now.saturating_add(self.within)));
-                continue;
-            }
-            if let Some(id) = self.piece(link, now, &inbound, told, whose) {
-                return Some(self.found(id, rest));
-            }
-            link.drain(told);
-            if link.state() != State::Selected {
-                // Nothing that came in a session that has ended is for the next one.
-                (self.selecting, self.said, self.held) = (Vec::new(), Vec::new(), Vec::new());
-                (self.messages, self.first, self.until) = (0, None, None);
-            }
-            if self.inside != Inside::Other
-                && let Some(id) = self.decided.take()
-            {
-                return Some(self.found(id, rest));
-            }
-        }
-        None
-    }
-
-    /// Holds a primary, as far as there is room. Gives whose the caller is where the message tells that.
-    fn piece(
-        &mut self,
-        link: &mut Link,
-        now: Instant,
-        inbound: &Inbound<'_>,
-        told: &mut Vec<Told>,
-        whose: &impl Fn(SessionId) -> Option<usize>,
-    ) -> Option<usize> {
-        let header = inbound.header();
-        if !inbound.first() {
-            if self.inside == Inside::Held {
-                self.held.extend_from_slice(inbound.body());
-            }
-            if inbound.last() {
-                self.inside = Inside::None;
-            }
-        } else if !inbound.last() {
-            self.inside = Inside::Other;
-        }
-        if inbound.is_reply() {
-            // To a probe.
-            return if inbound.last() && !inbound.is_abort() { whose(header.session) } else { None };
-        }
-        if !inbound.first() || !inbound.is_for_application() {
-            return None;
-        }
-        let id = whose(header.session);
-        let body_len = inbound.piece.body_len;
-        let length = usize::try_from(body_len).unwrap_or(usize::MAX);
-        let fits = self.messages < MOST_HELD && self.held.len().saturating_add(length) <= MOST_HELD_OCTETS;
-        let _ = self.first.get_or_insert(*header);
-        match header.encode_prefix(body_len) {
-            Ok(prefix) if fits || id.is_some() => {
-                self.messages = self.messages.saturating_add(1);
-                self.held.extend_from_slice(&prefix);
-                self.held.extend_from_slice(inbound.body());
-                if !inbound.last() {
-                    self.inside = Inside::Held;
-                }
-            }
-            _ => {
-                self.dropped = self.dropped.saturating_add(1);
-                link.drain(told);
-                if let Some(token) = inbound.reply_token() {
-                    // Fails only where the session has ended, and the sender knows then.
-                    let _ = link.abort(now, told, &token);
-                }
-            }
-        }
-        id
-    }
-
-    /// What has been read and is for the peer's own machine: what is held, and what follows it.
-    fn found(&mut self, id: usize, rest: &[u8]) -> Found {
-        let mut octets = std::mem::take(&mut self.header);
-        octets.extend_from_slice(rest);
-        Found { peer: id, seen: std::mem::take(&mut self.held), rest: octets }
     }
 }
 
@@ -359,7 +187,7 @@ impl EventLoop {
         let mut link = Link::called(settings.refusing(), settings.options(), transport, &onlookers, self.now);
         link.receive_again(self.now, seen, &mut Vec::new());
         link.receive(self.now, octets, &mut Vec::new());
-        self.callers.insert(number, Caller { link, armed: None, listener, address, unknown: None });
+        self.callers.insert(number, Caller::new(link, (listener, address), None));
         self.go_on_caller(number);
     }
 
@@ -395,24 +223,8 @@ impl EventLoop {
         let machine = machine::unknown(config.with_t3(within).unwrap_or(config), FIRST_PROBE);
         let onlookers = Onlookers { tap: self.settings.tap().cloned(), name: None };
         let link = Link::called(machine, settings.options(), stream.into(), &onlookers, self.now);
-        let unknown = Unknown {
-            place,
-            within,
-            selecting: Vec::new(),
-            said: Vec::new(),
-            held: Vec::new(),
-            messages: 0,
-            dropped: 0,
-            first: None,
-            header: Vec::new(),
-            inside: Inside::None,
-            until: None,
-            latest: None,
-            probed: false,
-            decided: None,
-        };
-        let unknown = Some(Box::new(unknown));
-        self.callers.insert(number, Caller { link, armed: None, listener, address, unknown });
+        let unknown = Some(Box::new(Unknown::new(place, within)));
+        self.callers.insert(number, Caller::new(link, (listener, address), unknown));
         self.go_on_caller(number);
     }
 
@@ -422,8 +234,29 @@ impl EventLoop {
         peers.map(|entry| entry.shared.settings.config().max_message()).max()
     }
 
-    /// Lets a caller go on as far as it can.
+    /// Lets a caller go on as far as it can; in the middle of a handshake when it is its turn.
     pub(super) fn go_on_caller(&mut self, number: usize) {
+        let Some(caller) = self.callers.get_mut(&number) else { return };
+        if !caller.link.is_handshaking() {
+            return self.serve_caller(number);
+        }
+        if !std::mem::replace(&mut caller.queued, true) {
+            self.handshakes.push_back(number);
+        }
+    }
+
+    /// Lets the handshakes go on whose turn it is.
+    pub(super) fn go_on_handshakes(&mut self) {
+        for _ in 0..MOST_HANDSHAKES {
+            let Some(number) = self.handshakes.pop_front() else { return };
+            if let Some(caller) = self.callers.get_mut(&number) {
+                caller.queued = false;
+                self.serve_caller(number);
+            }
+        }
+    }
+
+    fn serve_caller(&mut self, number: usize) {
         let Some(caller) = self.callers.get_mut(&number) else { return };
         let at = caller.unknown.as_ref().map(|unknown| (caller.listener, unknown.place));
         let (listeners, peers) = (&self.listeners, &self.peers);
@@ -443,6 +276,10 @@ impl EventLoop {
             self.forget_caller(number);
             return;
         }
+        if let Err(why) = self.count(number) {
+            return self.hang_up_on(number, why);
+        }
+        let Some(caller) = self.callers.get_mut(&number) else { return };
         if caller.link.has_more() {
             self.again.push(number);
         }
@@ -455,6 +292,30 @@ impl EventLoop {
         }
     }
 
+    /// Counts a caller as often as what TLS keeps for it demands.
+    fn count(&mut self, number: usize) -> Result<(), Refusal> {
+        let Some(caller) = self.callers.get_mut(&number) else { return Ok(()) };
+        let Some(port) = self.listeners.get_mut(&caller.listener) else { return Ok(()) };
+        let times = caller.link.kept().checked_div(KEPT).unwrap_or(0).saturating_add(1);
+        while caller.counted < times {
+            port.unselected.admit(&port.security, caller.address.ip())?;
+            caller.counted = caller.counted.saturating_add(1);
+        }
+        while caller.counted > times {
+            port.unselected.leave(caller.address.ip());
+            caller.counted = caller.counted.saturating_sub(1);
+        }
+        Ok(())
+    }
+
+    /// A caller has become more than there is room for.
+    fn hang_up_on(&mut self, number: usize, why: Refusal) {
+        let Some(mut caller) = self.forget_caller(number) else { return };
+        let error = io::Error::new(io::ErrorKind::QuotaExceeded, why.to_string());
+        caller.link.hang_up(Some(error), self.now, &mut Vec::new());
+        self.turn_away(caller.address, why);
+    }
+
     /// Takes a caller out of everything.
     fn forget_caller(&mut self, number: usize) -> Option<Caller> {
         let mut caller = self.callers.remove(&number)?;
@@ -462,7 +323,9 @@ impl EventLoop {
         if caller.unknown.is_none() {
             self.refusing = self.refusing.saturating_sub(1);
         }
-        self.make_room(caller.listener, caller.address);
+        for _ in 0..caller.counted {
+            self.make_room(caller.listener, caller.address);
+        }
         Some(caller)
     }
 

@@ -14,7 +14,7 @@ use crate::dial::{Attempt, Attempted};
 use crate::security::{CallersRefused, Refusal};
 use hsms_core::time::Instant;
 use mio::{Events, Interest, Poll, Token};
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -54,6 +54,8 @@ pub(super) struct EventLoop {
     pub(super) deadlines: BTreeSet<(Instant, usize)>,
     /// Who has more to read than its share of the last turn.
     pub(super) again: Vec<usize>,
+    /// Callers whose handshakes wait for their turn.
+    pub(super) handshakes: VecDeque<usize>,
     pub(super) buffer: Box<[u8]>,
     /// Of listeners, callers and those that leave, from the far end: peers have theirs from the manager.
     next_id: usize,
@@ -95,6 +97,7 @@ impl EventLoop {
             leaving: HashMap::new(),
             deadlines: BTreeSet::new(),
             again: Vec::new(),
+            handshakes: VecDeque::new(),
             buffer: vec![0; READ_BUFFER].into_boxed_slice(),
             next_id: usize::MAX / 2,
             workers,
@@ -109,7 +112,7 @@ impl EventLoop {
         let mut events = Events::with_capacity(1_024);
         while self.stopping.is_none() || !self.peers.is_empty() || !self.leaving.is_empty() {
             let limit = match self.deadlines.first() {
-                _ if !self.again.is_empty() => Duration::ZERO,
+                _ if !self.again.is_empty() || !self.handshakes.is_empty() => Duration::ZERO,
                 Some((deadline, _)) => self.clock.until(*deadline).min(LONGEST),
                 None => LONGEST,
             };
@@ -136,6 +139,7 @@ impl EventLoop {
             for id in again.drain(..) {
                 self.ready(id, false, false);
             }
+            self.go_on_handshakes();
             self.fire();
         }
         self.mailbox.close();

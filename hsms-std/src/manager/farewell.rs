@@ -73,6 +73,6 @@ impl Farewell {
         if left.is_empty() && !std::mem::replace(&mut self.ended, true) {
             self.stream.end();
         }
-        if self.stream.owes() { self.stream.write_owed() } else { Ok(0) }
+        self.stream.write_owed(Duration::ZERO)
     }
 }

@@ -169,6 +169,16 @@ impl Link {
         self.stream.as_ref().is_some_and(Stream::owes)
     }
 
+    /// Whether TLS is not ready yet.
+    pub(super) fn is_handshaking(&self) -> bool {
+        self.stream.as_ref().is_some_and(Stream::is_handshaking)
+    }
+
+    /// Octets of what has come that TLS may be keeping.
+    pub(super) fn kept(&self) -> usize {
+        self.stream.as_ref().map_or(0, Stream::kept)
+    }
+
     /// Whether there may be octets to read that nobody will announce.
     pub(super) fn has_more(&self) -> bool {
         self.stream.is_some() && self.readable && !self.is_flooded()
@@ -426,7 +436,7 @@ impl Link {
     pub(super) fn write(&mut self, now: Instant, told: &mut Vec<Told>) {
         while self.writable && self.owes() {
             let Some(stream) = &mut self.stream else { return };
-            match stream.write_owed() {
+            match stream.write_owed(Duration::ZERO) {
                 Ok(1..) => self.stalled = None,
                 Ok(_) => return self.hang_up(Some(io::ErrorKind::WriteZero.into()), now, told),
                 Err(error) if is_late(&error) => self.writable = false,

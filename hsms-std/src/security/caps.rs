@@ -20,9 +20,9 @@ pub enum Refusal {
     /// Its address is not on the [allow list](super::Security::with_allowed). It was hung up on.
     NotAllowed,
     /// Its address has as many connections that are not selected as [one may have](super::Security::max_unselected_per_address). It was
-    /// hung up on.
+    /// hung up on; so it is where it counts for several and gets there later, beside what else it may have been turned away for.
     TooManyFromAddress,
-    /// There are as many connections that are not selected as [there may be](super::Security::max_unselected). It was hung up on.
+    /// There are as many connections that are not selected as [there may be](super::Security::max_unselected). The same.
     TooMany,
 }
 

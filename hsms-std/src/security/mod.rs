@@ -41,6 +41,15 @@ use std::sync::Arc;
 #[cfg(feature = "tls")]
 use crate::tls::{ClientConfig, ServerConfig, ServerName, Tls};
 
+/// What one connection that is not selected and takes its answers keeps of our memory at most, beside what the system does.
+const PER_CALLER: usize = 4 * 1024;
+
+/// Octets that TLS keeps of what has come for which a caller counts once more.
+pub(crate) const KEPT: usize = 4 * 1024;
+
+/// The same for its TLS: its state, what is kept of what has come, and the room that `rustls` makes behind that to read into.
+const PER_HANDSHAKE: usize = 3 * 1024 + KEPT + 4 * 1024;
+
 /// Who may call, how many may linger, and TLS.
 ///
 /// | setting | default |
@@ -112,9 +121,12 @@ impl Security {
     /// share an address, as behind a router, `per_address` has to be as many as may call at the same time. A peer's own
     /// connection does not count, so that strangers cannot keep it out; it is one for each peer.
     ///
-    /// Each takes a few KiB at most while it is not selected, whatever it sends and claims; one that is selected and not assigned
-    /// holds 64 KiB of primaries besides, and `ManagerSettings::with_max_unidentified` bounds how many there are of these. TLS
-    /// adds what `rustls` buffers of a record or a handshake.
+    /// Each takes a few KiB at most while it is not selected, whatever it sends and claims:
+    /// [`max_unselected_octets`](Self::max_unselected_octets) bounds what all of them take. One that is selected and not assigned
+    /// holds 64 KiB of primaries besides, and `ManagerSettings::with_max_unidentified` bounds how many there are of these.
+    ///
+    /// TLS keeps what has come of a record or a handshake until it is whole, so a caller counts once more for every 4 KiB of that,
+    /// and is hung up on where there is no room for it. So one whose certificates have 5 KiB counts twice until it is selected.
     ///
     /// The blocking adapter keeps 8 of them at most; further ones wait in the system's queue.
     #[must_use]
@@ -133,6 +145,14 @@ impl Security {
     #[must_use]
     pub const fn max_unselected(&self) -> usize {
         self.in_all
+    }
+
+    /// How many octets of our memory all connections of a port that are not selected and take their answers keep at most, by these
+    /// settings: 4 KiB for each, and with TLS 15 KiB.
+    #[must_use]
+    pub const fn max_unselected_octets(&self) -> usize {
+        let each = if self.has_server_tls() { PER_CALLER + PER_HANDSHAKE } else { PER_CALLER };
+        self.in_all.saturating_mul(each)
     }
 
     /// Requires TLS of callers. What they have to show is up to `config`: with a verifier of client certificates it is mutual.

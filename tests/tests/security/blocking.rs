@@ -7,11 +7,14 @@ use hsms_std::security::{CallersRefused, Refusal, Security, SecurityError};
 use hsms_std::tls::TlsError;
 use hsms_std::tls::rustls::{AlertDescription, CertificateError};
 use hsms_std::{Connection, Error, Fault, Incoming, State};
-use std::io::Read;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
+
+/// Callers that the blocking adapter keeps, whatever the settings allow.
+const KEPT_CALLERS: usize = 8;
 
 /// How long the tool waits before it is seen whether the others are done.
 const TURN: Duration = Duration::from_millis(5);
@@ -235,7 +238,7 @@ fn tls_for_the_other_role_alone_is_an_error_and_no_plain_connection() {
 #[test]
 fn a_caller_that_does_not_finish_the_handshake_is_ended_by_t7_however_it_trickles() {
     let authority = Authority::new();
-    let config = tool_config().with_t7(Duration::from_millis(200)).unwrap();
+    let config = tool_config().with_t7(Duration::from_millis(500)).unwrap();
     let security = server(&authority.sign("tool.fab"), None);
     let mut tool = Connection::passive(LOCAL, config).unwrap().with_security(security).unwrap();
     let address = tool.local_addr().unwrap();
@@ -245,7 +248,36 @@ fn a_caller_that_does_not_finish_the_handshake_is_ended_by_t7_however_it_trickle
         caller.join().unwrap();
     });
     assert_eq!(tool.counters().timeouts.t7, 1);
+    // It may be ended so as well where the machine is slow, and tries again.
     exchange(&mut tool, host(address, client(&authority, None, "tool.fab")));
+}
+
+#[test]
+fn what_tls_owes_leaves_while_nothing_comes() {
+    let authority = Authority::new();
+    let (mut tool, address) = tool(server(&authority.sign("tool.fab"), None));
+    let mut host = serve(&mut tool, || {
+        let mut host = call_with_tls(address, &authority);
+        host.write_all(&select_req()).unwrap();
+        host.read_exact(&mut [0; 14]).unwrap();
+        host
+    });
+    // So long that everything is waited for together.
+    while tool.next(Duration::from_millis(100)).unwrap().is_some() {}
+    let mut sent = 0;
+    while !tool.tls().unwrap().wants_write() {
+        tool.send(S1F1, &[7; 8_000]).unwrap();
+        sent += 8_014;
+        assert!(tool.next(Duration::from_millis(1)).unwrap().is_none());
+    }
+    // The host says nothing until it has everything.
+    let octets = serve(&mut tool, || {
+        let mut octets = vec![0; sent];
+        host.read_exact(&mut octets).unwrap();
+        octets
+    });
+    assert_eq!(octets[sent - 8_000..], [7; 8_000]);
+    assert_eq!(tool.state(), State::Selected);
 }
 
 #[test]
@@ -256,11 +288,7 @@ fn a_caller_not_on_the_list_is_hung_up_on_counted_and_told_while_the_connection_
     thread::scope(|scope| {
         let others = scope.spawn(|| {
             assert_eq!(expect_end(&mut call(BAD, address)), NOTHING);
-            let mut first = call(GOOD, address);
-            throw(&mut first, &select_req());
-            let mut answer = [0; 14];
-            first.read_exact(&mut answer).unwrap();
-            assert_eq!(answer[7], 0, "the first is selected");
+            let mut first = first(address);
             assert_eq!(expect_end(&mut call(BAD, address)), NOTHING);
             let mut second = call(GOOD, address);
             throw(&mut second, &select_req());
@@ -290,9 +318,7 @@ fn callers_beyond_the_cap_of_an_address_are_hung_up_on_and_those_of_others_are_a
     let mut tool = Connection::passive(LOCAL, config).unwrap().with_security(security).unwrap();
     let address = tool.local_addr().unwrap();
     let _first = serve(&mut tool, || {
-        let mut first = call(GOOD, address);
-        throw(&mut first, &select_req());
-        first.read_exact(&mut [0; 14]).unwrap();
+        let mut first = first(address);
         // Two stay, and say nothing.
         let _lingering = [call(BAD, address), call(BAD, address)];
         for _ in 0..20 {
@@ -317,9 +343,7 @@ fn callers_beyond_the_cap_in_all_are_hung_up_on_from_wherever_they_come() {
     let mut tool = Connection::passive(LOCAL, config).unwrap().with_security(security).unwrap();
     let address = tool.local_addr().unwrap();
     let _first = serve(&mut tool, || {
-        let mut first = call(GOOD, address);
-        throw(&mut first, &select_req());
-        first.read_exact(&mut [0; 14]).unwrap();
+        let mut first = first(address);
         let _lingering = [call(BAD, address), call(GOOD, address)];
         for last in 1..=20 {
             assert_eq!(expect_end(&mut call(Ipv4Addr::new(127, 0, 5, last), address)), NOTHING);
@@ -330,6 +354,16 @@ fn callers_beyond_the_cap_in_all_are_hung_up_on_from_wherever_they_come() {
     let mut expected = taken(2);
     expected.too_many = 20;
     assert_eq!(tool.callers_refused(), expected);
+}
+
+/// A caller that has the place.
+fn first(address: SocketAddr) -> TcpStream {
+    let mut first = call(GOOD, address);
+    throw(&mut first, &select_req());
+    let mut answer = [0; 14];
+    first.read_exact(&mut answer).unwrap();
+    assert_eq!((answer[7], answer[9]), (0, 2), "Select.rsp with status 0");
+    first
 }
 
 /// A host that is selected while the tool is served.
@@ -363,7 +397,7 @@ fn a_thousand_callers_with_half_a_frame_each_take_less_memory_than_the_settings_
         until_refused(&mut tool, 8);
         serve(&mut tool, || (0..20).for_each(|_| works(&mut host)));
         let grown = resident().saturating_sub(before);
-        assert_bounded("a frame at a connection", grown, Security::new().max_unselected(), PER_CALLER);
+        assert_bounded("a frame at a connection", grown, &Security::new().with_max_unselected(64, KEPT_CALLERS));
         assert_eq!(tool.callers_refused(), taken(8));
         drop(callers);
         serve(&mut tool, || works(&mut host));
@@ -380,6 +414,8 @@ fn slow_callers_are_ended_by_t7_whether_or_not_they_have_the_place() {
     serve(&mut tool, slow);
     assert_eq!(tool.counters().timeouts.t7, 1);
     let mut host = selected(&mut tool, address);
+    // Where the machine is slow it may have taken the host more than one attempt.
+    let (connections, t7) = (tool.counters().connections, tool.counters().timeouts.t7);
     serve(&mut tool, || {
         thread::scope(|scope| {
             let callers: Vec<_> = (0..4).map(|_| scope.spawn(slow)).collect();
@@ -390,7 +426,7 @@ fn slow_callers_are_ended_by_t7_whether_or_not_they_have_the_place() {
         works(&mut host);
     });
     assert_eq!(tool.callers_refused(), taken(4));
-    assert_eq!((tool.counters().connections, tool.counters().timeouts.t7), (2, 1));
+    assert_eq!((tool.counters().connections, tool.counters().timeouts.t7), (connections, t7));
 }
 
 #[test]
@@ -427,9 +463,7 @@ fn a_claim_of_two_gibibytes_by_the_peer_itself_reserves_nothing_even_where_it_is
             let mut tool = Connection::passive(LOCAL, config).unwrap();
             let address = tool.local_addr().unwrap();
             let before = serve(&mut tool, || {
-                let mut caller = call(GOOD, address);
-                throw(&mut caller, &select_req());
-                caller.read_exact(&mut [0; 14]).unwrap();
+                let mut caller = first(address);
                 let before = most_reserved();
                 throw(&mut caller, &CLAIM);
                 expect_end(&mut caller);

@@ -6,7 +6,7 @@ use crate::support::*;
 use hsms_std::core::wire::SessionId;
 use hsms_std::manager::{Expected, Manager, ManagerSettings, Peer, PeerSettings};
 use hsms_std::security::Security;
-use hsms_std::{Config, Connection, DeviceId, Header, State, SystemBytes};
+use hsms_std::{Config, Connection, DeviceId, Header, Options, State, SystemBytes};
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::sync::Arc;
@@ -105,6 +105,26 @@ fn whose_peer_is_connected_already_counts_until_it_has_gone() {
     tools.manager.stop(LIMIT).unwrap();
 }
 
+/// Whose peer is known by then, and turned down by the system: longer than it takes for keepalive.
+#[test]
+fn a_caller_that_cannot_be_set_up_for_its_peer_gives_its_place_back() {
+    let tools = Tools::new(&Security::new().with_max_unselected(1, 1));
+    let config = Config::host(DeviceId::new(3).unwrap());
+    let settings = PeerSettings::passive(tools.address, Expected::Anyone, config);
+    let settings = settings.with_security(Security::new().with_max_unselected(1, 1));
+    let options = Options::new().with_keepalive(Some(Duration::from_secs(1 << 20)));
+    // Not enabled, so that its callers are told that the place is taken.
+    let _third = tools.manager.add("tool 3", settings.with_options(options)).unwrap();
+    for refused in 1..=3 {
+        let mut caller = call(GOOD, tools.address);
+        throw(&mut caller, &Header::select_req(SystemBytes(3)).with_session(SessionId(3)).encode_alone());
+        assert_eq!(expect_end(&mut caller), NOTHING, "hung up on");
+        assert_eq!(tools.manager.callers_refused(), taken(refused));
+    }
+    tell_device(&mut tools.selected(GOOD), 1);
+    tools.manager.stop(LIMIT).unwrap();
+}
+
 #[test]
 fn with_tls_both_tools_behind_one_address_are_found_and_go_on() {
     let authority = Authority::new();
@@ -146,7 +166,7 @@ fn a_thousand_that_are_nobodys_with_half_a_frame_each_take_less_memory_than_the_
         }
         linktest(&mut friend);
         let grown = resident().saturating_sub(before);
-        assert_bounded("a frame whose peer nobody knows", grown, security.max_unselected(), PER_CALLER);
+        assert_bounded("a frame whose peer nobody knows", grown, &security);
         assert_eq!(tools.manager.callers_refused().total(), 0);
         drop(callers);
         tell_device(&mut tools.selected(GOOD), 2);
