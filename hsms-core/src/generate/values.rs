@@ -212,7 +212,9 @@ impl<'a> Arbitrary<'a> for StreamFunction {
 impl<'a> Arbitrary<'a> for Header {
     fn arbitrary(u: &mut Unstructured<'a>) -> Result<Self> {
         if !u.ratio(7, 8)? {
-            return Ok(Header::decode(&<[u8; HEADER_LEN]>::arbitrary(u)?));
+            let header = Header::decode(&<[u8; HEADER_LEN]>::arbitrary(u)?);
+            // An SType that nobody knows would hardly ever come with the PType that it is looked at for.
+            return Ok(if u.arbitrary()? { Header { ptype: PType::SECS_II, ..header } } else { header });
         }
         let (kind, system) = (u.arbitrary()?, u.arbitrary()?);
         let header = match kind {
