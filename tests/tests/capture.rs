@@ -320,15 +320,21 @@ fn all_types(fars: &[&FarEnd]) {
     assert_eq!(types.len(), 24, "{types:?}");
 }
 
+/// A whole dialogue with a blocking connection. Gives its far end.
+fn talk(tool: Connection) -> Result<FarEnd, Failed> {
+    let mut far = FarEnd::call(tool.local_addr().ok_or("no address")?);
+    thread::scope(|scope| {
+        let ours = scope.spawn(move || talk_from_here(&mut Blocking(tool)));
+        talk_from_there(&mut far);
+        ours.join().unwrap();
+    });
+    Ok(far)
+}
+
 fn blocking_connections() -> Result<(), Failed> {
     let (capture, file) = capture();
     let tool = Connection::passive(LOCAL, config())?.with_name("tool").with_tap(capture.clone());
-    let mut called = FarEnd::call(tool.local_addr().ok_or("no address")?);
-    thread::scope(|scope| {
-        let ours = scope.spawn(move || talk_from_here(&mut Blocking(tool)));
-        talk_from_there(&mut called);
-        ours.join().unwrap();
-    });
+    let called = talk(tool)?;
 
     let listener = TcpListener::bind(LOCAL)?;
     let options = Options::new();
@@ -480,12 +486,7 @@ fn over_ipv6() -> Result<(), Failed> {
     let (capture, file) = capture();
     let tool = Connection::passive("[::1]:0", config())?;
     let tool = tool.with_name("tool").with_tap(capture.clone());
-    let mut far = FarEnd::call(tool.local_addr().ok_or("no address")?);
-    thread::scope(|scope| {
-        let ours = scope.spawn(move || talk_from_here(&mut Blocking(tool)));
-        talk_from_there(&mut far);
-        ours.join().unwrap();
-    });
+    let far = talk(tool)?;
     capture.finish()?;
     verify(&file, &mut Streams::of([(&far, &["tool"][..], true)]))
 }
@@ -559,12 +560,7 @@ fn failing_writer() -> Result<(), Failed> {
     for room in [0, 1, 100, 1_000, 1_500] {
         let capture = Arc::new(Capture::new(Failing(room)));
         let tool = Connection::passive(LOCAL, config())?.with_tap(capture.clone());
-        let mut far = FarEnd::call(tool.local_addr().ok_or("no address")?);
-        thread::scope(|scope| {
-            let ours = scope.spawn(move || talk_from_here(&mut Blocking(tool)));
-            talk_from_there(&mut far);
-            ours.join().unwrap();
-        });
+        talk(tool)?;
         let error = capture.error().ok_or("it has failed")?;
         assert_eq!(error.kind(), io::ErrorKind::StorageFull);
         assert!(capture.missed() > 0);
@@ -604,12 +600,7 @@ fn panicking_writer() -> Result<(), Failed> {
         let mut ends = Vec::new();
         for _ in 0..2 {
             let tool = Connection::passive(LOCAL, config())?.with_tap(capture.clone());
-            let mut far = FarEnd::call(tool.local_addr().ok_or("no address")?);
-            thread::scope(|scope| {
-                let ours = scope.spawn(move || talk_from_here(&mut Blocking(tool)));
-                talk_from_there(&mut far);
-                ours.join().unwrap();
-            });
+            talk(tool)?;
             ends.push((file.octets().len(), calls.load(Ordering::Relaxed), capture.missed()));
         }
         assert_eq!(capture.error().ok_or("it has failed")?.to_string(), "the writer has panicked");
