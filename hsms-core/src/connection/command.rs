@@ -299,7 +299,8 @@ impl<const TRANSACTIONS: usize, S: Sessions> Connection<TRANSACTIONS, S> {
     }
 
     /// Sets the system bytes that the next request will carry, so that a restarted device does not begin at 1 again. Where a
-    /// transaction with this value is open or ended last (0 counts as that at the start), it will be the next free one.
+    /// transaction with this value is open or ended last (0 counts as that at the start), or a message of stream 9 with it
+    /// waits for the end of a text, it will be the next free one.
     /// Replies to what was sent on this connection before then count as orphans rather than as late.
     pub fn set_next_system_bytes(&mut self, system: SystemBytes) {
         self.system.first = system.0;

@@ -270,11 +270,21 @@ impl<const TRANSACTIONS: usize, S: Sessions> Connection<TRANSACTIONS, S> {
     #[must_use]
     pub fn next_system_bytes(&self) -> SystemBytes {
         let mut candidate = self.system.next;
-        // There are fewer open transactions than values, so this ends; each round passes one value that is taken.
-        while candidate == self.system.ended || self.is_open(SystemBytes(candidate)) {
+        // Fewer messages are open or wait than there are values, so this ends; each round passes one value that is taken.
+        while candidate == self.system.ended
+            || self.is_open(SystemBytes(candidate))
+            || self.is_waiting(SystemBytes(candidate))
+        {
             candidate = candidate.wrapping_add(1);
         }
         SystemBytes(candidate)
+    }
+
+    /// Whether a message of ours with these system bytes, to which nobody replies, waits for the end of a text.
+    fn is_waiting(&self, system: SystemBytes) -> bool {
+        self.queue.iter().any(|action| {
+            matches!(action, Action::Send(ControlFrame::Stream9 { system: waiting, .. }) if *waiting == system)
+        })
     }
 
     fn place(&self) -> Place {

@@ -1,7 +1,8 @@
 //! System bytes: where they come from, and which of them a reply can belong to.
 
 use crate::support::{OURS, SELECT_SYSTEM, active, selects, stays};
-use hsms_core::connection::{Class, Connection, Event, Stray, Stream9};
+use hsms_core::config::DeviceId;
+use hsms_core::connection::{Action, Class, Connection, Event, Stray, Stream9};
 use hsms_core::wire::{Header, SessionId, StreamFunction, SystemBytes};
 
 const LAST: SystemBytes = SystemBytes(u32::MAX);
@@ -83,4 +84,29 @@ fn a_number_is_not_used_again_right_after_its_transaction_ended() {
     while scene.connection.poll_action().is_some() {}
     scene.connection.set_next_system_bytes(system);
     assert_eq!(scene.connection.next_system_bytes(), SystemBytes(system.0 + 1));
+}
+
+#[test]
+fn a_number_is_not_used_again_while_its_message_waits_for_the_end_of_a_text() {
+    let mut scene = active().equipment().selected();
+    let earlier = scene.requests(1, 1);
+    let (now, device) = (scene.now(), DeviceId::try_from(1_u16).unwrap());
+    scene.connection.begin_primary(now, device, StreamFunction::new(6, 11), false, 9).unwrap();
+    let about = Header::data(SystemBytes(9), StreamFunction::new(1, 1), true, SessionId(1));
+    let waiting = scene.connection.next_system_bytes();
+    scene.connection.report_error(now, Stream9::IllegalData, &about).unwrap();
+    // Now another transaction is the one that ended last.
+    scene.connection.forget(earlier).unwrap();
+    scene.connection.set_next_system_bytes(waiting);
+    assert_eq!(scene.connection.next_system_bytes(), SystemBytes(waiting.0 + 1));
+    scene.connection.report_error(now, Stream9::IllegalData, &about).unwrap();
+    scene.connection.end_body(now).unwrap();
+    let mut sent = Vec::new();
+    while let Some(Action::Send(frame)) = scene.connection.poll_action() {
+        sent.push(frame.header().system);
+    }
+    assert_eq!(sent, [waiting, SystemBytes(waiting.0 + 1)]);
+    // They have gone out, and the first of them has not ended last.
+    scene.connection.set_next_system_bytes(waiting);
+    assert_eq!(scene.connection.next_system_bytes(), waiting);
 }

@@ -324,14 +324,19 @@ impl Model {
         self.open.iter().any(|open| open.system == system) || self.requests().any(|request| request.system == system)
     }
 
-    /// E37 8.1.4.6: no open transaction of ours has it, nor has the one that ended last.
+    /// E37 8.1.4.6: no open transaction of ours has it, nor has the one that ended last, nor has what is still to go out.
     pub fn number(&mut self) -> SystemBytes {
-        while self.next == self.ended || self.is_open(self.next) {
+        while self.next == self.ended || self.is_open(self.next) || self.is_held(self.next) {
             self.next = self.next.wrapping_add(1);
         }
         let system = self.next;
         self.next = self.next.wrapping_add(1);
         SystemBytes(system)
+    }
+
+    fn is_held(&self, system: u32) -> bool {
+        let ours = |frame: &&ControlFrame| matches!(frame, ControlFrame::Stream9 { .. });
+        self.held.iter().filter(ours).any(|frame| frame.header().system.0 == system)
     }
 
     /// Whether it was given away over this transport.
