@@ -10,16 +10,21 @@ use hdrhistogram::Histogram;
 /// The outcome of a step of the benchmark: any error ends the run and is printed.
 pub(crate) type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
 
-/// The passive end, listening, to be run on a thread of its own. Returns how many messages it
-/// answered.
-pub(crate) type Serve = Box<dyn FnOnce() -> Outcome<u64> + Send>;
+/// The passive end, listening. Returns how many messages it answered.
+pub(crate) type Serve = Box<dyn FnOnce() -> Outcome<u64>>;
 
 /// One way of carrying requests and replies over a loopback connection.
 pub(crate) trait Contender: Sync {
     /// The name in the table.
     fn name(&self) -> &'static str;
 
-    /// Binds a free loopback port. The passive end serves one connection, until its peer closes it.
+    /// Whether its ends have more threads than that which they are called on. These are on the same core, so the time
+    /// that each waits for it is not that which others had.
+    fn has_threads_of_its_own(&self) -> bool {
+        false
+    }
+
+    /// Binds a free loopback port. Called on the thread of the passive end. The passive end serves one connection, until its peer closes it.
     fn listen(&self, case: &Case) -> Outcome<(SocketAddr, Serve)>;
 
     /// The active end: connects, keeps the case's window full until `meter` has seen enough, waits

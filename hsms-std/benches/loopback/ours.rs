@@ -8,7 +8,7 @@ use hsms_std::{Config, Connection, DeviceId, Incoming, Options, StreamFunction};
 use crate::contender::{Case, Contender, Meter, Outcome, Serve, Wrong};
 
 /// Room for the largest window.
-const TRANSACTIONS: usize = 1_024;
+pub(crate) const TRANSACTIONS: usize = 1_024;
 
 /// An equipment that replies to every primary with its own text, and a host.
 pub(crate) struct Ours {
@@ -80,6 +80,6 @@ fn serve(mut equipment: Connection) -> Outcome<u64> {
     }
 }
 
-fn device() -> Outcome<DeviceId> {
+pub(crate) fn device() -> Outcome<DeviceId> {
     DeviceId::new(0).ok_or_else(|| Wrong("0 is no device id".to_owned()).into())
 }

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use crate::baseline::{Batched, Plain};
 use crate::contender::{Case, Contender, Outcome, Pace, Wrong};
 use crate::load::Load;
+use crate::managed::Managed;
 use crate::options::{Effort, Options};
 use crate::ours::Ours;
 use crate::pin::Pinning;
@@ -31,6 +32,7 @@ const CEILING: usize = 1;
 const SLEEPING: usize = 2;
 const OURS: usize = 3;
 const OURS_SLEEPING: usize = 4;
+const MANAGED: usize = 5;
 
 /// What (b) has to reach over (a) in [`WINDOW64`]: otherwise it is not the ceiling it is taken for.
 const CEILING_OVER_PLAIN: f64 = 8.0;
@@ -78,7 +80,7 @@ pub(crate) fn run(options: &Options) -> Outcome<()> {
         return Ok(());
     }
     match last_line(&two_cores) {
-        Some(line) => println!("{}\n{line}", sleeping_line(&two_cores)),
+        Some(line) => println!("{}\n{}\n{line}", manager_line(&two_cores), sleeping_line(&two_cores)),
         None if options.filter.is_empty() => {
             return Err(Wrong("no ratio line: the adapter did not take part".to_owned()).into());
         }
@@ -90,7 +92,7 @@ pub(crate) fn run(options: &Options) -> Outcome<()> {
 fn contenders(options: &Options, pinning: Pinning) -> Vec<&'static dyn Contender> {
     let ceiling = if pinning.is_two_cores() { &Batched::SPINNING } else { &Batched::SHARING };
     let ceiling: &'static dyn Contender = options.planted.map_or(ceiling, |planted| planted);
-    vec![&Plain, ceiling, &Batched::SLEEPING, &Ours::DEFAULT, &Ours::SLEEPING]
+    vec![&Plain, ceiling, &Batched::SLEEPING, &Ours::DEFAULT, &Ours::SLEEPING, &Managed]
 }
 
 /// Both, two cores first. A smoke test makes do with one core where there is no other.
@@ -158,6 +160,20 @@ fn sleeping_line(two_cores: &[Comparison]) -> String {
         median(WINDOW1000, PLAIN),
         median(BULK, PLAIN),
         median(WINDOW64, SLEEPING),
+    )
+}
+
+/// (d) over (c): the manager over the blocking adapter, and over (c'), which like it does not ask again before it sleeps.
+fn manager_line(two_cores: &[Comparison]) -> String {
+    let median = |case, to| ratio(two_cores, case, MANAGED, to).map_or(f64::NAN, |spread| spread.median);
+    format!(
+        "manager/blocking pingpong={:.3} window64={:.2} window1000={:.2} bulk={:.3} pingpong/sleeping={:.3} window64/sleeping={:.2}",
+        median(PINGPONG, OURS),
+        median(WINDOW64, OURS),
+        median(WINDOW1000, OURS),
+        median(BULK, OURS),
+        median(PINGPONG, OURS_SLEEPING),
+        median(WINDOW64, OURS_SLEEPING),
     )
 }
 

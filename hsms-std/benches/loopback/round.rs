@@ -8,7 +8,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::contender::{Case, Contender, Meter, Outcome, Pace, Sample, Serve, Wrong};
+use crate::contender::{Case, Contender, Meter, Outcome, Pace, Sample, Wrong};
 use crate::load::{Load, Start, Usage};
 use crate::pin::{Pinning, pin};
 
@@ -49,9 +49,13 @@ pub(crate) fn run(
     load: &mut Load,
 ) -> Outcome<Sample> {
     let deadline = Instant::now() + pace.warm_up + pace.span + GRACE;
-    let (address, serve) = contender.listen(&case)?;
     let (reports, inbox) = channel();
-    start_passive(serve, pinning.passive, reports.clone())?;
+    let (listening, addresses) = channel();
+    start_passive(contender, case, pinning.passive, listening, reports.clone())?;
+    let Ok(address) = addresses.recv_timeout(deadline.saturating_duration_since(Instant::now())) else {
+        let failed = next(&inbox, deadline)?;
+        return Err(Wrong(causes(&failed, &inbox)).into());
+    };
     start_active(contender, address, case, pinning.active, pace, seed, reports)?;
 
     let (mut passive, mut active) = (None, None);
@@ -68,14 +72,25 @@ pub(crate) fn run(
     if answered != received {
         return Err(Wrong(format!("{answered} messages answered, but {received} replies received")).into());
     }
-    load.add(pinning, serving, asking);
+    if !contender.has_threads_of_its_own() {
+        load.add(pinning, serving, asking);
+    }
     sample.ok_or_else(|| Wrong("the active end ended before its time".to_owned()).into())
 }
 
-fn start_passive(serve: Serve, core: usize, reports: Sender<Report>) -> Outcome<()> {
+fn start_passive(
+    contender: &'static dyn Contender,
+    case: Case,
+    core: usize,
+    listening: Sender<SocketAddr>,
+    reports: Sender<Report>,
+) -> Outcome<()> {
     let work = move || -> Outcome<(u64, Usage)> {
+        // Threads that it starts are kept on the same core.
         pin(core)?;
         let start = Start::now()?;
+        let (address, serve) = contender.listen(&case)?;
+        listening.send(address)?;
         let answered = serve()?;
         Ok((answered, start.usage()?))
     };

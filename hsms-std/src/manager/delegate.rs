@@ -9,6 +9,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -113,6 +114,8 @@ pub(super) struct Pool {
     come: Condvar,
     ended: Condvar,
     most_threads: usize,
+    /// The system had no thread for what waits, and there was none.
+    stranded: AtomicBool,
 }
 
 /// What a thread has to do.
@@ -141,7 +144,13 @@ struct PoolState {
 
 impl Pool {
     pub(super) fn new(most_threads: usize) -> Self {
-        Pool { state: Mutex::default(), come: Condvar::new(), ended: Condvar::new(), most_threads }
+        Pool {
+            state: Mutex::default(),
+            come: Condvar::new(),
+            ended: Condvar::new(),
+            most_threads,
+            stranded: AtomicBool::new(false),
+        }
     }
 
     /// Puts a peer in line. Starts a thread where all are busy and there may be one more.
@@ -166,6 +175,9 @@ impl Pool {
 
     /// Something more has come for a peer that stands in line: another chance where the system had no thread for it.
     pub(super) fn help(self: &Arc<Self>) {
+        if !self.stranded.load(Ordering::Relaxed) {
+            return;
+        }
         let mut state = lock(&self.state);
         if state.threads == 0 && !state.ready.is_empty() {
             self.start_thread(&mut state);
@@ -179,6 +191,7 @@ impl Pool {
             if thread::Builder::new().name("hsms-handler".into()).spawn(move || work(&pool)).is_ok() {
                 state.threads = state.threads.saturating_add(1);
             }
+            self.stranded.store(state.threads == 0, Ordering::Relaxed);
         }
     }
 
@@ -209,11 +222,14 @@ impl Pool {
         }
     }
 
-    /// The event has been dealt with: the peer's next one may be.
-    pub(super) fn finish(&self, peer: Peer) {
+    /// The event has been dealt with: the peer's next one may be. `comes_back`: this thread looks for work at once, so that nobody
+    /// else has to be woken for it.
+    pub(super) fn finish(&self, peer: Peer, comes_back: bool) {
         if peer.shared.queue.goes_on() {
             lock(&self.state).ready.push_back(Work::Tell(peer));
-            self.come.notify_one();
+            if !comes_back {
+                self.come.notify_one();
+            }
         }
     }
 
@@ -280,7 +296,7 @@ fn work(pool: &Pool) {
         if before_closed {
             let _ = peer.shared.mailbox.post(Command::Order(peer.shared.id, Order::FarewellSaid));
         }
-        pool.finish(peer);
+        pool.finish(peer, true);
     }
 }
 

@@ -26,6 +26,8 @@ pub(super) struct Entry {
     /// When the loop has to come back, as it stands in its list.
     pub(super) armed: Option<Instant>,
     pub(super) told: Vec<Told>,
+    /// Messages stand in the output since its last turn.
+    pub(super) asked: bool,
     /// A close of ours, which waits for the delegate.
     closing: Option<Box<Closing>>,
     /// The delegate knows already that the connection is about to be closed.
@@ -79,6 +81,7 @@ impl Entry {
             listener: None,
             armed: None,
             told: Vec::new(),
+            asked: false,
             closing: None,
             farewell_told: false,
             requests: None,
@@ -94,6 +97,14 @@ impl Entry {
         let dial = self.dial.as_ref().map(|dial| dial.over());
         let closing = self.closing.as_ref().map(|closing| closing.until);
         [self.link.next_deadline(), dial, closing].into_iter().flatten().min()
+    }
+
+    /// Sends what the application asks for, with its next turn. Tells whether it is the first since the last one.
+    pub(super) fn ask(&mut self, order: Order, now: Instant) -> bool {
+        let _ = self.order(order, now);
+        // So that the bound counts it.
+        self.shared.tell(self.link.state(), self.link.pending());
+        !std::mem::replace(&mut self.asked, true)
     }
 
     /// Does what the application asks for. Tells whether the peer is to be removed now.

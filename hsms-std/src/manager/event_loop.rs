@@ -52,6 +52,8 @@ pub(super) struct EventLoop {
     leaving: HashMap<usize, Leaving>,
     /// Who has to be looked after without anything having happened, and when.
     pub(super) deadlines: BTreeSet<(Instant, usize)>,
+    /// Who has been asked to send something in this turn: what is asked for at the same time leaves at the same time.
+    asked: Vec<usize>,
     /// Who has more to read than its share of the last turn.
     pub(super) again: Vec<usize>,
     /// Callers whose handshakes wait for their turn.
@@ -96,6 +98,7 @@ impl EventLoop {
             refusing: 0,
             leaving: HashMap::new(),
             deadlines: BTreeSet::new(),
+            asked: Vec::new(),
             again: Vec::new(),
             handshakes: VecDeque::new(),
             buffer: vec![0; READ_BUFFER].into_boxed_slice(),
@@ -111,8 +114,9 @@ impl EventLoop {
     pub(super) fn run(mut self) {
         let mut events = Events::with_capacity(1_024);
         while self.stopping.is_none() || !self.peers.is_empty() || !self.leaving.is_empty() {
+            let asked = self.mailbox.sleep();
             let limit = match self.deadlines.first() {
-                _ if !self.again.is_empty() || !self.handshakes.is_empty() => Duration::ZERO,
+                _ if asked || !self.again.is_empty() || !self.handshakes.is_empty() => Duration::ZERO,
                 Some((deadline, _)) => self.clock.until(*deadline).min(LONGEST),
                 None => LONGEST,
             };
@@ -129,6 +133,7 @@ impl EventLoop {
             for command in self.mailbox.take() {
                 self.command(command);
             }
+            self.send_asked();
             let mut again = std::mem::take(&mut self.again);
             for event in &events {
                 if event.token() != MAILBOX {
@@ -209,6 +214,7 @@ impl EventLoop {
     pub(super) fn go_on(&mut self, id: usize, mut removed: bool) {
         let now = self.now;
         let Some(entry) = self.peers.get_mut(&id) else { return };
+        entry.asked = false;
         if let (Some(dial), Place::Active(addresses)) = (entry.dial.take(), entry.shared.settings.place()) {
             let dialled = dial.go_on(addresses, Token(id), self.poll.registry(), now);
             dialled_to(entry, dialled, now);
@@ -263,13 +269,29 @@ impl EventLoop {
         }
     }
 
+    /// Has all that was asked for written.
+    fn send_asked(&mut self) {
+        let mut asked = std::mem::take(&mut self.asked);
+        for id in asked.drain(..) {
+            self.go_on(id, false);
+        }
+        // The room is for the next turn.
+        self.asked = asked;
+    }
+
     fn command(&mut self, command: Command) {
         match command {
             Command::Add(shared, promise) => promise.settle(self.add(shared)),
             Command::Order(id, order) => {
                 let Some(entry) = self.peers.get_mut(&id) else { return order.refuse() };
-                let removed = entry.order(order, self.now);
-                self.go_on(id, removed);
+                if order.is_message() {
+                    if entry.ask(order, self.now) {
+                        self.asked.push(id);
+                    }
+                } else {
+                    let removed = entry.order(order, self.now);
+                    self.go_on(id, removed);
+                }
             }
             Command::Decided(number, decision) => self.decided(number, decision),
             Command::Stop { farewell, limit } => {
@@ -396,6 +418,11 @@ impl EventLoop {
 }
 
 impl Order {
+    /// Whether a message is to be sent. Everything else has a turn of its own.
+    const fn is_message(&self) -> bool {
+        matches!(self, Order::Request(..) | Order::Send(..) | Order::Reply(..) | Order::Abort(..))
+    }
+
     /// There is no such peer any more.
     fn refuse(self) {
         match self {

@@ -279,7 +279,7 @@ impl Manager {
     #[must_use]
     pub fn next(&self, limit: Duration) -> Option<(Peer, Event)> {
         let Next::Event(peer, event) = self.events.next(limit)? else { return None };
-        self.events.finish(peer.clone());
+        self.events.finish(peer.clone(), false);
         Some((peer, event))
     }
 

@@ -125,18 +125,21 @@ pub(super) struct Mailbox {
 #[derive(Debug)]
 struct Mail {
     commands: VecDeque<Command>,
+    /// The loop is going to look in here before it sleeps.
+    awake: bool,
     /// None where no loop runs.
     waker: Option<Arc<mio::Waker>>,
 }
 
 impl Mailbox {
     pub(super) fn new(waker: mio::Waker) -> Self {
-        Mailbox { state: Mutex::new(Mail { commands: VecDeque::new(), waker: Some(Arc::new(waker)) }) }
+        Mailbox { state: Mutex::new(Mail { commands: VecDeque::new(), awake: true, waker: Some(Arc::new(waker)) }) }
     }
 
     /// Another loop takes what comes from here on.
     pub(super) fn reopen(&self, waker: mio::Waker) {
-        lock(&self.state).waker = Some(Arc::new(waker));
+        let mut state = lock(&self.state);
+        (state.awake, state.waker) = (true, Some(Arc::new(waker)));
     }
 
     /// Where the loop has ended the command is dropped, and whoever waits for it learns that by its promise.
@@ -146,17 +149,27 @@ impl Mailbox {
             drop(state);
             return Err(Error::Stopped);
         };
-        let first = state.commands.is_empty();
         state.commands.push_back(command);
+        let sleeps = !std::mem::replace(&mut state.awake, true);
         drop(state);
-        if first {
+        if sleeps {
             waker.wake().map_err(|source| Error::System { source })?;
         }
         Ok(())
     }
 
+    /// The loop is about to sleep: from here on it has to be woken. Whether something has come that it should not sleep for.
+    pub(super) fn sleep(&self) -> bool {
+        let mut state = lock(&self.state);
+        state.awake = !state.commands.is_empty();
+        state.awake
+    }
+
+    /// The loop has woken up, whatever woke it.
     pub(super) fn take(&self) -> VecDeque<Command> {
-        std::mem::take(&mut lock(&self.state).commands)
+        let mut state = lock(&self.state);
+        state.awake = true;
+        std::mem::take(&mut state.commands)
     }
 
     /// From here on nothing is taken any more.

@@ -1,0 +1,206 @@
+//! What is measured, in which order, and what is said about it.
+
+use crate::common::{Outcome, Wrong};
+use crate::managed::{LINKTEST, Managed, T5};
+use crate::options::{Effort, Options};
+use crate::plain::Plains;
+use crate::tools::Tools;
+use crate::usage::{Memory, Processor, raise_descriptors};
+use hdrhistogram::Histogram;
+use std::env;
+use std::fmt::Write;
+use std::fs;
+use std::time::{Duration, Instant};
+
+/// What a figure has to reach; the number of connections that it is told of.
+const MOST_OCTETS: usize = 1_024;
+const LEAST_RATIO: f64 = 0.7;
+const MOST_IDLE: f64 = 0.02;
+const MANY: usize = 1_000;
+const LONGEST_SELECT: Duration = Duration::from_secs(10);
+const MOST: usize = 10_000;
+
+/// Descriptors that a process has beside its connections, at most.
+const OTHERS: u64 = 64;
+
+/// What was measured with so many connections.
+struct Row {
+    connections: usize,
+    select: Duration,
+    /// Of each connection, beyond what is configured.
+    heap: usize,
+    resident: usize,
+    idle: f64,
+    rate: f64,
+    plain: f64,
+    ratio: f64,
+    waits: Histogram<u64>,
+    recover: Duration,
+}
+
+/// Measures everything and prints the table.
+pub(crate) fn run(options: &Options) -> Outcome<()> {
+    let descriptors = raise_descriptors()?;
+    let (begun, mut rows) = (Instant::now(), Vec::new());
+    for (number, connections) in options.connections.iter().enumerate() {
+        eprintln!(
+            "[{}/{}] {:3} s  {connections} connections",
+            number + 1,
+            options.connections.len(),
+            begun.elapsed().as_secs()
+        );
+        let needed = u64::try_from(*connections)? * 2 + OTHERS;
+        if descriptors < needed {
+            return Err(
+                Wrong(format!("{needed} descriptors are needed, and this process may have {descriptors}")).into()
+            );
+        }
+        rows.push(measure(*connections, options.effort)?);
+    }
+    if options.effort == Effort::Smoke {
+        println!("everything was tried once; figures are taken by `cargo bench` only");
+        return Ok(());
+    }
+    println!("{}", table(&rows)?);
+    if let Some(file) = &options.rows {
+        fs::write(file, values(&rows)?)?;
+    }
+    check(&rows)
+}
+
+fn measure(connections: usize, effort: Effort) -> Outcome<Row> {
+    let mut tools = Tools::start()?;
+    let mut managed = Managed::start()?;
+    let nobody = Memory::now()?;
+    managed.add(&tools.addresses, connections)?;
+    let select = managed.select_all()?;
+    managed.settle();
+    let each = Memory::now()?.each(nobody, connections);
+    let processor = Processor::now()?;
+    std::thread::sleep(effort.idle());
+    let idle = processor.share()?;
+    let mut plains = Plains::connect(&tools.addresses, connections)?;
+    let (mut rates, mut ratios) = (Vec::new(), Vec::new());
+    for _ in 0..effort.rounds() {
+        let plain = plains.rate(effort.warm_up(), effort.span())?;
+        let ours = managed.rate(effort.warm_up(), effort.span())?;
+        rates.push((ours, plain));
+        ratios.push(ours / plain);
+    }
+    drop(plains);
+    // With one connection alone there is nobody beside the one that is watched.
+    let waits =
+        if connections > 1 { managed.waits_while_busy(effort.warm_up(), effort.span())?.1 } else { Histogram::new(3)? };
+    let recover = managed.recover(|| tools.cut())?;
+    managed.stop()?;
+    Ok(Row {
+        connections,
+        select,
+        heap: each.heap.saturating_sub(Managed::configured()),
+        resident: each.resident,
+        idle,
+        rate: median(rates.iter().map(|(ours, _)| *ours)),
+        plain: median(rates.iter().map(|(_, plain)| *plain)),
+        ratio: median(ratios.into_iter()),
+        waits,
+        recover,
+    })
+}
+
+fn median(figures: impl Iterator<Item = f64>) -> f64 {
+    let mut sorted: Vec<f64> = figures.collect();
+    sorted.sort_by(f64::total_cmp);
+    sorted.get(sorted.len() / 2).copied().unwrap_or(f64::NAN)
+}
+
+fn table(rows: &[Row]) -> Outcome<String> {
+    let mut text = format!(
+        "one request of 64 octets in flight on each; linktest every {} s, T5 {} s; octets are those of an idle connection beyond the {} \
+         that are configured\n{:>11} {:>10} {:>6} {:>8} {:>7} {:>9} {:>9} {:>6} {:>8} {:>8} {:>8} {:>10}\n",
+        LINKTEST.as_secs(),
+        T5.as_secs(),
+        Managed::configured(),
+        "connections",
+        "select ms",
+        "octets",
+        "resident",
+        "idle %",
+        "msg/s",
+        "plain",
+        "ratio",
+        "p50 us",
+        "p99 us",
+        "max us",
+        "recover ms",
+    );
+    for row in rows {
+        writeln!(
+            text,
+            "{:>11} {:>10.1} {:>6} {:>8} {:>7.2} {:>9.0} {:>9.0} {:>6.3} {:>8} {:>8} {:>8} {:>10.1}",
+            row.connections,
+            millis(row.select),
+            row.heap,
+            row.resident,
+            row.idle * 100.0,
+            row.rate,
+            row.plain,
+            row.ratio,
+            row.waits.value_at_quantile(0.5),
+            row.waits.value_at_quantile(0.99),
+            row.waits.max(),
+            millis(row.recover),
+        )?;
+    }
+    Ok(text)
+}
+
+/// The same for programs.
+fn values(rows: &[Row]) -> Outcome<String> {
+    let mut text =
+        "connections,select_ms,octets,resident,idle_percent,rate,plain,ratio,p50_us,p99_us,max_us,recover_ms\n"
+            .to_owned();
+    for row in rows {
+        writeln!(
+            text,
+            "{},{:.1},{},{},{:.3},{:.0},{:.0},{:.3},{},{},{},{:.1}",
+            row.connections,
+            millis(row.select),
+            row.heap,
+            row.resident,
+            row.idle * 100.0,
+            row.rate,
+            row.plain,
+            row.ratio,
+            row.waits.value_at_quantile(0.5),
+            row.waits.value_at_quantile(0.99),
+            row.waits.max(),
+            millis(row.recover),
+        )?;
+    }
+    Ok(text)
+}
+
+fn millis(time: Duration) -> f64 {
+    time.as_secs_f64() * 1_000.0
+}
+
+/// Says of each figure whether it is what it should be. Fails where one is not and HSMS_BENCH is `required`.
+fn check(rows: &[Row]) -> Outcome<()> {
+    let mut missed = 0;
+    let mut say = |what: &str, is: String, reached: bool| {
+        println!("{what}: {is}: {}", if reached { "reached" } else { "MISSED" });
+        missed += usize::from(!reached);
+    };
+    if let Some(row) = rows.iter().find(|row| row.connections == MANY) {
+        say("memory of an idle connection, 1,024 octets", row.heap.to_string(), row.heap <= MOST_OCTETS);
+        say("rate over plain connections, 0.7", format!("{:.3}", row.ratio), row.ratio >= LEAST_RATIO);
+        say("processor while idle, 2 %", format!("{:.2} %", row.idle * 100.0), row.idle <= MOST_IDLE);
+    }
+    if let Some(row) = rows.iter().find(|row| row.connections == MOST) {
+        say("all selected, 10 s", format!("{:.1} s", row.select.as_secs_f64()), row.select <= LONGEST_SELECT);
+    }
+    if missed > 0 && env::var("HSMS_BENCH").is_ok_and(|wanted| wanted == "required") {
+        return Err(Wrong(format!("{missed} figures are missed")).into());
+    }
+    Ok(())
+}
