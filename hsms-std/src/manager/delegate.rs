@@ -169,8 +169,16 @@ impl Pool {
         if state.ready.len() > state.idle {
             self.start_thread(&mut state);
         }
+        self.wake_one(state);
+    }
+
+    /// Waking nobody would cost a call of the system as well.
+    fn wake_one(&self, state: MutexGuard<'_, PoolState>) {
+        let idle = state.idle > 0;
         drop(state);
-        self.come.notify_one();
+        if idle {
+            self.come.notify_one();
+        }
     }
 
     /// Something more has come for a peer that stands in line: another chance where the system had no thread for it.
@@ -226,9 +234,10 @@ impl Pool {
     /// else has to be woken for it.
     pub(super) fn finish(&self, peer: Peer, comes_back: bool) {
         if peer.shared.queue.goes_on() {
-            lock(&self.state).ready.push_back(Work::Tell(peer));
+            let mut state = lock(&self.state);
+            state.ready.push_back(Work::Tell(peer));
             if !comes_back {
-                self.come.notify_one();
+                self.wake_one(state);
             }
         }
     }

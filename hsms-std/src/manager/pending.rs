@@ -34,11 +34,13 @@ struct Cell<T> {
 struct State<T> {
     outcome: Option<Result<T, Error>>,
     settled: bool,
+    /// A thread waits: waking nobody costs a call of the system as well.
+    waited: bool,
     waker: Option<Waker>,
 }
 
 pub(super) fn pending<T>() -> (Promise<T>, Pending<T>) {
-    let state = State { outcome: None, settled: false, waker: None };
+    let state = State { outcome: None, settled: false, waited: false, waker: None };
     let cell = Arc::new(Cell { state: Mutex::new(state), come: Condvar::new() });
     (Promise { cell: Arc::clone(&cell) }, Pending { cell })
 }
@@ -55,9 +57,11 @@ impl<T> Cell<T> {
             return;
         }
         state.outcome = Some(outcome);
-        let waker = state.waker.take();
+        let (waker, waited) = (state.waker.take(), state.waited);
         drop(state);
-        self.come.notify_all();
+        if waited {
+            self.come.notify_all();
+        }
         if let Some(waker) = waker {
             waker.wake();
         }
@@ -112,6 +116,7 @@ impl<T> Pending<T> {
             if left.is_zero() {
                 return Err(Error::Late { limit });
             }
+            state.waited = true;
             state = self.cell.come.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
         }
     }
