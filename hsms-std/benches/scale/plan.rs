@@ -1,5 +1,6 @@
 //! What is measured, in which order, and what is said about it.
 
+use crate::chart;
 use crate::common::{Outcome, Wrong};
 use crate::managed::{LINKTEST, Managed, T5};
 use crate::options::{Effort, Options};
@@ -24,18 +25,21 @@ const MOST: usize = 10_000;
 const OTHERS: u64 = 64;
 
 /// What was measured with so many connections.
-struct Row {
-    connections: usize,
-    select: Duration,
+pub(crate) struct Row {
+    pub(crate) connections: usize,
+    pub(crate) select: Duration,
     /// Of each connection, beyond what is configured.
     heap: usize,
     resident: usize,
+    /// A share of one core.
     idle: f64,
-    rate: f64,
-    plain: f64,
+    /// Requests answered in a second.
+    pub(crate) rate: f64,
+    pub(crate) plain: f64,
     ratio: f64,
+    /// Of a connection beside the busy ones, in microseconds.
     waits: Histogram<u64>,
-    recover: Duration,
+    pub(crate) recover: Duration,
 }
 
 /// Measures everything and prints the table.
@@ -64,6 +68,9 @@ pub(crate) fn run(options: &Options) -> Outcome<()> {
     println!("{}", table(&rows)?);
     if let Some(file) = &options.rows {
         fs::write(file, values(&rows)?)?;
+    }
+    if let Some(file) = &options.chart {
+        fs::write(file, chart::draw(&rows)?)?;
     }
     check(&rows)
 }
@@ -180,7 +187,7 @@ fn values(rows: &[Row]) -> Outcome<String> {
     Ok(text)
 }
 
-fn millis(time: Duration) -> f64 {
+pub(crate) fn millis(time: Duration) -> f64 {
     time.as_secs_f64() * 1_000.0
 }
 
