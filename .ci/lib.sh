@@ -205,6 +205,21 @@ stage_clippy() {
   (cd "$root" && cargo clippy --locked $packages --all-targets --all-features -- -D warnings)
 }
 
+# For another system than this one. Nothing is linked, so nothing of that system is needed but the standard library: rustup's where it can
+# add it, else built from the sources that come with Debian's compiler.
+stage_windows() {
+  local target=x86_64-pc-windows-gnu std=()
+  if ! rustup target list --installed | grep -qx "$target" && ! timeout 300 rustup target add "$target"; then
+    local RUSTUP_TOOLCHAIN RUSTC_BOOTSTRAP=1
+    RUSTUP_TOOLCHAIN=$(bash "$root/.ci/embedded-toolchain" --debian) || fail "there is no toolchain for $target" || return
+    export RUSTUP_TOOLCHAIN RUSTC_BOOTSTRAP
+    std=(-Zbuild-std=std)
+  fi
+  (cd "$root" && cargo clippy --locked "${std[@]}" -p hsms-core -p hsms-std --target "$target" -- -D warnings &&
+    cargo clippy --locked "${std[@]}" -p hsms-std --features manager --target "$target" -- -D warnings) ||
+    fail "hsms-core and hsms-std are not in order for $target"
+}
+
 # No feature, each alone and all, and a third of the pairs, drawn by the commit; HSMS_PAIRS=all has every pair. Nothing of Cargo.toml is
 # rewritten: resolver 3 keeps dev-dependencies out by itself.
 stage_features() {
@@ -453,7 +468,7 @@ stage_drawn() {
 
 stage_planted() {
   local stage green=--assume-green
-  for stage in hygiene format features no_std footprint; do
+  for stage in hygiene format windows features no_std footprint; do
     [[ " ${HSMS_RUN:-} " == *" $stage "* ]] || green=
   done
   "$root/.ci/planted" ${green:+"$green"}
