@@ -17,6 +17,8 @@ mod managed;
 #[cfg(target_os = "linux")]
 mod options;
 #[cfg(target_os = "linux")]
+mod page;
+#[cfg(target_os = "linux")]
 mod plain;
 #[cfg(target_os = "linux")]
 mod plan;

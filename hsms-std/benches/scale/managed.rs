@@ -40,9 +40,9 @@ impl Managed {
         Ok(())
     }
 
-    /// Octets of each peer that are the caller's: its settings and its name.
+    /// Octets of each peer that are the caller's: its settings with the address in them, and its name.
     pub(crate) fn configured() -> usize {
-        size_of::<PeerSettings>() + "tool 00000".len()
+        size_of::<PeerSettings>() + size_of::<SocketAddr>() + "tool 00000".len()
     }
 
     /// Enables all: gives how long it took until all were SELECTED.

@@ -12,7 +12,7 @@ Usage: cargo bench -p hsms-std --bench scale [-- OPTIONS]
   --quick            up to 1,000 connections, and shorter: under a minute in all
   --connections N    this number of connections only
   --rows FILE        the figures as comma-separated values
-  --chart FILE       and as a chart, in SVG
+  --page FILE        and as the page of the documentation, with charts
   --help             this text
 
 Without --bench, which `cargo bench` adds, and without --quick, everything is tried once with eight
@@ -32,7 +32,7 @@ pub(crate) struct Options {
     pub(crate) connections: Vec<usize>,
     pub(crate) effort: Effort,
     pub(crate) rows: Option<PathBuf>,
-    pub(crate) chart: Option<PathBuf>,
+    pub(crate) page: Option<PathBuf>,
 }
 
 /// How much is measured.
@@ -84,7 +84,7 @@ impl Effort {
 
 /// Reads the command line; help is printed.
 pub(crate) fn read() -> Outcome<Task> {
-    let (mut bench, mut quick, mut connections, mut rows, mut chart) = (false, false, None, None, None);
+    let (mut bench, mut quick, mut connections, mut rows, mut page) = (false, false, None, None, None);
     let mut arguments = lexopt::Parser::from_env();
     while let Some(argument) = arguments.next()? {
         match argument {
@@ -92,7 +92,7 @@ pub(crate) fn read() -> Outcome<Task> {
             Long("quick") => quick = true,
             Long("connections") => connections = Some(arguments.value()?.parse::<usize>()?.max(1)),
             Long("rows") => rows = Some(PathBuf::from(arguments.value()?)),
-            Long("chart") => chart = Some(PathBuf::from(arguments.value()?)),
+            Long("page") => page = Some(PathBuf::from(arguments.value()?)),
             Long("tools") => return Ok(Task::Tools),
             Long("help") | Short('h') => {
                 println!("{HELP}");
@@ -113,5 +113,5 @@ pub(crate) fn read() -> Outcome<Task> {
         Effort::Full => &[1, 8, 100, 1_000, 10_000],
     };
     let connections = connections.map_or_else(|| all.to_vec(), |one| vec![one]);
-    Ok(Task::Measure(Options { connections, effort, rows, chart }))
+    Ok(Task::Measure(Options { connections, effort, rows, page }))
 }

@@ -1,9 +1,9 @@
 //! What is measured, in which order, and what is said about it.
 
-use crate::chart;
 use crate::common::{Outcome, Wrong};
 use crate::managed::{LINKTEST, Managed, T5};
 use crate::options::{Effort, Options};
+use crate::page;
 use crate::plain::Plains;
 use crate::tools::Tools;
 use crate::usage::{Memory, Processor, raise_descriptors};
@@ -29,16 +29,16 @@ pub(crate) struct Row {
     pub(crate) connections: usize,
     pub(crate) select: Duration,
     /// Of each connection, beyond what is configured.
-    heap: usize,
-    resident: usize,
+    pub(crate) heap: usize,
+    pub(crate) resident: usize,
     /// A share of one core.
-    idle: f64,
+    pub(crate) idle: f64,
     /// Requests answered in a second.
     pub(crate) rate: f64,
     pub(crate) plain: f64,
-    ratio: f64,
+    pub(crate) ratio: f64,
     /// Of a connection beside the busy ones, in microseconds.
-    waits: Histogram<u64>,
+    pub(crate) waits: Histogram<u64>,
     pub(crate) recover: Duration,
 }
 
@@ -69,8 +69,8 @@ pub(crate) fn run(options: &Options) -> Outcome<()> {
     if let Some(file) = &options.rows {
         fs::write(file, values(&rows)?)?;
     }
-    if let Some(file) = &options.chart {
-        fs::write(file, chart::draw(&rows)?)?;
+    if let Some(file) = &options.page {
+        fs::write(file, page::of(&rows)?)?;
     }
     check(&rows)
 }

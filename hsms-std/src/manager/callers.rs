@@ -6,7 +6,7 @@ use super::Error;
 use super::delegate::Event;
 use super::event_loop::{EventLoop, arm};
 use super::identify::{Decision, Unidentified};
-use super::link::{HandedOver, Link};
+use super::link::{HandedOver, Link, Readiness};
 use super::machine;
 use super::peer::Command;
 use super::settings::Expected;
@@ -60,8 +60,8 @@ impl Caller {
     }
 
     /// What the event loop has seen.
-    pub(super) const fn ready(&mut self, readable: bool, writable: bool) {
-        self.link.ready(readable, writable);
+    pub(super) const fn ready(&mut self, ready: Readiness) {
+        self.link.ready(ready);
     }
 
     fn next_deadline(&self) -> Option<Instant> {

@@ -5,6 +5,7 @@ use super::callers::{Caller, set_up};
 use super::delegate::{Pool, lock};
 use super::entry::{Close, Entry};
 use super::farewell::{FAREWELL, Farewell, WHOLE_FAREWELL};
+use super::link::Readiness;
 use super::listen::{Accepted, Listener};
 use super::peer::{Command, Mailbox, Order, Shared};
 use super::settings::{Expected, ManagerSettings, Place};
@@ -137,12 +138,11 @@ impl EventLoop {
             let mut again = std::mem::take(&mut self.again);
             for event in &events {
                 if event.token() != MAILBOX {
-                    let readable = event.is_readable() || event.is_read_closed() || event.is_error();
-                    self.ready(event.token().0, readable, event.is_writable() || event.is_error());
+                    self.ready(event.token().0, event.into());
                 }
             }
             for id in again.drain(..) {
-                self.ready(id, false, false);
+                self.ready(id, Readiness::default());
             }
             self.go_on_handshakes();
             self.fire();
@@ -156,12 +156,12 @@ impl EventLoop {
     }
 
     /// A socket has something to say.
-    fn ready(&mut self, id: usize, readable: bool, writable: bool) {
+    fn ready(&mut self, id: usize, ready: Readiness) {
         if let Some(entry) = self.peers.get_mut(&id) {
-            entry.link.ready(readable, writable);
+            entry.link.ready(ready);
             self.go_on(id, false);
         } else if let Some(caller) = self.callers.get_mut(&id) {
-            caller.ready(readable, writable);
+            caller.ready(ready);
             self.go_on_caller(id);
         } else if self.leaving.contains_key(&id) {
             self.go_on_leaving(id);

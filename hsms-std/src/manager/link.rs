@@ -25,6 +25,9 @@ use std::time::Duration;
 /// Reads of one link before the others have their turn.
 const MOST_READS: usize = 8;
 
+/// After a read that gave less than it could, the system tells of what comes behind it, without having been asked for it in vain first.
+const TELLS_OF_MORE: bool = cfg!(target_os = "linux");
+
 /// Answers of the machine that wait while the peer takes nothing. Beyond it nothing is read from that peer until it takes
 /// something, and its write limit runs.
 const MOST_ANSWERS: u32 = 256 * 1024;
@@ -34,6 +37,21 @@ const MOST_ANSWERS_TO_CALLER: u32 = 4 * 1024;
 
 /// How much of what the peer has sent is still taken when writing to it fails.
 const LAST_READS: usize = 16;
+
+/// What the event loop has seen of a socket.
+#[derive(Debug, Default, Clone, Copy)]
+pub(super) struct Readiness {
+    readable: bool,
+    writable: bool,
+    ends: bool,
+}
+
+impl From<&mio::event::Event> for Readiness {
+    fn from(event: &mio::event::Event) -> Self {
+        let ends = event.is_read_closed() || event.is_error();
+        Readiness { readable: event.is_readable() || ends, writable: event.is_writable() || event.is_error(), ends }
+    }
+}
 
 /// What a link has to tell its owner.
 #[derive(Debug)]
@@ -80,6 +98,8 @@ pub(super) struct Link {
     /// The event loop has said so, and the system has not denied it since.
     readable: bool,
     writable: bool,
+    /// It has told as well that nothing comes behind what there is to read.
+    ending: bool,
     output: Vec<u8>,
     /// Octets of it that have been written.
     start: usize,
@@ -120,6 +140,7 @@ impl Link {
             wanted: false,
             readable: false,
             writable: false,
+            ending: false,
             output: Vec::new(),
             start: 0,
             foreign: 0,
@@ -199,9 +220,10 @@ impl Link {
     }
 
     /// What the event loop has seen.
-    pub(super) const fn ready(&mut self, readable: bool, writable: bool) {
-        self.readable |= readable;
-        self.writable |= writable;
+    pub(super) const fn ready(&mut self, ready: Readiness) {
+        self.readable |= ready.readable;
+        self.writable |= ready.writable;
+        self.ending |= ready.ends;
     }
 
     /// The transport that was wanted is open.
@@ -219,7 +241,7 @@ impl Link {
     fn begin(&mut self, stream: Stream<Socket>, now: Instant, told: &mut Vec<Told>) {
         self.wanted = false;
         self.stream = Some(stream);
-        (self.readable, self.writable) = (true, true);
+        (self.readable, self.writable, self.ending) = (true, true, false);
         self.happen(Event::TransportOpen, now, told);
     }
 
@@ -370,7 +392,13 @@ impl Link {
         let Some(stream) = &mut self.stream else { return 0 };
         match stream.read(buffer, Duration::ZERO) {
             Ok(0) => self.hang_up(None, now, told),
-            Ok(octets) => return octets,
+            Ok(octets) => {
+                // There was no more, and the system tells of what comes next. Of an end it may have told already.
+                if TELLS_OF_MORE && octets < buffer.len() && stream.is_plain() {
+                    self.readable = self.ending;
+                }
+                return octets;
+            }
             Err(error) if is_late(&error) => self.readable = false,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => self.hang_up(Some(error), now, told),

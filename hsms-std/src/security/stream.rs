@@ -44,6 +44,12 @@ impl<T> Stream<T> {
         }
     }
 
+    /// Whether what is read is what has come, and nothing of it is kept.
+    #[cfg(feature = "manager")]
+    pub(crate) const fn is_plain(&self) -> bool {
+        matches!(self, Stream::Plain { .. })
+    }
+
     /// How many octets of what has come TLS may be keeping.
     #[cfg(feature = "manager")]
     pub(crate) const fn kept(&self) -> usize {

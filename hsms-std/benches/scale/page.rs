@@ -1,0 +1,49 @@
+//! The page of the documentation.
+
+use crate::chart;
+use crate::common::Outcome;
+use crate::managed::{LINKTEST, Managed, T5};
+use crate::plan::{Row, millis};
+use std::fmt::Write;
+
+/// Figures as a table, and charts.
+pub(crate) fn of(rows: &[Row]) -> Outcome<String> {
+    let mut page = format!(
+        "# How the manager scales\n\n\
+         Made by `cargo bench -p hsms-std --bench scale -- --page hsms-std/docs/scale.md`, never edited by hand. So many connections of one \
+         manager, over loopback, to tools in a second process, on two virtual cores. Times depend on the machine; the ratio is taken between \
+         rounds beside each other.\n\n\
+         * select: from nothing until all are SELECTED.\n\
+         * octets: of the heap, for an idle connection, beyond the {} that are configured; resident: pages, all told.\n\
+         * idle: share of a core with a linktest every {} s on each.\n\
+         * requests: answered in a second, with one of 64 octets in flight on each, asked by one thread; plain: the same octets to the same \
+         tools over as many sockets on one event loop, without a protocol; ratio: the median of the rounds' ratios.\n\
+         * p50, p99, most: microseconds that another connection waits for a reply meanwhile.\n\
+         * recover: until all are SELECTED again after all were cut at once, T5 of {} s included.\n\n\
+         | connections | select ms | octets | resident | idle | requests | plain | ratio | p50 | p99 | most | recover ms |\n\
+         |---|---|---|---|---|---|---|---|---|---|---|---|\n",
+        Managed::configured(),
+        LINKTEST.as_secs(),
+        T5.as_secs(),
+    );
+    for row in rows {
+        writeln!(
+            page,
+            "| {} | {:.1} | {} | {} | {:.2} % | {:.0} | {:.0} | {:.3} | {} | {} | {} | {:.0} |",
+            row.connections,
+            millis(row.select),
+            row.heap,
+            row.resident,
+            row.idle * 100.0,
+            row.rate,
+            row.plain,
+            row.ratio,
+            row.waits.value_at_quantile(0.5),
+            row.waits.value_at_quantile(0.99),
+            row.waits.max(),
+            millis(row.recover),
+        )?;
+    }
+    write!(page, "\n{}", chart::draw(rows)?)?;
+    Ok(page)
+}
