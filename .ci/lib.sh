@@ -211,6 +211,8 @@ stage_windows() {
   local target=x86_64-pc-windows-gnu std=()
   if ! rustup target list --installed | grep -qx "$target" && ! timeout 300 rustup target add "$target"; then
     local RUSTUP_TOOLCHAIN RUSTC_BOOTSTRAP=1
+    # The standard library names functions of that system.
+    need_program x86_64-w64-mingw32-dlltool binutils-mingw-w64-x86-64 || return
     RUSTUP_TOOLCHAIN=$(bash "$root/.ci/embedded-toolchain" --debian) || fail "there is no toolchain for $target" || return
     export RUSTUP_TOOLCHAIN RUSTC_BOOTSTRAP
     std=(-Zbuild-std=std)
