@@ -9,6 +9,8 @@
 //! `cargo bench -p hsms-std --bench scale -- --quick`
 
 #[cfg(target_os = "linux")]
+mod blocked;
+#[cfg(target_os = "linux")]
 mod chart;
 #[cfg(target_os = "linux")]
 mod common;

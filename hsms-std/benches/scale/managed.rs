@@ -4,7 +4,7 @@ use crate::common::{ASKED, LIMIT, Outcome, Wrong, body, device};
 use crate::ready::Ready;
 use hdrhistogram::Histogram;
 use hsms_std::Config;
-use hsms_std::manager::{Error, Event, Manager, ManagerSettings, Peer, PeerSettings, Pending, Received};
+use hsms_std::manager::{Delegate, Error, Event, Manager, ManagerSettings, Peer, PeerSettings, Pending, Received};
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -30,12 +30,22 @@ impl Managed {
         Ok(Managed { manager: Manager::start_with(ManagerSettings::new())?, peers: Vec::new() })
     }
 
-    /// Adds so many peers. None of them is enabled.
-    pub(crate) fn add(&mut self, addresses: &[SocketAddr], many: usize) -> Outcome<()> {
+    /// Adds so many peers, with this delegate. None of them is enabled.
+    pub(crate) fn add(
+        &mut self,
+        addresses: &[SocketAddr],
+        many: usize,
+        delegate: Option<&Arc<dyn Delegate>>,
+    ) -> Outcome<()> {
         let config = Config::host(device()?).with_t5(T5).and_then(|config| config.with_linktest_period(LINKTEST));
         let config = config.map_err(|error| Wrong(error.to_string()))?;
         for (number, address) in addresses.iter().cycle().take(many).enumerate() {
-            self.peers.push(self.manager.add(&format!("tool {number:05}"), PeerSettings::active([*address], config))?);
+            let settings = PeerSettings::active([*address], config);
+            let settings = match delegate {
+                Some(delegate) => settings.with_delegate(Arc::clone(delegate)),
+                None => settings,
+            };
+            self.peers.push(self.manager.add(&format!("tool {number:05}"), settings)?);
         }
         Ok(())
     }

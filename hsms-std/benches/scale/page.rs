@@ -1,5 +1,6 @@
 //! The page of the documentation.
 
+use crate::blocked::Blocked;
 use crate::chart;
 use crate::common::Outcome;
 use crate::managed::{LINKTEST, Managed, T5};
@@ -7,7 +8,7 @@ use crate::plan::{Row, millis};
 use std::fmt::Write;
 
 /// Figures as a table, and charts.
-pub(crate) fn of(rows: &[Row]) -> Outcome<String> {
+pub(crate) fn of(rows: &[Row], handlers: &Blocked) -> Outcome<String> {
     let mut page = format!(
         "# How the manager scales\n\n\
          Made by `cargo bench -p hsms-std --bench scale -- --page hsms-std/docs/scale.md`, never edited by hand. So many connections of one \
@@ -44,6 +45,6 @@ pub(crate) fn of(rows: &[Row]) -> Outcome<String> {
             millis(row.recover),
         )?;
     }
-    write!(page, "\n{}", chart::draw(rows)?)?;
+    write!(page, "\n{handlers}\n\n{}", chart::draw(rows)?)?;
     Ok(page)
 }

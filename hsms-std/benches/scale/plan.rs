@@ -1,5 +1,6 @@
 //! What is measured, in which order, and what is said about it.
 
+use crate::blocked::{self, Blocked};
 use crate::common::{Outcome, Wrong};
 use crate::managed::{LINKTEST, Managed, T5};
 use crate::options::{Effort, Options};
@@ -20,6 +21,7 @@ const MOST_IDLE: f64 = 0.02;
 const MANY: usize = 1_000;
 const LONGEST_SELECT: Duration = Duration::from_secs(10);
 const MOST: usize = 10_000;
+const LONGEST_LINKTEST: u64 = 50_000;
 
 /// Descriptors that a process has beside its connections, at most.
 const OTHERS: u64 = 64;
@@ -61,6 +63,8 @@ pub(crate) fn run(options: &Options) -> Outcome<()> {
         }
         rows.push(measure(*connections, plains, options.effort)?);
     }
+    let handlers =
+        blocked::measure(options.connections.iter().copied().filter(|many| *many <= MANY).max().unwrap_or(MANY))?;
     if options.effort == Effort::Smoke {
         println!("everything was tried once; figures are taken by `cargo bench` only");
         return Ok(());
@@ -70,16 +74,17 @@ pub(crate) fn run(options: &Options) -> Outcome<()> {
         fs::write(file, values(&rows)?)?;
     }
     if let Some(file) = &options.page {
-        fs::write(file, page::of(&rows)?)?;
+        fs::write(file, page::of(&rows, &handlers)?)?;
     }
-    check(&rows)
+    println!("{handlers}");
+    check(&rows, &handlers)
 }
 
 fn measure(connections: usize, plains: usize, effort: Effort) -> Outcome<Row> {
     let mut tools = Tools::start()?;
     let mut managed = Managed::start()?;
     let nobody = Memory::now()?;
-    managed.add(&tools.addresses, connections)?;
+    managed.add(&tools.addresses, connections, None)?;
     let select = managed.select_all()?;
     managed.settle();
     let each = Memory::now()?.each(nobody, connections);
@@ -192,7 +197,7 @@ pub(crate) fn millis(time: Duration) -> f64 {
 }
 
 /// Says of each figure whether it is what it should be. Fails where one is not and HSMS_BENCH is `required`.
-fn check(rows: &[Row]) -> Outcome<()> {
+fn check(rows: &[Row], handlers: &Blocked) -> Outcome<()> {
     let mut missed = 0;
     let mut say = |what: &str, is: String, reached: bool| {
         println!("{what}: {is}: {}", if reached { "reached" } else { "MISSED" });
@@ -205,6 +210,14 @@ fn check(rows: &[Row]) -> Outcome<()> {
     }
     if let Some(row) = rows.iter().find(|row| row.connections == MOST) {
         say("all selected, 10 s", format!("{:.1} s", row.select.as_secs_f64()), row.select <= LONGEST_SELECT);
+    }
+    if handlers.connections == MANY {
+        let [_, most_of_them, _] = handlers.waits;
+        say(
+            "p99 of linktests beside blocked handlers, 50 ms",
+            format!("{most_of_them} us"),
+            most_of_them <= LONGEST_LINKTEST,
+        );
     }
     if missed > 0 && env::var("HSMS_BENCH").is_ok_and(|wanted| wanted == "required") {
         return Err(Wrong(format!("{missed} figures are missed")).into());

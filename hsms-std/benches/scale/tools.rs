@@ -1,12 +1,13 @@
 //! The other process: tools that know just enough of HSMS to be selected, tested and asked.
 //!
-//! It says where it listens, eight addresses in a line, and takes orders by the line: `cut` cuts all connections, and is
-//! answered by their number. It ends with its input.
+//! It says where it listens, eight addresses in a line, and takes orders by the line, each of which is answered by one: `cut` cuts all
+//! connections, and tells their number; `ask` has every tool send a primary; `test` has every tool send Linktest.req at once, and tells
+//! when all are answered what half of them, 99 of 100 and the last one waited, in microseconds. It ends with its input.
 
-use crate::common::{Outcome, Wrong};
+use crate::common::{Outcome, Wrong, request};
 use crate::usage::raise_descriptors;
-use hsms_std::StreamFunction;
 use hsms_std::core::wire::{Header, Kind};
+use hsms_std::{StreamFunction, SystemBytes};
 use mio::event::Event;
 use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Registry, Token, Waker};
@@ -17,6 +18,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
+use std::time::Instant;
 
 /// Addresses that it listens on: connections from one to another are told apart by no more than the caller's port, of which there
 /// are 28,000.
@@ -54,10 +56,26 @@ impl Tools {
 
     /// Has it cut all connections: gives their number.
     pub(crate) fn cut(&mut self) -> Outcome<usize> {
+        Ok(self.order("cut")?.trim().parse()?)
+    }
+
+    /// Has every tool send a primary: gives their number.
+    pub(crate) fn ask(&mut self) -> Outcome<usize> {
+        Ok(self.order("ask")?.trim().parse()?)
+    }
+
+    /// Has every tool send Linktest.req at the same time: gives what half of them, 99 of 100 and the last one waited for the answer, in
+    /// microseconds.
+    pub(crate) fn test(&mut self) -> Outcome<[u64; 3]> {
+        let waits: Vec<u64> = self.order("test")?.split_ascii_whitespace().map(str::parse).collect::<Result<_, _>>()?;
+        waits.try_into().map_err(|_| Wrong("the tools tell something else".to_owned()).into())
+    }
+
+    fn order(&mut self, order: &str) -> Outcome<String> {
         if let Some(orders) = &mut self.orders {
-            orders.write_all(b"cut\n")?;
+            writeln!(orders, "{order}")?;
         }
-        Ok(self.answer()?.trim().parse()?)
+        self.answer()
     }
 
     fn answer(&mut self) -> Outcome<String> {
@@ -100,13 +118,13 @@ pub(crate) fn run() -> Outcome<()> {
         for event in &events {
             match event.token() {
                 ORDERS => {
-                    while orders.try_recv().is_ok() {
-                        println!("{}", floor.cut());
+                    while let Ok(order) = orders.try_recv() {
+                        floor.order(&order)?;
                     }
                 }
                 Token(place) => match listeners.get(place) {
                     Some(listener) => floor.admit(listener, poll.registry())?,
-                    None => floor.serve(place, event),
+                    None => floor.serve(place, event)?,
                 },
             }
         }
@@ -122,11 +140,12 @@ fn listen(address: Ipv4Addr) -> Outcome<TcpListener> {
 }
 
 /// Lines of the input, which wake the loop. The end of the input ends the process.
-fn take_orders(waker: Waker) -> Outcome<Receiver<()>> {
+fn take_orders(waker: Waker) -> Outcome<Receiver<String>> {
     let (orders, taken) = channel();
     thread::Builder::new().name("orders".to_owned()).spawn(move || {
         for line in io::stdin().lines() {
-            if line.is_err() || orders.send(()).is_err() || waker.wake().is_err() {
+            let Ok(line) = line else { break };
+            if orders.send(line).is_err() || waker.wake().is_err() {
                 break;
             }
         }
@@ -141,6 +160,9 @@ struct Floor {
     tools: Vec<Option<Tool>>,
     free: Vec<usize>,
     read: Box<[u8]>,
+    /// Linktests whose answers have not come.
+    tested: usize,
+    waits: Vec<u64>,
 }
 
 struct Tool {
@@ -149,6 +171,8 @@ struct Tool {
     begun: Vec<u8>,
     /// What the peer has not taken.
     owed: Vec<u8>,
+    /// When it sent Linktest.req.
+    tested: Option<Instant>,
 }
 
 impl Floor {
@@ -164,7 +188,7 @@ impl Floor {
             stream.set_nodelay(true)?;
             let place = self.free.pop().unwrap_or(self.tools.len());
             registry.register(&mut stream, Token(FIRST_TOOL + place), Interest::READABLE | Interest::WRITABLE)?;
-            let tool = Some(Tool { stream, begun: Vec::new(), owed: Vec::new() });
+            let tool = Some(Tool { stream, begun: Vec::new(), owed: Vec::new(), tested: None });
             match self.tools.get_mut(place) {
                 Some(there) => *there = tool,
                 None => self.tools.push(tool),
@@ -172,15 +196,56 @@ impl Floor {
         }
     }
 
-    fn serve(&mut self, token: usize, event: &Event) {
+    fn serve(&mut self, token: usize, event: &Event) -> Outcome<()> {
         self.read.is_empty().then(|| self.read = vec![0; 1 << 16].into());
         let place = token - FIRST_TOOL;
-        let Some(Some(tool)) = self.tools.get_mut(place) else { return };
-        let goes_on = (!event.is_readable() || tool.read(&mut self.read)) && tool.write();
+        let Some(Some(tool)) = self.tools.get_mut(place) else { return Ok(()) };
+        let mut tested = false;
+        let goes_on = (!event.is_readable() || tool.read(&mut self.read, &mut tested)) && tool.write();
+        if let Some(since) = tool.tested.take_if(|_| tested) {
+            self.waits.push(u64::try_from(since.elapsed().as_micros())?);
+            self.tested -= 1;
+            if self.tested == 0 {
+                self.waits.sort_unstable();
+                let place = |share: usize| self.waits[(self.waits.len() * share / 100).min(self.waits.len() - 1)];
+                println!("{} {} {}", place(50), place(99), place(100));
+            }
+        }
         if !goes_on {
             self.tools[place] = None;
             self.free.push(place);
         }
+        Ok(())
+    }
+
+    fn order(&mut self, order: &str) -> Outcome<()> {
+        match order {
+            "cut" => println!("{}", self.cut()),
+            "ask" => {
+                let request = request()?;
+                println!("{}", self.say(&request));
+            }
+            "test" => {
+                self.waits.clear();
+                for tool in self.tools.iter_mut().flatten() {
+                    tool.tested = Some(Instant::now());
+                    tool.owed.extend_from_slice(&Header::linktest_req(SystemBytes(2)).encode_alone());
+                    tool.write();
+                    self.tested += 1;
+                }
+            }
+            other => return Err(Wrong(format!("`{other}` is no order")).into()),
+        }
+        Ok(())
+    }
+
+    /// Has all of them send this: gives their number.
+    fn say(&mut self, octets: &[u8]) -> usize {
+        for tool in self.tools.iter_mut().flatten() {
+            tool.owed.extend_from_slice(octets);
+            tool.write();
+        }
+        self.tools.iter().flatten().count()
     }
 
     /// Their number.
@@ -193,18 +258,18 @@ impl Floor {
 }
 
 impl Tool {
-    /// Takes what has come. Whether the connection goes on.
-    fn read(&mut self, buffer: &mut [u8]) -> bool {
+    /// Takes what has come. Whether the connection goes on; `tested`: a linktest has been answered.
+    fn read(&mut self, buffer: &mut [u8], tested: &mut bool) -> bool {
         loop {
             match self.stream.read(buffer) {
                 Ok(0) => return false,
                 Ok(octets) if self.begun.is_empty() => {
-                    let left = answer(&buffer[..octets], &mut self.owed);
+                    let left = answer(&buffer[..octets], &mut self.owed, tested);
                     self.begun.extend_from_slice(left);
                 }
                 Ok(octets) => {
                     self.begun.extend_from_slice(&buffer[..octets]);
-                    let left = answer(&self.begun, &mut self.owed).len();
+                    let left = answer(&self.begun, &mut self.owed, tested).len();
                     self.begun.drain(..self.begun.len() - left);
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return true,
@@ -226,7 +291,7 @@ impl Tool {
 }
 
 /// Answers all whole messages, and gives what is behind them.
-fn answer<'o>(mut octets: &'o [u8], owed: &mut Vec<u8>) -> &'o [u8] {
+fn answer<'o>(mut octets: &'o [u8], owed: &mut Vec<u8>, tested: &mut bool) -> &'o [u8] {
     while let Some((length, behind)) = octets.split_first_chunk::<4>() {
         let length = u32::from_be_bytes(*length) as usize;
         let (Some(message), Some(left)) = (behind.get(..length), behind.get(length..)) else { break };
@@ -246,6 +311,7 @@ fn answer<'o>(mut octets: &'o [u8], owed: &mut Vec<u8>) -> &'o [u8] {
             }
             Ok(Kind::SelectReq) => owed.extend_from_slice(&Header::select_rsp(header.system).encode_alone()),
             Ok(Kind::LinktestReq) => owed.extend_from_slice(&Header::linktest_rsp(header.system).encode_alone()),
+            Ok(Kind::LinktestRsp) => *tested = true,
             // The other end closes after Separate.req, and nothing else comes.
             _ => {}
         }
