@@ -3,6 +3,7 @@
 use crate::common::Outcome;
 use crate::plan::{Row, millis};
 use plotters::coord::Shift;
+use plotters::coord::ranged1d::{AsRangedCoord, ValueFormatter};
 use plotters::prelude::*;
 
 const SIZE: (u32, u32) = (900, 360);
@@ -22,37 +23,35 @@ pub(crate) fn draw(rows: &[Row]) -> Outcome<String> {
         let points = |value: fn(&Row) -> f64| -> Vec<(f64, f64)> {
             rows.iter().map(|row| (row.connections as f64, value(row))).collect()
         };
-        plot(
-            &left,
-            "requests answered a second, one in flight on each",
-            &[("manager", OURS, points(|row| row.rate)), ("plain sockets", OTHER, points(|row| row.plain))],
-        )?;
-        plot(
-            &right,
-            "milliseconds until all are SELECTED",
-            &[
-                ("from nothing", OURS, points(|row| millis(row.select))),
-                ("after all were cut, T5 of 1 s included", OTHER, points(|row| millis(row.recover))),
-            ],
-        )?;
+        let rates = [("manager", OURS, points(|row| row.rate)), ("plain sockets", OTHER, points(|row| row.plain))];
+        plot(&left, "requests answered a second, one in flight on each", &rates, 0.0..most(&rates) * 1.4)?;
+        let times = [
+            ("from nothing", OURS, points(|row| millis(row.select))),
+            ("after all were cut, T5 of 1 s included", OTHER, points(|row| millis(row.recover))),
+        ];
+        plot(&right, "milliseconds until all are SELECTED", &times, (0.1..most(&times) * 20.0).log_scale())?;
         area.present()?;
     }
     Ok(picture)
 }
 
-/// Both axes by powers of ten.
-fn plot(area: &DrawingArea<SVGBackend<'_>, Shift>, title: &str, series: &[Series<'_>]) -> Outcome<()> {
-    let all = || series.iter().flat_map(|(_, _, points)| points);
-    let most_connections = all().map(|(connections, _)| *connections).fold(10.0, f64::max);
-    let least = all().map(|(_, value)| *value).fold(f64::INFINITY, f64::min).clamp(0.1, 1e12);
-    let most = all().map(|(_, value)| *value).fold(least, f64::max);
-    let bottom = 10_f64.powf(least.log10().floor());
+fn most(series: &[Series<'_>]) -> f64 {
+    series.iter().flat_map(|(_, _, points)| points).map(|(_, value)| *value).fold(1.0, f64::max)
+}
+
+/// The numbers of connections stand at powers of ten.
+fn plot<Y>(area: &DrawingArea<SVGBackend<'_>, Shift>, title: &str, series: &[Series<'_>], values: Y) -> Outcome<()>
+where
+    Y: AsRangedCoord<Value = f64>,
+    Y::CoordDescType: ValueFormatter<f64>,
+{
+    let connections = series.iter().flat_map(|(_, _, points)| points).map(|(connections, _)| *connections);
     let mut chart = ChartBuilder::on(area)
         .caption(title, ("sans-serif", 15))
         .margin(10)
         .x_label_area_size(36)
         .y_label_area_size(64)
-        .build_cartesian_2d((1.0..most_connections * 1.2).log_scale(), (bottom..most * 3.0).log_scale())?;
+        .build_cartesian_2d((1.0..connections.fold(10.0, f64::max) * 1.2).log_scale(), values)?;
     chart
         .configure_mesh()
         .x_desc("connections")
