@@ -8,8 +8,15 @@ use std::time::Duration;
 /// The numbers of those that were woken.
 #[derive(Default)]
 pub(crate) struct Ready {
-    woken: Mutex<Vec<usize>>,
+    state: Mutex<State>,
     come: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    woken: Vec<usize>,
+    /// Somebody waits for one: waking nobody would cost a call of the system as well.
+    waits: bool,
 }
 
 impl Ready {
@@ -21,10 +28,12 @@ impl Ready {
     /// Those that were woken since, in `taken`. Whether there is one within the limit.
     pub(crate) fn take(&self, taken: &mut Vec<usize>, limit: Duration) -> bool {
         taken.clear();
-        let woken = self.woken.lock().unwrap_or_else(PoisonError::into_inner);
-        let waited = self.come.wait_timeout_while(woken, limit, |woken| woken.is_empty());
-        let (mut woken, _) = waited.unwrap_or_else(PoisonError::into_inner);
-        mem::swap(&mut *woken, taken);
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.waits = true;
+        let waited = self.come.wait_timeout_while(state, limit, |state| state.woken.is_empty());
+        let (mut state, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        state.waits = false;
+        mem::swap(&mut state.woken, taken);
         !taken.is_empty()
     }
 }
@@ -40,7 +49,12 @@ impl Wake for Bell {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        self.ready.woken.lock().unwrap_or_else(PoisonError::into_inner).push(self.number);
-        self.ready.come.notify_one();
+        let mut state = self.ready.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.woken.push(self.number);
+        let waits = state.waits;
+        drop(state);
+        if waits {
+            self.ready.come.notify_one();
+        }
     }
 }

@@ -456,14 +456,17 @@ fn dialled_to(entry: &mut Entry, dialled: Attempted, now: Instant) {
     }
 }
 
-/// Keeps the list of deadlines as it should be.
+/// Keeps the list of deadlines as it should be. One that moves further away stays: the loop comes too early once and finds nothing to do, and
+/// a busy peer, whose deadlines move with every message, costs nothing here.
 pub(super) fn arm(
     deadlines: &mut BTreeSet<(Instant, usize)>,
     armed: &mut Option<Instant>,
     deadline: Option<Instant>,
     id: usize,
 ) {
-    if *armed == deadline {
+    if let (Some(old), Some(new)) = (*armed, deadline)
+        && old <= new
+    {
         return;
     }
     if let Some(old) = std::mem::replace(armed, deadline) {
