@@ -209,7 +209,7 @@ stage_clippy() {
 # add it, else built from the sources that come with Debian's compiler.
 stage_windows() {
   local target=x86_64-pc-windows-gnu std=()
-  if ! rustup target list --installed | grep -qx "$target" && ! timeout 300 rustup target add "$target"; then
+  if ! rustup target list --installed | grep -qx "$target" && ! timeout 100 rustup target add "$target"; then
     local RUSTUP_TOOLCHAIN RUSTC_BOOTSTRAP=1
     # The standard library names functions of that system.
     need_program x86_64-w64-mingw32-dlltool binutils-mingw-w64-x86-64 || return
@@ -350,7 +350,7 @@ stage_tests() {
 stage_proof() {
   run_tests proof "HSMS_SCALE=ci cargo test --locked --workspace $proof_tests -- --nocapture"
 }
-proof_tests="--test model --test simulation --test exhaustive --test torture --test properties --test reference_model --test secs2 --test fuzz_corpus --test generators"
+proof_tests="--test model --test simulation --test exhaustive --test torture --test properties --test reference_model --test secs2 --test fuzz_corpus --test generators --test manager"
 
 run_tests() { # name, command
   local log=$root/target/ci/$1.log status=0
@@ -459,7 +459,8 @@ stage_demo() {
 
 stage_bench() {
   (cd "$root" && HSMS_BENCH=${HSMS_BENCH:-required} cargo bench --locked -p hsms-core &&
-    cargo bench --locked -p hsms-std --bench loopback -- --quick)
+    cargo bench --locked -p hsms-std --bench loopback -- --quick &&
+    cargo test --locked -p hsms-std --bench scale --bench peers)
 }
 
 # Two faults in the core, drawn by the commit, for the layers of tests to find.

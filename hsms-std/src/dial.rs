@@ -9,7 +9,9 @@ use std::net::SocketAddr;
 /// One round through the addresses of a peer.
 #[derive(Debug)]
 pub(crate) struct Attempt {
-    index: usize,
+    /// The place of the address that it began with, and how many had their turn before the one that has it now.
+    first: usize,
+    tried: usize,
     stream: TcpStream,
     /// When the next address has its turn.
     over: Instant,
@@ -19,7 +21,8 @@ pub(crate) struct Attempt {
 
 /// What has come of an attempt.
 pub(crate) enum Attempted {
-    Open(TcpStream),
+    /// With the place of the address that has answered.
+    Open(TcpStream, usize),
     Goes(Attempt),
     Failed(io::Error),
 }
@@ -30,16 +33,17 @@ impl Attempt {
         self.over
     }
 
-    /// Begins with the first address.
+    /// Begins with the address at this place, counted round and round.
     pub(crate) fn begin(
         addresses: &[SocketAddr],
+        first: usize,
         token: Token,
         registry: &Registry,
         now: Instant,
         end: Instant,
     ) -> Attempted {
         let none = io::Error::new(io::ErrorKind::AddrNotAvailable, "no address");
-        Attempt::from(0, addresses, token, registry, (now, end), none)
+        Attempt::from((first, 0), addresses, token, registry, (now, end), none)
     }
 
     /// Looks what has become of it.
@@ -49,39 +53,48 @@ impl Attempt {
             Some(Ok(())) if self.stream.local_addr().ok() == self.stream.peer_addr().ok() => {
                 io::ErrorKind::ConnectionRefused.into()
             }
-            Some(Ok(())) => return Attempted::Open(self.stream),
+            Some(Ok(())) => {
+                let place = place(addresses, self.first, self.tried);
+                return Attempted::Open(self.stream, place);
+            }
             Some(Err(error)) => error,
             None if now < self.over => return Attempted::Goes(self),
             None => io::Error::new(io::ErrorKind::TimedOut, "no answer within the connect limit"),
         };
-        let Attempt { index, end, stream, .. } = self;
+        let Attempt { first, tried, end, stream, .. } = self;
         drop(stream);
-        Attempt::from(index.saturating_add(1), addresses, token, registry, (now, end), error)
+        Attempt::from((first, tried.saturating_add(1)), addresses, token, registry, (now, end), error)
     }
 
     fn from(
-        first: usize,
+        (first, before): (usize, usize),
         addresses: &[SocketAddr],
         token: Token,
         registry: &Registry,
         (now, end): (Instant, Instant),
         mut error: io::Error,
     ) -> Attempted {
-        for (index, address) in addresses.iter().enumerate().skip(first) {
+        for tried in before..addresses.len() {
+            let Some(address) = addresses.get(place(addresses, first, tried)) else { continue };
             // One that never answers leaves their share of the time to those behind it.
-            let left = u32::try_from(addresses.len().saturating_sub(index)).unwrap_or(u32::MAX);
+            let left = u32::try_from(addresses.len().saturating_sub(tried)).unwrap_or(u32::MAX);
             let over = now.saturating_add(end.saturating_since(now) / left.max(1));
             let dialled = TcpStream::connect(*address).and_then(|mut stream| {
                 registry.register(&mut stream, token, Interest::READABLE | Interest::WRITABLE)?;
                 Ok(stream)
             });
             match dialled {
-                Ok(stream) => return Attempted::Goes(Attempt { index, stream, over, end }),
+                Ok(stream) => return Attempted::Goes(Attempt { first, tried, stream, over, end }),
                 Err(source) => error = source,
             }
         }
         Attempted::Failed(error)
     }
+}
+
+/// The place of the address that has its turn after so many others.
+fn place(addresses: &[SocketAddr], first: usize, tried: usize) -> usize {
+    first.saturating_add(tried).checked_rem(addresses.len()).unwrap_or(0)
 }
 
 /// What has become of a dial; `None` where it is not decided.

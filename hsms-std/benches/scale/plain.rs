@@ -111,6 +111,8 @@ impl Plain {
                     if self.come == FRAME {
                         self.ask(request)?;
                         answered += 1;
+                        // There is no more: nothing else has been asked for.
+                        return Ok(answered);
                     }
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(answered),

@@ -79,11 +79,11 @@ impl Dial {
                 // That may have taken its time.
                 let now = driver.tick();
                 let end = now.saturating_add(driver.options().connect_limit());
-                Attempt::begin(&self.addresses, TOKEN, self.poll.registry(), now, end)
+                Attempt::begin(&self.addresses, 0, TOKEN, self.poll.registry(), now, end)
             }
         };
         match attempted {
-            Attempted::Open(stream) => self.opened(driver, stream),
+            Attempted::Open(stream, _) => self.opened(driver, stream),
             Attempted::Failed(error) => driver.open_failed(error),
             Attempted::Goes(attempt) => {
                 let over = attempt.over();

@@ -26,6 +26,9 @@ use std::sync::Arc;
 use std::time::Duration;
 use unknown::{Found, Inside, Unknown};
 
+/// How long whoever decides about callers may take at least: a thread for it may have to be started first.
+const LEAST_DECISION: Duration = Duration::from_secs(10);
+
 /// Octets that one read of a caller takes at most, since what they are answered with is kept where it takes no answers.
 const MOST_READ: usize = 4 * 1024;
 
@@ -385,6 +388,17 @@ impl EventLoop {
 
     /// Has it decided what becomes of a caller.
     fn ask(&mut self, number: usize) {
+        let Some(caller) = self.callers.get_mut(&number) else { return };
+        let Some(unknown) = &mut caller.unknown else { return };
+        if self.settings.identify().is_some() {
+            if std::mem::replace(&mut unknown.asked, true) {
+                // Nobody has decided in time: there may be no thread to do so.
+                return self.decided(number, Decision::Close);
+            }
+            unknown.until = Some(self.now.saturating_add(unknown.within.max(LEAST_DECISION)));
+            let deadline = caller.next_deadline();
+            arm(&mut self.deadlines, &mut caller.armed, deadline, number);
+        }
         let Some(caller) = self.callers.get(&number) else { return };
         let Some(unknown) = &caller.unknown else { return };
         let Some(listener) = self.listeners.get(&caller.listener) else { return };
@@ -414,6 +428,9 @@ impl EventLoop {
     pub(super) fn decided(&mut self, number: usize, decision: Decision) {
         let Some(caller) = self.callers.get_mut(&number) else { return };
         let Some(unknown) = caller.unknown.as_deref_mut() else { return };
+        if unknown.asked {
+            (unknown.asked, unknown.until) = (false, None);
+        }
         match decision {
             Decision::Assign(name) => {
                 let named = self

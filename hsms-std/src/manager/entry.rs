@@ -6,6 +6,7 @@ use super::link::{HandedOver, Link, Sort, Told};
 use super::machine::SessionCommand;
 use super::peer::{Order, Peer, Shared, Target};
 use super::pending::Promise;
+use super::queue::Pushed;
 use super::socket::Socket;
 use crate::dial::Attempt;
 use crate::driver::copy;
@@ -26,8 +27,8 @@ pub(super) struct Entry {
     /// When the loop has to come back, as it stands in its list.
     pub(super) armed: Option<Instant>,
     pub(super) told: Vec<Told>,
-    /// Messages stand in the output since its last turn.
-    pub(super) asked: bool,
+    /// The place of the address that the next attempt begins with.
+    first_address: u16,
     /// A close of ours, which waits for the delegate.
     closing: Option<Box<Closing>>,
     /// The delegate knows already that the connection is about to be closed.
@@ -81,7 +82,7 @@ impl Entry {
             listener: None,
             armed: None,
             told: Vec::new(),
-            asked: false,
+            first_address: 0,
             closing: None,
             farewell_told: false,
             requests: None,
@@ -99,12 +100,21 @@ impl Entry {
         [self.link.next_deadline(), dial, closing].into_iter().flatten().min()
     }
 
-    /// Sends what the application asks for, with its next turn. Tells whether it is the first since the last one.
-    pub(super) fn ask(&mut self, order: Order, now: Instant) -> bool {
+    /// Sends what the application asks for, with its next turn.
+    pub(super) fn ask(&mut self, order: Order, now: Instant) {
         let _ = self.order(order, now);
         // So that the bound counts it.
         self.shared.tell(self.link.state(), self.link.pending());
-        !std::mem::replace(&mut self.asked, true)
+    }
+
+    /// The place of the address that an attempt to dial begins with.
+    pub(super) fn first_address(&self) -> usize {
+        self.first_address.into()
+    }
+
+    /// The address at this place has answered. Where nothing is selected there, the next one has its turn.
+    pub(super) fn reached(&mut self, place: usize) {
+        self.first_address = u16::try_from(place).unwrap_or(u16::MAX).wrapping_add(1);
     }
 
     /// Does what the application asks for. Tells whether the peer is to be removed now.
@@ -300,27 +310,35 @@ impl Entry {
 
     /// Passes on what the link has told.
     pub(super) fn pass_on(&mut self, now: Instant) {
+        let mut first = false;
         while !self.told.is_empty() {
             for told in std::mem::take(&mut self.told) {
-                self.pass_on_one(told, now);
+                first |= self.pass_on_one(told, now);
             }
+        }
+        if first {
+            self.schedule();
         }
         self.shared.tell(self.link.state(), self.link.pending());
         if self.link.state() == State::Selected {
+            self.first_address = 0;
             self.come(|awaited| awaited == Awaited::Selected, || Ok(()));
         }
     }
 
-    fn pass_on_one(&mut self, told: Told, now: Instant) {
+    /// Gives whether the peer is still to be scheduled: when all that came with a message is told, so that whoever handles it
+    /// is not woken for each.
+    fn pass_on_one(&mut self, told: Told, now: Instant) -> bool {
         match told {
             Told::Message { header, sort: Sort::Primary(token), body } => {
-                let received = Received { header, token, body };
-                if !self.tell(Event::Received(received))
+                let pushed = self.push(Event::Received(Received { header, token, body }));
+                if !pushed.kept
                     && let Some(token) = token
                 {
                     // Fails only where the session has ended, and the sender knows then.
                     let _ = self.link.abort(now, &mut self.told, &token);
                 }
+                return pushed.first;
             }
             Told::Message { header, sort: Sort::Reply, body } => {
                 self.settle(header.system, |_| Ok(Received { header, token: None, body }));
@@ -342,6 +360,7 @@ impl Entry {
                 self.tell(Event::Closed { reason, error });
             }
         }
+        false
     }
 
     fn aborted(&mut self, header: &Header) {
@@ -403,16 +422,24 @@ impl Entry {
         }
     }
 
-    /// Tells the application. Gives false where there was no room.
-    pub(super) fn tell(&mut self, event: Event) -> bool {
+    /// Tells the application.
+    pub(super) fn tell(&mut self, event: Event) {
+        if self.push(event).first {
+            self.schedule();
+        }
+    }
+
+    fn push(&mut self, event: Event) -> Pushed {
         let pushed = self.shared.queue.push(event, self.shared.settings.options());
         self.farewells = self.farewells.saturating_sub(pushed.farewells);
-        if pushed.first {
-            self.pool.schedule(Peer { shared: Arc::clone(&self.shared) });
-        } else {
+        if !pushed.first {
             self.pool.help();
         }
-        pushed.kept
+        pushed
+    }
+
+    fn schedule(&self) {
+        self.pool.schedule(Peer { shared: Arc::clone(&self.shared) });
     }
 
     /// Nothing happens any more for now.

@@ -53,9 +53,8 @@ pub(super) struct EventLoop {
     leaving: HashMap<usize, Leaving>,
     /// Who has to be looked after without anything having happened, and when.
     pub(super) deadlines: BTreeSet<(Instant, usize)>,
-    /// Who has been asked to send something in this turn: what is asked for at the same time leaves at the same time.
-    asked: Vec<usize>,
-    /// Who has more to read than its share of the last turn.
+    /// Who has a turn: whoever has been asked to send something, so that what is asked for at the same time leaves at the same time; whose
+    /// socket has something to say; and who had more to read than its share of the last turn.
     pub(super) again: Vec<usize>,
     /// Callers whose handshakes wait for their turn.
     pub(super) handshakes: VecDeque<usize>,
@@ -99,7 +98,6 @@ impl EventLoop {
             refusing: 0,
             leaving: HashMap::new(),
             deadlines: BTreeSet::new(),
-            asked: Vec::new(),
             again: Vec::new(),
             handshakes: VecDeque::new(),
             buffer: vec![0; READ_BUFFER].into_boxed_slice(),
@@ -134,16 +132,12 @@ impl EventLoop {
             for command in self.mailbox.take() {
                 self.command(command);
             }
-            self.send_asked();
-            let mut again = std::mem::take(&mut self.again);
             for event in &events {
                 if event.token() != MAILBOX {
                     self.ready(event.token().0, event.into());
                 }
             }
-            for id in again.drain(..) {
-                self.ready(id, Readiness::default());
-            }
+            self.take_turns();
             self.go_on_handshakes();
             self.fire();
         }
@@ -159,9 +153,30 @@ impl EventLoop {
     fn ready(&mut self, id: usize, ready: Readiness) {
         if let Some(entry) = self.peers.get_mut(&id) {
             entry.link.ready(ready);
-            self.go_on(id, false);
         } else if let Some(caller) = self.callers.get_mut(&id) {
             caller.ready(ready);
+        }
+        self.again.push(id);
+    }
+
+    /// Each that has something to do does it, within its share: one turn each, however often it was named.
+    fn take_turns(&mut self) {
+        let mut turns = std::mem::take(&mut self.again);
+        turns.sort_unstable();
+        turns.dedup();
+        for id in &turns {
+            self.take_turn(*id);
+        }
+        // Its room is kept.
+        turns.clear();
+        turns.append(&mut self.again);
+        self.again = turns;
+    }
+
+    fn take_turn(&mut self, id: usize) {
+        if self.peers.contains_key(&id) {
+            self.go_on(id, false);
+        } else if self.callers.contains_key(&id) {
             self.go_on_caller(id);
         } else if self.leaving.contains_key(&id) {
             self.go_on_leaving(id);
@@ -214,7 +229,6 @@ impl EventLoop {
     pub(super) fn go_on(&mut self, id: usize, mut removed: bool) {
         let now = self.now;
         let Some(entry) = self.peers.get_mut(&id) else { return };
-        entry.asked = false;
         if let (Some(dial), Place::Active(addresses)) = (entry.dial.take(), entry.shared.settings.place()) {
             let dialled = dial.go_on(addresses, Token(id), self.poll.registry(), now);
             dialled_to(entry, dialled, now);
@@ -227,11 +241,11 @@ impl EventLoop {
             && let Place::Active(addresses) = entry.shared.settings.place()
         {
             let end = now.saturating_add(entry.shared.settings.options().connect_limit());
-            let dialled = Attempt::begin(addresses, Token(id), self.poll.registry(), now, end);
+            let dialled = Attempt::begin(addresses, entry.first_address(), Token(id), self.poll.registry(), now, end);
             dialled_to(entry, dialled, now);
         }
         // What a turn has put into the output leaves with it.
-        entry.link.go_on(now, &mut self.buffer, &mut entry.told);
+        entry.link.finish(now, &mut entry.told);
         entry.pass_on(now);
         if entry.link.has_more() {
             self.again.push(id);
@@ -254,12 +268,14 @@ impl EventLoop {
                 return;
             }
             self.deadlines.pop_first();
+            // What has arrived in time comes first, whether it has been told of or not.
             if let Some(entry) = self.peers.get_mut(&id) {
                 entry.armed = None;
-                // What has arrived in time comes first.
+                entry.link.ready(Readiness::READABLE);
                 self.go_on(id, false);
             } else if let Some(caller) = self.callers.get_mut(&id) {
                 caller.armed = None;
+                caller.ready(Readiness::READABLE);
                 self.go_on_caller(id);
             } else if self.leaving.contains_key(&id) {
                 self.go_on_leaving(id);
@@ -269,25 +285,14 @@ impl EventLoop {
         }
     }
 
-    /// Has all that was asked for written.
-    fn send_asked(&mut self) {
-        let mut asked = std::mem::take(&mut self.asked);
-        for id in asked.drain(..) {
-            self.go_on(id, false);
-        }
-        // The room is for the next turn.
-        self.asked = asked;
-    }
-
     fn command(&mut self, command: Command) {
         match command {
             Command::Add(shared, promise) => promise.settle(self.add(shared)),
             Command::Order(id, order) => {
                 let Some(entry) = self.peers.get_mut(&id) else { return order.refuse() };
                 if order.is_message() {
-                    if entry.ask(order, self.now) {
-                        self.asked.push(id);
-                    }
+                    entry.ask(order, self.now);
+                    self.again.push(id);
                 } else {
                     let removed = entry.order(order, self.now);
                     self.go_on(id, removed);
@@ -445,7 +450,8 @@ fn dialled_to(entry: &mut Entry, dialled: Attempted, now: Instant) {
     match dialled {
         Attempted::Goes(dial) => entry.dial = Some(Box::new(dial)),
         Attempted::Failed(error) => entry.open_failed(error, now),
-        Attempted::Open(stream) => {
+        Attempted::Open(stream, place) => {
+            entry.reached(place);
             let settings = &entry.shared.settings;
             let ready = set_up(&stream, settings.options()).and_then(|()| settings.security().dialled(Socket(stream)));
             match ready {

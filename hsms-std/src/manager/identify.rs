@@ -31,7 +31,9 @@ pub enum Decision {
     Close,
 }
 
-/// Decides whose a caller is. Called by a worker thread, never by the event loop; a closure will do.
+/// Decides whose a caller is. Called by a worker thread, never by the event loop; a closure will do. Where it has not decided
+/// [within](super::ManagerSettings::with_identify_within) as long again, and 10 s at least, because it takes longer or all threads are busy, it
+/// counts as having said [`Decision::Close`].
 pub trait Identify: Send + Sync + 'static {
     /// Whose is it? Where this panics the connection is closed.
     fn identify(&self, caller: &Unidentified) -> Decision;

@@ -46,6 +46,11 @@ pub(super) struct Readiness {
     ends: bool,
 }
 
+impl Readiness {
+    /// There may be something to read.
+    pub(super) const READABLE: Self = Readiness { readable: true, writable: false, ends: false };
+}
+
 impl From<&mio::event::Event> for Readiness {
     fn from(event: &mio::event::Event) -> Self {
         let ends = event.is_read_closed() || event.is_error();
@@ -241,13 +246,15 @@ impl Link {
     fn begin(&mut self, stream: Stream<Socket>, now: Instant, told: &mut Vec<Told>) {
         self.wanted = false;
         self.stream = Some(stream);
-        (self.readable, self.writable, self.ending) = (true, true, false);
+        // What was told of the end while it was being opened counts.
+        (self.readable, self.writable) = (true, true);
         self.happen(Event::TransportOpen, now, told);
     }
 
     /// The transport that was wanted could not be opened.
     pub(super) fn open_failed(&mut self, error: &io::Error, onlookers: &Onlookers, now: Instant, told: &mut Vec<Told>) {
         if std::mem::take(&mut self.wanted) {
+            self.ending = false;
             onlookers.inside(|| trace::failed(error));
             self.happen(Event::TransportFailed, now, told);
         }
@@ -365,6 +372,16 @@ impl Link {
             self.read_some(now, buffer, told);
             self.write(now, told);
         }
+        self.pause_flooded(now);
+    }
+
+    /// Writes what a turn has put into the output, as far as that goes at once.
+    pub(super) fn finish(&mut self, now: Instant, told: &mut Vec<Told>) {
+        self.write(now, told);
+        self.pause_flooded(now);
+    }
+
+    fn pause_flooded(&mut self, now: Instant) {
         if self.is_flooded() {
             // Nothing is read, and so the timers of what the peer owes stand still. Of no consequence where it has ended.
             let _ = self.machine.pause_input(now);
@@ -591,7 +608,7 @@ impl Link {
             stream.close();
         }
         (self.output, self.start, self.foreign, self.stalled, self.assembly) = (Vec::new(), 0, 0, None, None);
-        (self.readable, self.writable, self.answers) = (false, false, 0);
+        (self.readable, self.writable, self.ending, self.answers) = (false, false, false, 0);
         self.watch.closed(reason, error.as_ref());
         self.tally.meter().closed();
         told.push(Told::Closed { reason, error });

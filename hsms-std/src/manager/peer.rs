@@ -152,8 +152,10 @@ impl Mailbox {
         state.commands.push_back(command);
         let sleeps = !std::mem::replace(&mut state.awake, true);
         drop(state);
-        if sleeps {
-            waker.wake().map_err(|source| Error::System { source })?;
+        if sleeps && let Err(source) = waker.wake() {
+            // The next one tries again.
+            lock(&self.state).awake = false;
+            return Err(Error::System { source });
         }
         Ok(())
     }

@@ -279,6 +279,25 @@ fn without_a_callback_the_candidates_are_probed_and_the_connection_closed_where_
 }
 
 #[test]
+fn a_caller_about_whom_nobody_decides_is_hung_up_on_in_the_end() {
+    let (open, gate) = channel::<()>();
+    let gate = Mutex::new(gate);
+    let (with, asked) = decides(move |_| {
+        // Until the test is over.
+        let _ = gate.lock().unwrap().recv();
+        Decision::Assign("first".to_owned())
+    });
+    let tools = Tools::new(with);
+    let mut caller = Caller::selected(FROM, tools.port);
+    asked.recv_timeout(LIMIT).unwrap();
+    assert_eq!(caller.read().unwrap().0.stype, SType::SEPARATE_REQ);
+    caller.expect_end();
+    drop(open);
+    // What is decided now is of no consequence.
+    tools.manager.stop(LIMIT).unwrap();
+}
+
+#[test]
 fn a_callback_that_panics_or_names_nobody_closes_the_connection() {
     for panics in [true, false] {
         let (with, _asked) = decides(move |_| {

@@ -115,6 +115,31 @@ fn the_fallback_address_is_tried_when_the_first_fails() {
 }
 
 #[test]
+fn an_address_that_answers_and_where_nothing_is_selected_gives_the_next_its_turn() {
+    let manager = Manager::start().unwrap();
+    // It tells that the place is taken, since it is not enabled.
+    let taken =
+        manager.add("taken", PeerSettings::passive(LOCAL, Expected::Anyone, Config::equipment(DEVICE))).unwrap();
+    let tool = manager.add("tool", PeerSettings::passive(LOCAL, Expected::Anyone, Config::equipment(DEVICE))).unwrap();
+    let addresses = [taken.local_addr().unwrap(), tool.local_addr().unwrap()];
+    let config = Config::host(DEVICE).with_t5(Duration::from_millis(20)).unwrap();
+    let host = manager.add("host", PeerSettings::active(addresses, config)).unwrap();
+    tool.enable().unwrap();
+    host.enable().unwrap();
+    for _ in 0..2 {
+        host.selected().wait(LIMIT).unwrap();
+        let counted = host.counters().wait(LIMIT).unwrap();
+        tool.selected().wait(LIMIT).unwrap();
+        // After a session the first address has its turn again.
+        host.reconnect().wait(LIMIT).unwrap();
+        host.selected().wait(LIMIT).unwrap();
+        let again = host.counters().wait(LIMIT).unwrap();
+        assert_eq!(again.attempts - counted.attempts, 2, "{again:?}");
+    }
+    manager.stop(LIMIT).unwrap();
+}
+
+#[test]
 fn an_active_peer_dials_again_after_t5() {
     let manager = Manager::start().unwrap();
     let config = Config::host(DEVICE).with_t5(Duration::from_secs(1)).unwrap();
