@@ -460,7 +460,7 @@ stage_demo() {
 stage_bench() {
   (cd "$root" && HSMS_BENCH=${HSMS_BENCH:-required} cargo bench --locked -p hsms-core &&
     cargo bench --locked -p hsms-std --bench loopback -- --quick &&
-    cargo test --locked -p hsms-std --bench scale --bench peers)
+    cargo bench --locked -p hsms-std --bench scale --bench peers -- --once)
 }
 
 # Two faults in the core, drawn by the commit, for the layers of tests to find.

@@ -3,7 +3,7 @@
 //! Each replies to S1F1 with the text that came, `<B[64] …>`. To ours it is octets; the drivers put it through
 //! their SECS-II both ways and print a line. A round of one follows on a round of the other, and ratios are taken between rounds of the same turn.
 //!
-//! `tests/peers/setup`, then `cargo bench -p hsms-std --bench peers`
+//! `tests/peers/setup`, then `cargo bench -p hsms-std --bench peers`; `-- --quick` is shorter, `-- --once` measures nothing.
 
 use hsms_std::{Config, Connection, DeviceId, Incoming, StreamFunction};
 use std::error::Error;
@@ -23,8 +23,9 @@ const WINDOWS: [usize; 2] = [1, 16];
 const TRIES: usize = 5;
 
 fn main() -> ExitCode {
-    let measured = env::args().any(|argument| argument == "--bench");
-    let quick = !measured || env::args().any(|argument| argument == "--quick");
+    let is_given = |option: &str| env::args().any(|argument| argument == option);
+    let measured = is_given("--bench") && !is_given("--once");
+    let quick = !measured || is_given("--quick");
     match run(measured, quick) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

@@ -9,14 +9,14 @@ use std::time::Duration;
 const HELP: &str = "\
 Usage: cargo bench -p hsms-std --bench scale [-- OPTIONS]
 
+  --once             everything once with eight connections, and nothing is measured
   --quick            up to 1,000 connections, and shorter: under a minute in all
   --connections N    this number of connections only
   --rows FILE        the figures as comma-separated values
   --page FILE        and as the page of the documentation, with charts
   --help             this text
 
-Without --bench, which `cargo bench` adds, and without --quick, everything is tried once with eight
-connections and nothing is measured.";
+Without --bench, which `cargo bench` adds, it is as with --once.";
 
 /// What this process is to do.
 pub(crate) enum Task {
@@ -84,12 +84,13 @@ impl Effort {
 
 /// Reads the command line; help is printed.
 pub(crate) fn read() -> Outcome<Task> {
-    let (mut bench, mut quick, mut connections, mut rows, mut page) = (false, false, None, None, None);
+    let (mut bench, mut quick, mut once, mut connections, mut rows, mut page) = (false, false, false, None, None, None);
     let mut arguments = lexopt::Parser::from_env();
     while let Some(argument) = arguments.next()? {
         match argument {
             Long("bench") => bench = true,
             Long("quick") => quick = true,
+            Long("once") => once = true,
             Long("connections") => connections = Some(arguments.value()?.parse::<usize>()?.max(1)),
             Long("rows") => rows = Some(PathBuf::from(arguments.value()?)),
             Long("page") => page = Some(PathBuf::from(arguments.value()?)),
@@ -102,7 +103,7 @@ pub(crate) fn read() -> Outcome<Task> {
             unknown => return Err(unknown.unexpected().into()),
         }
     }
-    let effort = match (quick, bench) {
+    let effort = match (quick, bench && !once) {
         (true, _) => Effort::Quick,
         (false, true) => Effort::Full,
         (false, false) => Effort::Smoke,
