@@ -6,8 +6,12 @@ mod attacker;
 mod communication;
 #[path = "services/dialogue.rs"]
 mod dialogue;
+#[path = "services/endpoint.rs"]
+mod endpoint;
 #[path = "services/inbox.rs"]
 mod inbox;
+#[path = "services/kit.rs"]
+mod kit;
 #[path = "services/name.rs"]
 mod name;
 #[path = "services/trust.rs"]
