@@ -201,10 +201,11 @@ impl<
         self.gate.is_open()
     }
 
-    /// Whether service messages may flow: SELECTED, and trusted where a secret is set.
+    /// Whether service messages may flow: SELECTED, and trusted where a secret is set; not over a link that is to be
+    /// [dropped](Self::reconnect).
     #[must_use]
     pub fn is_established(&self) -> bool {
-        self.is_selected() && self.is_trusted()
+        self.is_selected() && self.is_trusted() && !self.dropping && !self.due.drop_link
     }
 
     /// Whether SECS-II messages may flow: [established](Self::is_established), and communication is, where it is to be.

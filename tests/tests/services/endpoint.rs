@@ -459,14 +459,18 @@ fn a_message_that_was_on_its_way_out_when_the_link_ended_is_told_lost() {
 #[test]
 fn reconnect_asks_once_for_the_link_to_be_dropped_and_sends_nothing_over_it() {
     let mut client = begun(Active);
+    assert!(client.machine.is_established());
     client.machine.reconnect();
+    assert!(client.machine.is_selected() && !client.machine.is_established());
     client.drain();
     client.machine.reconnect();
+    assert!(client.machine.is_selected() && !client.machine.is_established());
     let ticket = client.ask(ServiceId::READ, 7, None, 100);
     assert_eq!((client.drops, client.sent.len()), (1, 0));
     client.link(NotConnected);
     client.link(Selected);
     client.next_is(64, 11);
+    assert!(client.machine.is_established());
     assert_eq!(client.outcome(ticket), None);
     client.link(NotConnected);
     client.machine.reconnect();
