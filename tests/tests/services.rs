@@ -12,8 +12,12 @@ mod endpoint;
 mod inbox;
 #[path = "services/kit.rs"]
 mod kit;
+#[path = "services/managed.rs"]
+mod managed;
 #[path = "services/name.rs"]
 mod name;
+#[path = "services/rows.rs"]
+mod rows;
 #[path = "services/trust.rs"]
 mod trust;
 

@@ -90,7 +90,7 @@ impl<const TRANSACTIONS: usize> Endpoint<TRANSACTIONS> {
         request_name: &'static str,
         response_name: &'static str,
     ) -> Result<Pair, Error> {
-        Ok(self.layer.core.services_mut().add_service(request, response, request_name, response_name)?)
+        self.layer.add_service(request, response, request_name, response_name)
     }
 
     /// Names a data id of one or several services.
@@ -98,9 +98,7 @@ impl<const TRANSACTIONS: usize> Endpoint<TRANSACTIONS> {
     /// # Errors
     /// [`Error::Register`]: those in front of a service that is not known have been named.
     pub fn add_data(&mut self, services: &[ServiceId], data_id: u32, name: &'static str) -> Result<(), Error> {
-        services
-            .iter()
-            .try_for_each(|service| Ok(self.layer.core.services_mut().add_data(*service, data_id, name)?))
+        self.layer.add_data(services, data_id, name)
     }
 
     /// Names a status.
@@ -108,7 +106,7 @@ impl<const TRANSACTIONS: usize> Endpoint<TRANSACTIONS> {
     /// # Errors
     /// [`Error::Register`].
     pub fn add_status(&mut self, status: Status, name: &'static str) -> Result<(), Error> {
-        Ok(self.layer.core.services_mut().add_status(status, name)?)
+        self.layer.add_status(status, name)
     }
 
     // Handlers.
@@ -127,7 +125,7 @@ impl<const TRANSACTIONS: usize> Endpoint<TRANSACTIONS> {
         data_id: Option<u32>,
         handler: impl FnMut(&Request<'_>) -> Result<Returned, Failed> + Send + 'static,
     ) -> Result<bool, Error> {
-        Ok(self.layer.core.handle_service(service, data_id, Handler::of_services(handler))?.is_some())
+        self.layer.on_request(service, data_id, Handler::of_services(handler))
     }
 
     /// Has a closure answer SECS-II primaries, with the text of the reply; `None` is any. Where it fails or panics that is SxF0. Gives
@@ -141,12 +139,12 @@ impl<const TRANSACTIONS: usize> Endpoint<TRANSACTIONS> {
         function: Option<u8>,
         handler: impl FnMut(&Message<'_>) -> Result<Vec<u8>, Failed> + Send + 'static,
     ) -> Result<bool, Error> {
-        Ok(self.layer.core.handle_function(stream, function, Handler::of_functions(handler))?.is_some())
+        self.layer.on_primary(stream, function, Handler::of_functions(handler))
     }
 
     /// Whether the peer's S1F13 is accepted from now on; it is unless said otherwise.
     pub fn accept_communication(&mut self, accepts: bool) {
-        self.layer.core.accept_communication(accepts);
+        self.layer.accept_communication(accepts);
     }
 
     // Calls that wait.
@@ -237,7 +235,7 @@ impl<const TRANSACTIONS: usize> Endpoint<TRANSACTIONS> {
     /// [`Error::Connection`].
     pub fn authenticate(&mut self, limit: Duration) -> Result<(), Error> {
         let now = self.clock.now();
-        let ticket = self.layer.core.authenticate(now, now.saturating_add(limit))?;
+        let ticket = self.layer.authenticate(now, now.saturating_add(limit))?;
         self.outcome(ticket).map(|_| ())
     }
 
@@ -262,7 +260,7 @@ impl<const TRANSACTIONS: usize> Endpoint<TRANSACTIONS> {
     /// # Errors
     /// [`Error::Connection`].
     pub fn reconnect(&mut self, limit: Duration) -> Result<bool, Error> {
-        self.layer.core.reconnect();
+        self.layer.reconnect();
         self.wait_for(limit, Self::is_established)
     }
 
@@ -297,56 +295,55 @@ impl<const TRANSACTIONS: usize> Endpoint<TRANSACTIONS> {
     /// Whether there is a link, SELECTED or not.
     #[must_use]
     pub fn is_connected(&self) -> bool {
-        self.layer.core.is_connected()
+        self.layer.is_connected()
     }
 
     /// Whether the connection is SELECTED.
     #[must_use]
     pub fn is_selected(&self) -> bool {
-        self.layer.core.is_selected()
+        self.layer.is_selected()
     }
 
     /// Whether the connection is trusted, or there is no secret.
     #[must_use]
     pub fn is_trusted(&self) -> bool {
-        self.layer.core.is_trusted()
+        self.layer.is_trusted()
     }
 
     /// Whether service messages may flow: SELECTED, and trusted where there is a secret.
     #[must_use]
     pub fn is_established(&self) -> bool {
-        self.layer.core.is_established()
+        self.layer.is_established()
     }
 
     /// Whether SECS-II messages may flow: established, and communication is, where it is to be.
     #[must_use]
     pub fn is_communicating(&self) -> bool {
-        self.layer.core.is_communicating()
+        self.layer.is_communicating()
     }
 
     /// How far the proofs are; `None` without a secret.
     #[must_use]
     pub fn trust_state(&self) -> Option<TrustState> {
-        self.layer.core.trust_state()
+        self.layer.trust_state()
     }
 
     /// The name of the connection that counts, as far as is known.
     #[must_use]
     pub fn name(&self) -> Option<&str> {
-        self.layer.core.name()
+        self.layer.name()
     }
 
     /// How many messages were refused before trust.
     #[must_use]
     pub fn refused(&self) -> u32 {
-        self.layer.core.refused()
+        self.layer.refused()
     }
 
     /// How many messages wait in the inbox, and how many found no room in it.
     #[must_use]
     pub fn inbox(&self) -> (usize, u32) {
-        let inbox = self.layer.core.inbox();
-        (inbox.len(), inbox.refused())
+        self.layer.inbox()
     }
 
     fn wait_for(&mut self, limit: Duration, come: impl Fn(&Self) -> bool) -> Result<bool, Error> {
@@ -365,7 +362,7 @@ impl<const TRANSACTIONS: usize> Endpoint<TRANSACTIONS> {
     /// Every sending has one, at its deadline at the latest.
     fn outcome(&mut self, ticket: Ticket) -> Outcome {
         loop {
-            if let Some(outcome) = self.layer.settled.remove(&ticket) {
+            if let Some(outcome) = self.layer.outcome(ticket) {
                 return outcome;
             }
             if let Err(error) = self.turn(FOR_EVER) {
@@ -378,9 +375,8 @@ impl<const TRANSACTIONS: usize> Endpoint<TRANSACTIONS> {
     /// Does what there is to do, and waits until something happens: until `end`, or the next deadline.
     fn turn(&mut self, end: Instant) -> Result<(), Error> {
         let now = self.go_on();
-        if !self.layer.settled.is_empty() || !self.layer.notices.is_empty() {
-            self.events.extend(self.layer.notices.drain(..).map(Event::Services));
-            self.forget_oldest();
+        if self.layer.has_news() {
+            self.take_notices();
             return Ok(());
         }
         let end = self.layer.next_deadline().map_or(end, |deadline| deadline.min(end)).max(now);
@@ -442,8 +438,7 @@ impl<const TRANSACTIONS: usize> Endpoint<TRANSACTIONS> {
         }
         Layer::carry_out(task, &mut self.link);
         self.go_on();
-        self.events.extend(self.layer.notices.drain(..).map(Event::Services));
-        self.forget_oldest();
+        self.take_notices();
         Ok(())
     }
 
@@ -453,7 +448,8 @@ impl<const TRANSACTIONS: usize> Endpoint<TRANSACTIONS> {
         now
     }
 
-    fn forget_oldest(&mut self) {
+    fn take_notices(&mut self) {
+        self.events.extend(std::iter::from_fn(|| self.layer.next_notice()).map(Event::Services));
         let surplus = self.events.len().saturating_sub(MOST_EVENTS);
         self.events.drain(..surplus);
     }
@@ -463,7 +459,12 @@ impl<const TRANSACTIONS: usize> Endpoint<TRANSACTIONS> {
 const FOR_EVER: Instant = Instant::from_millis(u64::MAX);
 
 impl<const TRANSACTIONS: usize> Carrier for Connection<TRANSACTIONS> {
-    fn send(&mut self, what: StreamFunction, reply_expected: bool, body: &[u8]) -> Result<SystemBytes, hsms_core::Error> {
+    fn send(
+        &mut self,
+        what: StreamFunction,
+        reply_expected: bool,
+        body: &[u8],
+    ) -> Result<SystemBytes, hsms_core::Error> {
         let sent = if reply_expected { self.post(what, body) } else { Connection::send(self, what, body) };
         sent.map_err(|error| match error {
             crate::Error::Refused(error) => error,

@@ -43,7 +43,9 @@ impl Error {
             Error::Status { .. } => Fault::Peer,
             Error::Connection(error) => error.fault(),
             Error::TooManyHandlers => Fault::Capacity,
-            Error::Value(_) | Error::NotOneItem | Error::Register(_) | Error::Settings(_) | Error::Gone => Fault::Caller,
+            Error::Value(_) | Error::NotOneItem | Error::Register(_) | Error::Settings(_) | Error::Gone => {
+                Fault::Caller
+            }
         }
     }
 

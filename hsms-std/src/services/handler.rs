@@ -117,13 +117,11 @@ impl fmt::Debug for Handler {
 }
 
 impl Handler {
-    pub(super) fn of_services(
-        callback: impl FnMut(&Request<'_>) -> Result<Returned, Failed> + Send + 'static,
-    ) -> Self {
+    pub(crate) fn of_services(callback: impl FnMut(&Request<'_>) -> Result<Returned, Failed> + Send + 'static) -> Self {
         Handler(Arc::new(Mutex::new(Callback::Service(Box::new(callback)))))
     }
 
-    pub(super) fn of_functions(callback: impl FnMut(&Message<'_>) -> Result<Vec<u8>, Failed> + Send + 'static) -> Self {
+    pub(crate) fn of_functions(callback: impl FnMut(&Message<'_>) -> Result<Vec<u8>, Failed> + Send + 'static) -> Self {
         Handler(Arc::new(Mutex::new(Callback::Function(Box::new(callback)))))
     }
 }
@@ -160,7 +158,9 @@ impl Call {
         let mut callback = handler.0.lock().unwrap_or_else(PoisonError::into_inner);
         match (&mut *callback, due) {
             (Callback::Service(callback), Due::Service(service, answer)) => {
-                let call = || ServiceMessage::read(service, &body).ok().and_then(|message| callback(&Request { message }).ok());
+                let call = || {
+                    ServiceMessage::read(service, &body).ok().and_then(|message| callback(&Request { message }).ok())
+                };
                 let returned = catch_unwind(AssertUnwindSafe(call)).ok().flatten();
                 answer.map_or(Task::None, |answer| Task::Reply(answer.to, response(&answer, returned.as_ref())))
             }
@@ -177,9 +177,15 @@ impl Call {
         }
     }
 
+    /// Octets that it keeps.
+    #[cfg(feature = "manager")]
+    pub(crate) const fn len(&self) -> usize {
+        self.body.len()
+    }
+
     /// What is owed where it cannot be called, for want of room.
     #[cfg(feature = "manager")]
-    pub(crate) fn refused(self) -> Task {
+    pub(crate) fn refusal(&self) -> Task {
         match self.due {
             Due::Service(_, Some(answer)) => {
                 let full = Returned::status(Status::INBOX_FULL);

@@ -2,7 +2,7 @@
 
 use super::handler::{Call, Due, Handler, Task, text, value};
 use super::settings::HANDLERS;
-use super::{EndpointNotice, Error, SendError, SerdeError, ServiceId, ServiceMessage, Status};
+use super::{EndpointNotice, Error, Pair, SendError, SerdeError, ServiceId, ServiceMessage, Status, TrustState};
 use crate::trace;
 use hsms_core::connection::{ReplyToken, State, Stream9, TransactionEnd};
 use hsms_core::secs2::Writer;
@@ -68,7 +68,12 @@ pub(crate) type Outcome = Result<Option<Vec<u8>>, Error>;
 
 /// What carries messages: a connection, or a peer's link.
 pub(crate) trait Carrier {
-    fn send(&mut self, what: StreamFunction, reply_expected: bool, body: &[u8]) -> Result<SystemBytes, hsms_core::Error>;
+    fn send(
+        &mut self,
+        what: StreamFunction,
+        reply_expected: bool,
+        body: &[u8],
+    ) -> Result<SystemBytes, hsms_core::Error>;
     fn reply(&mut self, token: &ReplyToken, body: &[u8]);
     fn abort(&mut self, token: &ReplyToken);
     fn report(&mut self, error: Stream9, about: &Header);
@@ -78,15 +83,113 @@ pub(crate) trait Carrier {
 /// The core, the texts of what it sends, and what became of that.
 #[derive(Debug)]
 pub(crate) struct Layer {
-    pub(super) core: Box<Core>,
+    core: Box<Core>,
     texts: HashMap<Ticket, Vec<u8>>,
-    pub(super) settled: HashMap<Ticket, Outcome>,
-    pub(super) notices: VecDeque<EndpointNotice>,
+    settled: HashMap<Ticket, Outcome>,
+    notices: VecDeque<EndpointNotice>,
 }
 
 impl Layer {
     pub(super) fn new(core: Core) -> Self {
         Layer { core: Box::new(core), texts: HashMap::new(), settled: HashMap::new(), notices: VecDeque::new() }
+    }
+
+    pub(crate) fn add_service(
+        &mut self,
+        request: u8,
+        response: u8,
+        request_name: &'static str,
+        response_name: &'static str,
+    ) -> Result<Pair, Error> {
+        Ok(self.core.services_mut().add_service(request, response, request_name, response_name)?)
+    }
+
+    pub(crate) fn add_data(&mut self, services: &[ServiceId], data_id: u32, name: &'static str) -> Result<(), Error> {
+        services.iter().try_for_each(|service| Ok(self.core.services_mut().add_data(*service, data_id, name)?))
+    }
+
+    pub(crate) fn add_status(&mut self, status: Status, name: &'static str) -> Result<(), Error> {
+        Ok(self.core.services_mut().add_status(status, name)?)
+    }
+
+    pub(crate) fn on_request(
+        &mut self,
+        service: Option<ServiceId>,
+        data_id: Option<u32>,
+        handler: Handler,
+    ) -> Result<bool, Error> {
+        Ok(self.core.handle_service(service, data_id, handler)?.is_some())
+    }
+
+    pub(crate) fn on_primary(
+        &mut self,
+        stream: Option<u8>,
+        function: Option<u8>,
+        handler: Handler,
+    ) -> Result<bool, Error> {
+        Ok(self.core.handle_function(stream, function, handler)?.is_some())
+    }
+
+    pub(crate) fn accept_communication(&mut self, accepts: bool) {
+        self.core.accept_communication(accepts);
+    }
+
+    pub(crate) fn authenticate(&mut self, now: Instant, deadline: Instant) -> Result<Ticket, Error> {
+        Ok(self.core.authenticate(now, deadline)?)
+    }
+
+    pub(crate) fn reconnect(&mut self) {
+        self.core.reconnect();
+    }
+
+    pub(crate) fn is_connected(&self) -> bool {
+        self.core.is_connected()
+    }
+
+    pub(crate) fn is_selected(&self) -> bool {
+        self.core.is_selected()
+    }
+
+    pub(crate) fn is_trusted(&self) -> bool {
+        self.core.is_trusted()
+    }
+
+    pub(crate) fn is_established(&self) -> bool {
+        self.core.is_established()
+    }
+
+    pub(crate) fn is_communicating(&self) -> bool {
+        self.core.is_communicating()
+    }
+
+    pub(crate) fn trust_state(&self) -> Option<TrustState> {
+        self.core.trust_state()
+    }
+
+    pub(crate) fn name(&self) -> Option<&str> {
+        self.core.name()
+    }
+
+    pub(crate) fn refused(&self) -> u32 {
+        self.core.refused()
+    }
+
+    pub(crate) fn inbox(&self) -> (usize, u32) {
+        (self.core.inbox().len(), self.core.inbox().refused())
+    }
+
+    pub(crate) fn next_notice(&mut self) -> Option<EndpointNotice> {
+        self.notices.pop_front()
+    }
+
+    /// How a sending ended, once.
+    pub(crate) fn outcome(&mut self, ticket: Ticket) -> Option<Outcome> {
+        self.settled.remove(&ticket)
+    }
+
+    /// Whether something can be taken: an outcome, or a notice.
+    pub(crate) fn has_news(&self) -> bool {
+        !self.settled.is_empty() || !self.notices.is_empty()
     }
 
     pub(crate) fn next_deadline(&self) -> Option<Instant> {
@@ -128,7 +231,7 @@ impl Layer {
         Ok(ticket)
     }
 
-    pub(super) fn cancel(&mut self, ticket: Ticket) {
+    pub(crate) fn cancel(&mut self, ticket: Ticket) {
         self.core.cancel(ticket);
         self.texts.remove(&ticket);
         self.settled.remove(&ticket);

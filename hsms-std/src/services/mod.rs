@@ -41,8 +41,8 @@
 
 mod blocking;
 mod error;
-mod handler;
-mod layer;
+pub(crate) mod handler;
+pub(crate) mod layer;
 mod settings;
 
 #[doc = include_str!("../../docs/coming_from.md")]
