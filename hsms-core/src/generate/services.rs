@@ -28,7 +28,7 @@ enums! {
     }
     Done { Sent, Trusted }
     EndpointAction<'a> {
-        Send { what, stream_function, reply_expected }, Report { error, about }, Settled { ticket, outcome }, DropLink,
+        Send { what, stream_function, reply_expected }, Report { error, about }, Abort { to }, Settled { ticket, outcome }, DropLink,
         Notify(notice),
     }
     EndpointError { Stream { stream }, Name(error) }

@@ -299,6 +299,7 @@ impl Layer {
                     }
                 }
                 EndpointAction::Report { error, about } => carrier.report(error, &about),
+                EndpointAction::Abort { to } => carrier.abort(&to),
                 EndpointAction::Settled { ticket, outcome } => {
                     self.settle(ticket, outcome.map(|_| None).map_err(Error::Sending));
                 }

@@ -88,6 +88,8 @@ pub struct End {
     pub reports: Vec<(Stream9, Header)>,
     pub calls: u32,
     pub drops: u32,
+    /// Transactions that were aborted behind a report.
+    pub aborts: u32,
     /// What the connection says to whatever is to be sent.
     pub refuses: Option<hsms_core::Error>,
 }
@@ -105,6 +107,7 @@ impl End {
             reports: Vec::new(),
             calls: 0,
             drops: 0,
+            aborts: 0,
             refuses: None,
         }
     }
@@ -203,8 +206,10 @@ impl End {
         };
         self.calls += called;
         self.settled.extend(settled);
+        let before = self.aborts;
         self.drain();
-        answer
+        // Behind a report it is no reaction but an action.
+        if self.aborts > before { reply(0, vec![]) } else { answer }
     }
 
     /// The same from a peer that the test plays.
@@ -262,6 +267,7 @@ impl End {
                     self.machine.sent(&what, system);
                 }
                 EndpointAction::Report { error, about } => self.reports.push((error, about)),
+                EndpointAction::Abort { .. } => self.aborts += 1,
                 EndpointAction::Settled { ticket, outcome } => {
                     self.settled.push((ticket, outcome.map(|_| Vec::new())));
                 }

@@ -31,6 +31,11 @@ pub enum EndpointAction<'a> {
         /// The header of the message.
         about: Header,
     },
+    /// Abort the transaction of a primary that came: SxF0. Nothing is to be told back.
+    Abort {
+        /// To which.
+        to: ReplyToken,
+    },
     /// A sending has ended without a response of its own.
     Settled {
         /// Which.

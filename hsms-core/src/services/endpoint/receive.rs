@@ -326,10 +326,28 @@ impl<
         error: Error,
     ) -> Reaction<'_, 'a, 't, H> {
         self.tell(EndpointNotice::IllegalData { header: *header, error });
-        if self.unhandled.system_errors {
-            self.put(EndpointAction::Report { error: Stream9::IllegalData, about: *header });
+        let report = self.unhandled.system_errors.then_some(Stream9::IllegalData);
+        self.refuse(header, report, token.filter(|_| self.unhandled.abort))
+    }
+
+    /// S9F3, S9F5 or S9F7, and behind it the abort: whoever asked learns of the reason first.
+    fn refuse<'t>(
+        &mut self,
+        header: &Header,
+        report: Option<Stream9>,
+        abort: Option<ReplyToken>,
+    ) -> Reaction<'_, 'a, 't, H> {
+        let has_room = self.news.capacity().saturating_sub(self.news.len()) >= 2;
+        if let Some(error) = report {
+            self.put(EndpointAction::Report { error, about: *header });
+            if let Some(to) = abort
+                && has_room
+            {
+                self.put(EndpointAction::Abort { to });
+                return Reaction::None;
+            }
         }
-        token.filter(|_| self.unhandled.abort).map_or(Reaction::None, |to| Reaction::Abort { to })
+        abort.map_or(Reaction::None, |to| Reaction::Abort { to })
     }
 
     /// `complaint`: what it tells, where it is one of stream 9.
@@ -344,16 +362,12 @@ impl<
             None => EndpointNotice::Unhandled { header: *header },
         });
         let answer = self.function_handlers.unhandled(header, self.unhandled);
-        match answer.system_error {
-            Some(SystemError::UnrecognizedStream(about)) => {
-                self.put(EndpointAction::Report { error: Stream9::UnrecognizedStream, about });
-            }
-            Some(SystemError::UnrecognizedFunction(about)) => {
-                self.put(EndpointAction::Report { error: Stream9::UnrecognizedFunction, about });
-            }
-            _ => {}
-        }
-        token.filter(|_| answer.abort.is_some()).map_or(Reaction::None, |to| Reaction::Abort { to })
+        let report = match answer.system_error {
+            Some(SystemError::UnrecognizedStream(_)) => Some(Stream9::UnrecognizedStream),
+            Some(SystemError::UnrecognizedFunction(_)) => Some(Stream9::UnrecognizedFunction),
+            _ => None,
+        };
+        self.refuse(header, report, token.filter(|_| answer.abort.is_some()))
     }
 }
 
