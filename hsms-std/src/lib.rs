@@ -18,6 +18,7 @@
 //! | [`statement`] | what the standards ask an implementation to document |
 //! | `manager` (feature) | any number of peers by name on one event loop, with delegates on worker threads |
 //! | `services` (feature) | service messages and dispatch: closures as handlers, inbox, trusted connections, names |
+//! | `coming_from` (features `manager` and `services`) | every name of secsgem and socket_protocol with its counterpart here |
 //! | `capture` (feature) | a tap that writes files for Wireshark |
 //! | `metrics` (feature) | what happens on links for the `metrics` facade |
 //! | `tls` (feature) | TLS by rustls as a stream, and what its settings are made of |
@@ -60,6 +61,9 @@ mod blocking;
 #[cfg(feature = "capture")]
 pub mod capture;
 pub mod clock;
+#[cfg(all(feature = "manager", feature = "services"))]
+#[doc = include_str!("../docs/coming_from.md")]
+pub mod coming_from {}
 #[cfg(feature = "conformance")]
 pub mod conformance;
 mod dial;

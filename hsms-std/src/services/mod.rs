@@ -2,7 +2,7 @@
 //!
 //! [`Endpoint`] stands on a [`Connection`](crate::Connection) and is driven by the calls of its owner, as that is: no thread, no loop of its
 //! own. With feature `manager` a peer has the same: `Peer::services`. Everything about the protocol is decided by
-//! [`hsms_core::services::Endpoint`]. What the names of other libraries have become here stands in [`coming_from`].
+//! [`hsms_core::services::Endpoint`].
 //!
 //! Values are Rust types by `serde`, as [`hsms_core::secs2::serde`] maps them to SECS-II items.
 //!
@@ -44,9 +44,6 @@ mod error;
 pub(crate) mod handler;
 pub(crate) mod layer;
 mod settings;
-
-#[doc = include_str!("../../docs/coming_from.md")]
-pub mod coming_from {}
 
 pub use blocking::{Endpoint, Event};
 pub use error::Error;
