@@ -8,6 +8,8 @@ mod communication;
 mod dialogue;
 #[path = "services/endpoint.rs"]
 mod endpoint;
+#[path = "services/histories.rs"]
+mod histories;
 #[path = "services/inbox.rs"]
 mod inbox;
 #[path = "services/kit.rs"]
