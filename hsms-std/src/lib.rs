@@ -53,8 +53,8 @@
 //! # Features
 //!
 //! None by default: `tracing` (every message as an event of the target `hsms::message`, every notice as one of `hsms::connection`, in a
-//! span `hsms` of the target `hsms` with the peer's name, in which the delegates of a manager run as well), `serde` (settings that
-//! survive a restart), `secs2` (texts in the log as SML), `services`, `manager`, `tls`, `capture`, `metrics`, `conformance`,
+//! span `hsms` of the target `hsms` with the peer's name, in which the delegates of a manager run as well; with `services` what these do as
+//! events of `hsms::services`, by the names of services, data ids and statuses, with the name of the connection), `serde` (settings that survive a restart), `secs2` (texts in the log as SML), `services`, `manager`, `tls`, `capture`, `metrics`, `conformance`,
 //! `faults`.
 
 mod blocking;

@@ -1,9 +1,10 @@
 //! Every message and notice as a `tracing` event: the one place where this crate logs.
 //!
 //! Target `hsms::message`, level debug: header and the beginning of the text, as octets or, with feature `secs2`, as SML. Target `hsms::connection`: what happens to
-//! the connection; level info for what was wanted, warn for the rest. Target `hsms::services`: the messages of an endpoint by the names of
-//! services, data ids and statuses, with the name of the connection. All of it in a span `hsms` with the peer's name in its field `peer`. Without
-//! the feature nothing of it is left.
+//! the connection; level info for what was wanted, warn for the rest. All of it in a span `hsms` with the peer's name in its field `peer`.
+//!
+//! Target `hsms::services`: the messages of an endpoint by the names of services, data ids and statuses, level debug, and what the services tell,
+//! level info or warn; with the name of the connection in the field `channel`, and in no span. Without the feature nothing of it all is left.
 
 #![cfg_attr(not(feature = "tracing"), expect(unused_variables, reason = "there is nowhere to log to"))]
 
@@ -155,9 +156,11 @@ pub(crate) fn failed(error: &io::Error) {
 
 /// A service message or a SECS-II message of an endpoint, by its names, on the connection of this name.
 #[cfg(feature = "services")]
-pub(crate) fn described(channel: Option<&str>, what: &str, message: &dyn fmt::Display) {
+pub(crate) fn described<D: fmt::Display>(channel: Option<&str>, what: &str, message: impl FnOnce() -> D) {
     #[cfg(feature = "tracing")]
-    tracing::debug!(target: SERVICES, channel = channel.unwrap_or_default(), "{what} {message}");
+    if tracing::enabled!(target: SERVICES, tracing::Level::DEBUG) {
+        tracing::debug!(target: SERVICES, channel = channel.unwrap_or_default(), "{what} {}", message());
+    }
 }
 
 /// What an endpoint tells. What went wrong is a warning.

@@ -16,8 +16,8 @@ use super::inbox::close_gap;
 #[cfg(feature = "auth")]
 use super::trust::{BeforeTrust, CHALLENGE_LEN, Secret, Trust, TrustSettings, TrustState};
 use super::{
-    ChannelName, Communication, CommunicationMessage, CommunicationState, FunctionTable, Kept, ServiceId, ServiceInbox,
-    ServiceMessage, ServiceTable, Services, Status, TableFull, UnhandledPolicy, Wanted,
+    ChannelName, Communication, CommunicationMessage, CommunicationState, Described, FunctionTable, Kept, ServiceId,
+    ServiceInbox, ServiceMessage, ServiceTable, Services, Status, TableFull, UnhandledPolicy, Wanted,
 };
 use crate::config::ConnectMode;
 use crate::connection::State;
@@ -254,6 +254,17 @@ impl<
     /// The same, to add some.
     pub const fn services_mut(&mut self) -> &mut Services<'a, ENTRIES> {
         &mut self.services
+    }
+
+    /// A message that came or went, with all names there are, for a log line: a service message by service, data id and status, any other by
+    /// stream and function.
+    #[must_use]
+    pub fn describe(&self, header: &Header, text: &[u8]) -> Described<'a> {
+        let service = ServiceId::from_function(header.function()).filter(|_| header.stream() == self.stream);
+        match service.map(|service| ServiceMessage::read(service, text)) {
+            Some(Ok(message)) => self.services.describe(&message),
+            Some(Err(_)) | None => self.services.describe_header(header),
+        }
     }
 
     /// The inbox.

@@ -10,7 +10,7 @@ use hsms_core::services::{
     Endpoint as Machine, EndpointAction, Outgoing, OwnMessage, Reaction, Response, Ticket, Wanted,
 };
 use hsms_core::time::Instant;
-use hsms_core::wire::{Header, StreamFunction, SystemBytes};
+use hsms_core::wire::{Header, SessionId, StreamFunction, SystemBytes};
 use serde::de::Deserialize;
 use std::collections::{HashMap, VecDeque};
 use std::task::Poll;
@@ -211,7 +211,6 @@ impl Layer {
     ) -> Result<Ticket, Error> {
         let message = ServiceMessage::new(service, data_id, Status::OKAY, data);
         let text = text(&message).ok_or(Error::NotOneItem)?;
-        self.describe("sends", &message);
         let ticket = self.core.send(now, service, data_id, reply_expected, deadline)?;
         self.texts.insert(ticket, text);
         Ok(ticket)
@@ -239,7 +238,7 @@ impl Layer {
 
     /// A primary came.
     pub(crate) fn primary(&mut self, now: Instant, header: Header, token: Option<ReplyToken>, body: &[u8]) -> Task {
-        self.describe_header("received", &header);
+        self.describe("received", &header, body);
         let reaction = self.core.primary(now, &header, token, body);
         let seen = Seen::of(reaction);
         self.task(seen, header, body)
@@ -247,7 +246,7 @@ impl Layer {
 
     /// The reply to one of ours came, or its abort.
     pub(crate) fn reply(&mut self, now: Instant, header: Header, body: &[u8]) -> Task {
-        self.describe_header("received", &header);
+        self.describe("received", &header, body);
         let seen = Seen::of(self.core.reply(now, &header, body));
         self.task(seen, header, body)
     }
@@ -294,7 +293,12 @@ impl Layer {
                         Outgoing::Application(ticket) => self.texts.get(ticket).map_or(&[][..], Vec::as_slice),
                     };
                     match carrier.send(stream_function, reply_expected, body) {
-                        Ok(system) => self.core.sent(&what, system),
+                        Ok(system) => {
+                            // The session is the connection's, and no name depends on it.
+                            let header = Header::data(system, stream_function, reply_expected, SessionId(0));
+                            self.describe("sent", &header, body);
+                            self.core.sent(&what, system);
+                        }
                         Err(error) => self.core.not_sent(now, &what, error),
                     }
                 }
@@ -366,12 +370,8 @@ impl Layer {
         self.notices.push_back(notice);
     }
 
-    fn describe(&self, what: &str, message: &ServiceMessage<'_>) {
-        trace::described(self.core.name(), what, &self.core.services().describe(message));
-    }
-
-    fn describe_header(&self, what: &str, header: &Header) {
-        trace::described(self.core.name(), what, &self.core.services().describe_header(header));
+    fn describe(&self, what: &str, header: &Header, text: &[u8]) {
+        trace::described(self.core.name(), what, || self.core.describe(header, text));
     }
 }
 

@@ -175,6 +175,7 @@ entries! {
     endpoint_untold(it: &Whole) Endpoint::untold(it);
     endpoint_services(it: &Whole) { keep(Endpoint::services(it)); };
     endpoint_services_mut(it: &mut Whole) { keep(Endpoint::services_mut(it)); };
+    endpoint_describe(it: &Whole, header: &Header, text: &[u8]) { keep(Endpoint::describe(it, header, text)); };
     endpoint_inbox(it: &Whole) { keep(Endpoint::inbox(it)); };
     endpoint_next_deadline(it: &Whole) Endpoint::next_deadline(it);
     endpoint_handle_service(it: &mut Whole, service: Option<ServiceId>, id: Option<u32>, handler: Handler)
