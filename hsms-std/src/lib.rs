@@ -17,6 +17,8 @@
 //! | [`tap`] | whoever looks on at everything that goes over a link |
 //! | [`statement`] | what the standards ask an implementation to document |
 //! | `manager` (feature) | any number of peers by name on one event loop, with delegates on worker threads |
+//! | `services` (feature) | service messages and dispatch: closures as handlers, inbox, trusted connections, names |
+//! | `coming_from` (features `manager` and `services`) | every name of secsgem and socket_protocol with its counterpart here |
 //! | `capture` (feature) | a tap that writes files for Wireshark |
 //! | `metrics` (feature) | what happens on links for the `metrics` facade |
 //! | `tls` (feature) | TLS by rustls as a stream, and what its settings are made of |
@@ -51,14 +53,17 @@
 //! # Features
 //!
 //! None by default: `tracing` (every message as an event of the target `hsms::message`, every notice as one of `hsms::connection`, in a
-//! span `hsms` of the target `hsms` with the peer's name, in which the delegates of a manager run as well), `serde` (settings that
-//! survive a restart), `secs2` (texts in the log as SML), `manager`, `tls`, `capture`, `metrics`, `conformance`,
+//! span `hsms` of the target `hsms` with the peer's name, in which the delegates of a manager run as well; with `services` what these do as
+//! events of `hsms::services`, by the names of services, data ids and statuses, with the name of the connection), `serde` (settings that survive a restart), `secs2` (texts in the log as SML), `services`, `manager`, `tls`, `capture`, `metrics`, `conformance`,
 //! `faults`.
 
 mod blocking;
 #[cfg(feature = "capture")]
 pub mod capture;
 pub mod clock;
+#[cfg(all(feature = "manager", feature = "services"))]
+#[doc = include_str!("../docs/coming_from.md")]
+pub mod coming_from {}
 #[cfg(feature = "conformance")]
 pub mod conformance;
 mod dial;
@@ -74,6 +79,8 @@ mod meter;
 pub mod metrics;
 mod options;
 pub mod security;
+#[cfg(feature = "services")]
+pub mod services;
 #[doc = include_str!("../docs/statement.md")]
 pub mod statement {}
 pub mod tap;

@@ -1,8 +1,10 @@
 //! Every message and notice as a `tracing` event: the one place where this crate logs.
 //!
 //! Target `hsms::message`, level debug: header and the beginning of the text, as octets or, with feature `secs2`, as SML. Target `hsms::connection`: what happens to
-//! the connection; level info for what was wanted, warn for the rest. All of it in a span `hsms` with the peer's name in its field `peer`. Without
-//! the feature nothing of it is left.
+//! the connection; level info for what was wanted, warn for the rest. All of it in a span `hsms` with the peer's name in its field `peer`.
+//!
+//! Target `hsms::services`: the messages of an endpoint by the names of services, data ids and statuses, level debug, and what the services tell,
+//! level info or warn; with the name of the connection in the field `channel`, and in no span. Without the feature nothing of it all is left.
 
 #![cfg_attr(not(feature = "tracing"), expect(unused_variables, reason = "there is nowhere to log to"))]
 
@@ -14,6 +16,8 @@ use std::{fmt, io};
 const MESSAGE: &str = "hsms::message";
 #[cfg(feature = "tracing")]
 const CONNECTION: &str = "hsms::connection";
+#[cfg(all(feature = "tracing", feature = "services"))]
+const SERVICES: &str = "hsms::services";
 
 /// Octets of a text that are printed at most.
 #[cfg(feature = "tracing")]
@@ -148,6 +152,28 @@ pub(crate) fn closed(reason: CloseReason, error: Option<&io::Error>) {
 pub(crate) fn failed(error: &io::Error) {
     #[cfg(feature = "tracing")]
     tracing::warn!(target: CONNECTION, %error, "not connected");
+}
+
+/// A service message or a SECS-II message of an endpoint, by its names, on the connection of this name.
+#[cfg(feature = "services")]
+pub(crate) fn described<D: fmt::Display>(channel: Option<&str>, what: &str, message: impl FnOnce() -> D) {
+    #[cfg(feature = "tracing")]
+    if tracing::enabled!(target: SERVICES, tracing::Level::DEBUG) {
+        tracing::debug!(target: SERVICES, channel = channel.unwrap_or_default(), "{what} {}", message());
+    }
+}
+
+/// What an endpoint tells. What went wrong is a warning.
+#[cfg(feature = "services")]
+pub(crate) fn told(channel: Option<&str>, wrong: bool, notice: &dyn fmt::Display) {
+    #[cfg(feature = "tracing")]
+    {
+        let channel = channel.unwrap_or_default();
+        match wrong {
+            true => tracing::warn!(target: SERVICES, channel, "{notice}"),
+            false => tracing::info!(target: SERVICES, channel, "{notice}"),
+        }
+    }
 }
 
 /// Something that found no room, or a caller turned away.

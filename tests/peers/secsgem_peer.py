@@ -336,7 +336,7 @@ class Peer:
             say("error", "not a command:", line[:80])
 
 
-def arguments() -> argparse.Namespace:
+def arguments_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--connect", choices=("active", "passive"), required=True)
     parser.add_argument("--role", choices=("host", "equipment"), required=True)
@@ -346,7 +346,7 @@ def arguments() -> argparse.Namespace:
     for timer, default in (("t3", 45), ("t5", 10), ("t6", 5), ("t7", 10), ("t8", 5), ("linktest", 0)):
         parser.add_argument(f"--{timer}", type=float, default=default)
     parser.add_argument("--system", type=int)
-    return parser.parse_args()
+    return parser
 
 
 def on_thread_exception(args: threading.ExceptHookArgs) -> None:
@@ -357,7 +357,7 @@ def on_thread_exception(args: threading.ExceptHookArgs) -> None:
 
 
 def main() -> None:
-    args = arguments()
+    args = arguments_parser().parse_args()
     logging.getLogger().addHandler(LinesFromLog(logging.WARNING))
     threading.excepthook = on_thread_exception
     peer = Peer(args)

@@ -13,8 +13,16 @@ mod equipment;
 #[expect(dead_code, reason = "the program's main and its arguments")]
 mod host;
 
+#[path = "../../hsms-std/examples/service_equipment.rs"]
+#[expect(dead_code, reason = "the program's main and its arguments")]
+mod service_equipment;
+#[path = "../../hsms-std/examples/service_host.rs"]
+#[expect(dead_code, reason = "the program's main and its arguments")]
+mod service_host;
+
 use delegate::Delegate;
 use equipment::arguments;
+use hsms_std::services::{Endpoint, SendError, Status, TrustFailure};
 use hsms_std::{Config, Connection, DeviceId};
 use hsms_tests::generate::octets;
 use std::io::{self, Read, Write};
@@ -73,6 +81,61 @@ fn equipment_and_host_talk_to_each_other_and_survive_each_others_restarts() {
     // Not before: there might be an event left that nobody takes any more.
     tool.printed("Closed {");
     tool.stop();
+}
+
+#[test]
+fn service_host_reads_writes_and_executes_at_service_equipment_with_and_without_a_secret() {
+    for secret in [None, Some("sixteen octets!!")] {
+        let link =
+            Connection::passive((Ipv4Addr::LOCALHOST, 0), Config::equipment(DEVICE)).expect("a port to listen on");
+        let address = link.local_addr().expect("where it listens");
+        let tool = Endpoint::new(link, service_equipment::settings(secret).expect("a secret")).expect("good settings");
+        let (log, stop) = (Arc::new(Log::default()), Arc::new(AtomicBool::new(false)));
+        let (printing, stopping) = (Arc::clone(&log), Arc::clone(&stop));
+        let go_on = move || !stopping.load(Ordering::SeqCst);
+        let thread = thread::spawn(move || service_equipment::run(tool, go_on, |line| printing.add(line)));
+
+        let link = Connection::active(address, Config::host(DEVICE)).expect("an address to dial");
+        let host = Endpoint::new(link, service_host::settings(secret).expect("a secret")).expect("good settings");
+        let told = Log::default();
+        service_host::run(host, |line| told.add(line)).expect("a good end");
+        let expected = [
+            "oven: 20 degrees",
+            "it settled by way of [100.0, 140.0, 160.0]",
+            "too hot: status 7",
+            "no number: status 2 (callback error)",
+            "unknown: status 4 (service or data unknown)",
+            "S1F2: <L [2] <A \"OVEN\"> <A \"1.0\">>",
+        ];
+        assert_eq!(*told.lines.lock().expect("a log"), expected);
+        stop.store(true, Ordering::SeqCst);
+        thread.join().expect("no panic").expect("a good end");
+        let lines = log.lines.lock().expect("a log");
+        let trusted = lines.iter().any(|line| line == "the connection is trusted");
+        assert_eq!(trusted, secret.is_some(), "{lines:?}");
+    }
+}
+
+#[test]
+fn service_host_without_the_secret_is_told_that_it_is_not_trusted() {
+    let link = Connection::passive((Ipv4Addr::LOCALHOST, 0), Config::equipment(DEVICE)).expect("a port to listen on");
+    let address = link.local_addr().expect("where it listens");
+    let settings = service_equipment::settings(Some("sixteen octets!!")).expect("a secret");
+    let tool = Endpoint::new(link, settings).expect("good settings");
+    let stop = Arc::new(AtomicBool::new(false));
+    let stopping = Arc::clone(&stop);
+    let go_on = move || !stopping.load(Ordering::SeqCst);
+    let thread = thread::spawn(move || service_equipment::run(tool, go_on, |_| {}));
+    let outcome = |secret| {
+        let link = Connection::active(address, Config::host(DEVICE)).expect("an address to dial");
+        let host = Endpoint::new(link, service_host::settings(secret).expect("a secret")).expect("good settings");
+        service_host::run(host, |_| {}).expect_err("it is not trusted").outcome()
+    };
+    assert_eq!(outcome(None), Some(SendError::Status(Status::AUTHENTICATION_REQUIRED)));
+    let refused = TrustFailure::Refused(Status::OPERATION_NOT_PERMITTED);
+    assert_eq!(outcome(Some("another secret!!")), Some(SendError::NotTrusted(refused)));
+    stop.store(true, Ordering::SeqCst);
+    thread.join().expect("no panic").expect("a good end");
 }
 
 /// What secsgem's documentation shows of a connection, here as the peer's side of one. The Reject.req belong to nothing:

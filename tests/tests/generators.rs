@@ -84,7 +84,9 @@ owned! {
     secs2::Encoding, secs2::Error, secs2::ErrorKind, secs2::Format, secs2::HeaderOctets, secs2::ItemHeader, secs2::Limits,
     secs2::SmlError, secs2::SmlErrorKind, secs2::SmlMessage, secs2::Summary, secs2::Tree, secs2::WriteError,
     secs2::serde::Cause,
-    services::CommunicationFailure, services::CommunicationState, services::InboxFull, services::NameAnswer,
+    services::Answer, services::Complaint, services::Done, services::EndpointError, services::EndpointNotice,
+    services::SendError, services::Ticket,
+    services::Waiting, services::CommunicationFailure, services::CommunicationState, services::InboxFull, services::NameAnswer,
     services::NameError, services::Pair, services::PairError, services::RegisterError, services::SecretTooShort,
     services::ServiceId, services::Status, services::TrustAnswer, services::TrustError, services::TrustFailure,
     services::TrustMessage, services::TrustSettings, services::TrustState, services::TrustStep,
@@ -110,13 +112,18 @@ lent! {
     services::CommunicationMessage(services::CommunicationMessage<'static>),
     services::CommunicationSettings(services::CommunicationSettings<'static>),
     services::CommunicationVerdict(services::CommunicationVerdict<'static>),
+    services::EndpointAction(services::EndpointAction<'static>),
+    services::EndpointSettings(services::EndpointSettings<'static>),
+    services::Outgoing(services::Outgoing<'static>),
+    services::OwnMessage(services::OwnMessage<'static>),
+    services::Response(services::Response<'static>),
     services::Kept(services::Kept<'static, services::ServiceId, u32>),
     services::ServiceMessage(services::ServiceMessage<'static>),
     services::Wanted(services::Wanted<services::ServiceId, u32>),
 }
 
 /// What is no value: it does something, and is made by its own constructor.
-const MACHINERY: [(&str, &str); 23] = [
+const MACHINERY: [(&str, &str); 25] = [
     ("connection::Connection", "the machine"),
     ("connection::Holders", "a register that is kept"),
     ("connection::Entry", "of the machine's own; not exported"),
@@ -136,6 +143,8 @@ const MACHINERY: [(&str, &str); 23] = [
     ("services::ChannelName", "exchanges names"),
     ("services::Communication", "establishes communication"),
     ("services::Described", "what Services makes of a message to be printed"),
+    ("services::Endpoint", "all of the services"),
+    ("services::Reaction", "lends a handler of the Endpoint's"),
     ("services::Inbox", "keeps messages"),
     ("services::Secret", "never shown"),
     ("services::Services", "a register"),

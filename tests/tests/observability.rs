@@ -14,6 +14,7 @@ use hsms_core::connection::CloseReason;
 use hsms_core::counters::Counters;
 use hsms_core::wire::{Header, RejectReason, SType, SessionId, StreamFunction};
 use hsms_std::manager::{Delegate, Expected, Manager, ManagerSettings, Peer, PeerSettings, Received};
+use hsms_std::services::{Endpoint, Error, Event, ServiceId, Settings};
 use hsms_std::tap::{Direction, Tap, Tapped, What};
 use hsms_std::{Config, Connection, Incoming, State};
 use recorder::recorded;
@@ -121,6 +122,33 @@ fn everything_that_is_logged_of_a_blocking_connection_is_in_a_span_with_its_name
         for said in ["connected", "selected", "closed"] {
             assert!(of_peer.iter().any(|line| line.text.contains(said)), "{said} in {of_peer:#?}");
         }
+    }
+}
+
+#[test]
+fn services_are_logged_by_their_names_with_the_name_of_the_connection() {
+    spans::listen();
+    let link = Connection::passive(LOCAL, config()).unwrap();
+    let address = link.local_addr().unwrap();
+    let mut tool = Endpoint::new(link, Settings::new().with_name("logged oven")).unwrap();
+    let read = tool.add_service(10, 11, "read", "read response").unwrap().request();
+    tool.add_data(&[read], 7, "temperature").unwrap();
+    let far = thread::spawn(move || {
+        let mut host =
+            Endpoint::new(Connection::active(address, Config::host(DEVICE)).unwrap(), Settings::new()).unwrap();
+        let answered = host.send(ServiceId::READ, 7, &(), LIMIT);
+        assert!(matches!(answered, Err(Error::Status { .. })), "{answered:?}");
+        host.close().unwrap();
+    });
+    while !matches!(tool.next(LIMIT).unwrap().expect("in time"), Event::Closed { .. }) {}
+    far.join().unwrap();
+    let of_it: Vec<Line> = lines().into_iter().filter(|line| line.text.contains("channel=\"logged oven\"")).collect();
+    assert!(of_it.iter().all(|line| line.target == "hsms::services"), "{of_it:#?}");
+    let expected = "received service 10 (read), data id 7 (temperature), status 0 (okay)";
+    for said in
+        [expected, "received service 11, data id 7, status 1 (buffering", "kept: service 10", "names were exchanged"]
+    {
+        assert!(of_it.iter().any(|line| line.text.contains(said)), "{said} in {of_it:#?}");
     }
 }
 

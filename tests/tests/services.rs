@@ -6,10 +6,20 @@ mod attacker;
 mod communication;
 #[path = "services/dialogue.rs"]
 mod dialogue;
+#[path = "services/endpoint.rs"]
+mod endpoint;
+#[path = "services/histories.rs"]
+mod histories;
 #[path = "services/inbox.rs"]
 mod inbox;
+#[path = "services/kit.rs"]
+mod kit;
+#[path = "services/managed.rs"]
+mod managed;
 #[path = "services/name.rs"]
 mod name;
+#[path = "services/rows.rs"]
+mod rows;
 #[path = "services/trust.rs"]
 mod trust;
 

@@ -76,6 +76,8 @@ strategies! { 64:
     crate::services::CommunicationFailure, crate::services::CommunicationState, crate::services::InboxFull,
     crate::services::NameAnswer, crate::services::NameError, crate::services::Pair, crate::services::PairError,
     crate::services::RegisterError, crate::services::ServiceId, crate::services::Status,
+    crate::services::Answer, crate::services::Complaint, crate::services::Done, crate::services::EndpointError,
+    crate::services::EndpointNotice, crate::services::SendError, crate::services::Ticket, crate::services::Waiting,
     crate::services::Wanted<crate::services::ServiceId, u32>, crate::services::Wanted<u8, u8>,
 }
 

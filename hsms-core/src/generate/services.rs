@@ -2,8 +2,10 @@
 
 use super::values::{enums, structs};
 use crate::services::{
-    CommunicationFailure, CommunicationMessage, CommunicationSettings, CommunicationState, CommunicationVerdict,
-    InboxFull, Kept, NameAnswer, NameError, Pair, PairError, RegisterError, ServiceId, ServiceMessage, Status, Wanted,
+    Answer, CommunicationFailure, CommunicationMessage, CommunicationSettings, CommunicationState,
+    CommunicationVerdict, Complaint, Done, EndpointAction, EndpointError, EndpointNotice, EndpointSettings, InboxFull,
+    Kept, NameAnswer, NameError, Outgoing, OwnMessage, Pair, PairError, RegisterError, Response, SendError, ServiceId,
+    ServiceMessage, Status, Ticket, UnhandledPolicy, Waiting, Wanted,
 };
 #[cfg(feature = "auth")]
 use crate::services::{
@@ -12,17 +14,44 @@ use crate::services::{
 use arbitrary::{Arbitrary, Result, Unstructured};
 
 structs! {
+    Answer { to, service, data_id, registered }
     CommunicationSettings<'a> { identity, begins, retry_delay }
+    EndpointSettings<'a> { mode, session, stream, exchange_names, name, communication, unhandled }
     InboxFull { octets, free, refused }
     NameAnswer { status, failure }
+    UnhandledPolicy { system_errors, abort }
 }
 
 enums! {
+    Complaint {
+        UnrecognizedDeviceId, UnrecognizedStream, UnrecognizedFunction, IllegalData, TransactionTimeout, DataTooLong,
+    }
+    Done { Sent, Trusted }
+    EndpointAction<'a> {
+        Send { what, stream_function, reply_expected }, Report { error, about }, Abort { to }, Settled { ticket, outcome }, DropLink,
+        Notify(notice),
+    }
+    EndpointError { Stream { stream }, Name(error) }
+    EndpointNotice {
+        Named { differ }, NameFailed(error), #[cfg(feature = "auth")] Trusted, #[cfg(feature = "auth")] TrustFailed(failure), Communicating,
+        CommunicationFailed(failure), Refused { header }, Discarded { header }, Kept { service, data_id },
+        NotKept { header, status }, Unhandled { header }, IllegalData { header, error }, Unawaited { header },
+        SystemError { complaint, about },
+    }
+    Outgoing<'a> { Own(message), Application(ticket) }
+    OwnMessage<'a> { Name(status), #[cfg(feature = "auth")] Trust(message), Communication(message), Status { data_id, status } }
+    Response<'a> { Service(message), Function(text) }
+    SendError {
+        Full, NotPermitted, NotConnected, NotSent(waiting), NoResponse, T3, Aborted, Rejected(reason), ReplyTooLong { length },
+        SystemError(complaint), Status(status), Malformed(error), OtherDataId { data_id }, LinkLost,
+        #[cfg(feature = "auth")] NotTrusted(failure), Refused(error),
+    }
+    Waiting { Trust, Communication, Room }
     CommunicationState { NotCommunicating, WaitingForS1F14, WaitingToRetry, Communicating }
     CommunicationMessage<'a> { Establish(identity), EstablishAck(ack), Identity(identity) }
     CommunicationVerdict<'a> { Pass, Reply(message), Discard, DiscardAndSend(message), IllegalData(error) }
     CommunicationFailure { Denied { commack }, Aborted, IllegalData(error), Unanswered }
-    NameError { TooLong { octets, limit }, NotAscii, Malformed(error), UnknownDataId { data_id }, NotServer, Refused(status) }
+    NameError { TooLong { octets, limit }, NotAscii, Malformed(error), UnknownDataId { data_id }, NotServer, Refused(status), Unanswered }
     PairError { OutOfRange { request }, RequestOdd { request }, ResponseNotNext { expected, response } }
     RegisterError {
         RequestIdTaken { id }, ResponseIdTaken { id }, Pair(error), UnknownService { id }, Full,
@@ -46,6 +75,12 @@ enums! {
         ChallengeRepeated,
     }
     TrustError { NoSecret, NotClient, UnderWay, TooManyFailures { until }, ChallengeRepeated }
+}
+
+impl<'a> Arbitrary<'a> for Ticket {
+    fn arbitrary(u: &mut Unstructured<'a>) -> Result<Self> {
+        Ok(Ticket(u.arbitrary()?))
+    }
 }
 
 /// One of the usual services, or any that a function can carry.

@@ -38,18 +38,18 @@ pub(super) use structs;
 /// A variant, then its fields. The first is the simplest.
 macro_rules! enums {
     ( $( $name:ident $(<$life:lifetime>)? {
-        $( $variant:ident $( ( $( $place:ident ),* ) )? $( { $( $field:ident ),* } )? ),* $(,)?
+        $( $( #[$meta:meta] )* $variant:ident $( ( $( $place:ident ),* ) )? $( { $( $field:ident ),* } )? ),* $(,)?
     } )* ) => { $(
         impl<'a> Arbitrary<'a> for $name $(<$life>)? {
             fn arbitrary(u: &mut Unstructured<'a>) -> Result<Self> {
                 type Make<'a, T> = fn(&mut Unstructured<'a>) -> Result<T>;
-                let makers: &[Make<'a, Self>] = &[ $( |u| {
+                let makers: &[Make<'a, Self>] = &[ $( $( #[$meta] )* |u| {
                     let _ = &u;
                     $( $( let $place = u.arbitrary()?; )* )?
                     Ok($name::$variant $( ( $( $place ),* ) )? $( { $( $field: u.arbitrary()? ),* } )?)
                 } ),* ];
                 // Where a variant is missing this does not compile.
-                let _: fn(&Self) = |value| match value { $( $name::$variant { .. } => {} ),* };
+                let _: fn(&Self) = |value| match value { $( $( #[$meta] )* $name::$variant { .. } => {} ),* };
                 u.choose(makers)?(u)
             }
         }

@@ -248,7 +248,7 @@ impl<A: Copy + PartialEq, B: Copy + PartialEq, const MESSAGES: usize, const OCTE
 }
 
 /// Takes `count` values from `at` on out of a list; those behind move up. `drain` and `copy_within` hold a panic.
-fn close_gap<T: Copy, const N: usize>(list: &mut heapless::Vec<T, N>, at: usize, count: usize) {
+pub(super) fn close_gap<T: Copy, const N: usize>(list: &mut heapless::Vec<T, N>, at: usize, count: usize) {
     let left = list.len().saturating_sub(count);
     if let Some(tail) = list.get_mut(at..) {
         let cells = Cell::from_mut(tail).as_slice_of_cells();

@@ -5,8 +5,11 @@
 //! what they are called; a [`Table`] finds the value that belongs to a message, a handler or what the caller has in its place. What
 //! nobody handles waits in an [`Inbox`]. [`ChannelName`] exchanges names of the connection, and [`Communication`] establishes communication as
 //! GEM does it. With feature `auth` there is `Trust`: two ends prove to each other that they know one secret.
+//!
+//! Each of them is there by itself. [`Endpoint`] is all of them together, above one connection: what most users want.
 
 mod communication;
+mod endpoint;
 mod inbox;
 mod message;
 mod name;
@@ -18,6 +21,10 @@ mod trust;
 pub use communication::{
     Communication, CommunicationFailure, CommunicationMessage, CommunicationSettings, CommunicationState,
     CommunicationVerdict,
+};
+pub use endpoint::{
+    Answer, Complaint, Done, Endpoint, EndpointAction, EndpointError, EndpointNotice, EndpointSettings, NAME_LEN,
+    Outgoing, OwnMessage, Reaction, Response, SendError, Ticket, Waiting,
 };
 pub use inbox::{FunctionInbox, Inbox, InboxFull, Kept, ServiceInbox, Wanted};
 pub use message::{DEFAULT_STREAM, Pair, PairError, ServiceId, ServiceMessage, Status};

@@ -84,6 +84,15 @@ impl<const LEN: usize> ChannelName<LEN> {
         self.request = Some(system);
     }
 
+    /// The client's request with these system bytes ended without a response. Gives whether it is the open one.
+    pub fn unanswered(&mut self, system: SystemBytes) -> bool {
+        let ours = self.request == Some(system);
+        if ours {
+            self.request = None;
+        }
+        ours
+    }
+
     /// The connection is no longer SELECTED: the peer's name is forgotten.
     pub fn lost(&mut self) {
         self.peer.clear();
@@ -191,6 +200,8 @@ pub enum NameError {
     NotServer,
     /// The server answered with this status.
     Refused(Status),
+    /// The client's request got no response, or could not be sent.
+    Unanswered,
 }
 
 impl fmt::Display for NameError {
@@ -202,6 +213,7 @@ impl fmt::Display for NameError {
             NameError::UnknownDataId { data_id } => write!(f, "data id {data_id}; names have data id {DATA_ID}"),
             NameError::NotServer => f.write_str("a request for a name came to the active end"),
             NameError::Refused(status) => write!(f, "the server answered with status {status}"),
+            NameError::Unanswered => f.write_str("the request for a name got no response"),
         }
     }
 }

@@ -70,6 +70,9 @@ pub enum Event {
         /// What became of it.
         class: Class,
     },
+    /// A handler of the peer's services is to be called. The worker threads do that; nobody else is told.
+    #[cfg(feature = "services")]
+    Call(super::HandlerCall),
     /// More came than was taken. Told when nothing else waits to be told.
     Dropped {
         /// Primaries; those whose sender waits for a reply were answered SxF0.
@@ -310,6 +313,11 @@ fn work(pool: &Pool) {
 }
 
 fn deliver(peer: &Peer, event: Event) {
+    #[cfg(feature = "services")]
+    let event = match event {
+        Event::Call(call) => return super::services::call(peer, call),
+        event => event,
+    };
     let Some(delegate) = peer.shared.settings.delegate() else { return };
     match event {
         Event::Established => delegate.established(peer),

@@ -7,10 +7,14 @@ use super::machine::SessionCommand;
 use super::peer::{Order, Peer, Shared, Target};
 use super::pending::Promise;
 use super::queue::Pushed;
+#[cfg(feature = "services")]
+use super::services::{self, HandlerCall};
 use super::socket::Socket;
 use crate::dial::Attempt;
 use crate::driver::copy;
 use crate::security::Stream;
+#[cfg(feature = "services")]
+use crate::services::handler::Task;
 use hsms_core::connection::{CloseReason, Notice, State, TransactionEnd};
 use hsms_core::time::Instant;
 use hsms_core::wire::{Header, SessionId, StreamFunction, SystemBytes};
@@ -73,6 +77,10 @@ pub(super) enum Close {
 
 impl Entry {
     pub(super) fn new(shared: Arc<Shared>, pool: Arc<Pool>) -> Self {
+        #[cfg(feature = "services")]
+        if let Some(served) = &shared.services {
+            served.set_gone(false);
+        }
         let settings = &shared.settings;
         let link = Link::new(settings.machine(), settings.options()).with_most_transactions(settings.transactions());
         Entry {
@@ -94,10 +102,21 @@ impl Entry {
     }
 
     /// When something has to be done without anything having happened.
-    pub(super) fn next_deadline(&self) -> Option<Instant> {
+    pub(super) fn next_deadline(&self, now: Instant) -> Option<Instant> {
         let dial = self.dial.as_ref().map(|dial| dial.over());
         let closing = self.closing.as_ref().map(|closing| closing.until);
-        [self.link.next_deadline(), dial, closing].into_iter().flatten().min()
+        [self.link.next_deadline(), dial, closing, self.services_deadline(now)].into_iter().flatten().min()
+    }
+
+    #[cfg(feature = "services")]
+    fn services_deadline(&self, now: Instant) -> Option<Instant> {
+        self.shared.services.as_ref()?.next_deadline(now)
+    }
+
+    #[cfg(not(feature = "services"))]
+    #[expect(clippy::unused_self, reason = "as with feature `services`")]
+    const fn services_deadline(&self, _: Instant) -> Option<Instant> {
+        None
     }
 
     /// Sends what the application asks for, with its next turn.
@@ -169,6 +188,9 @@ impl Entry {
                 }
             }
             Order::Session(session, command, promise) => self.session(now, session, command, promise),
+            // They are looked after in every turn.
+            #[cfg(feature = "services")]
+            Order::Serve => {}
             Order::Sessions(promise) => promise.settle(Ok(self.link.machine.selected_sessions())),
             Order::Counters(promise) => promise.settle(Ok(self.link.counters())),
         }
@@ -283,8 +305,16 @@ impl Entry {
     pub(super) fn opened(&mut self, stream: Stream<Socket>, now: Instant) {
         (self.farewell_told, self.closed) = (false, None);
         self.tell(Event::Established);
+        self.tell_services_connected();
         let mode = self.shared.settings.config().mode();
         self.link.opened(stream, (&self.shared.onlookers(), mode), now, &mut self.told);
+    }
+
+    fn tell_services_connected(&self) {
+        #[cfg(feature = "services")]
+        if let Some(served) = &self.shared.services {
+            served.link(State::NotSelected);
+        }
     }
 
     /// The caller that was waited for is there, and another machine has served it so far: see [`Link::take_over`]. `octets` are for
@@ -298,6 +328,7 @@ impl Entry {
     ) {
         (self.farewell_told, self.closed) = (false, None);
         self.tell(Event::Established);
+        self.tell_services_connected();
         self.link.take_over(transport, &self.shared.onlookers(), answered, now, &mut self.told);
         self.link.receive_again(now, seen, &mut self.told);
         self.link.receive(now, octets, &mut self.told);
@@ -311,9 +342,18 @@ impl Entry {
     /// Passes on what the link has told.
     pub(super) fn pass_on(&mut self, now: Instant) {
         let mut first = false;
-        while !self.told.is_empty() {
-            for told in std::mem::take(&mut self.told) {
-                first |= self.pass_on_one(told, now);
+        loop {
+            while !self.told.is_empty() {
+                for told in std::mem::take(&mut self.told) {
+                    #[cfg(feature = "services")]
+                    let Some(told) = self.serve(told, now, &mut first) else { continue };
+                    first |= self.pass_on_one(told, now);
+                }
+            }
+            #[cfg(feature = "services")]
+            self.serve_on(now);
+            if self.told.is_empty() {
+                break;
             }
         }
         if first {
@@ -361,6 +401,65 @@ impl Entry {
             }
         }
         false
+    }
+
+    /// What is for the services goes to them. Gives what is for others; `first` is set where the peer is still to be scheduled.
+    #[cfg(feature = "services")]
+    fn serve(&mut self, told: Told, now: Instant, first: &mut bool) -> Option<Told> {
+        let shared = Arc::clone(&self.shared);
+        let Some(served) = &shared.services else { return Some(told) };
+        let task = match told {
+            Told::Message { header, sort: Sort::Primary(token), body } => served.primary(header, token, &body),
+            Told::Message { header, sort: Sort::Reply | Sort::Abort, body } if !self.is_asked(header.system) => {
+                served.reply(header, &body)
+            }
+            Told::Notice(Notice::TransactionEnded { system, end }) if !self.is_asked(system) => {
+                served.ended(system, end);
+                return Some(told);
+            }
+            Told::Notice(Notice::Selected) => {
+                served.link(State::Selected);
+                return Some(told);
+            }
+            Told::Notice(Notice::Deselected) => {
+                served.link(State::NotSelected);
+                return Some(told);
+            }
+            Told::Closed { .. } => {
+                served.link(State::NotConnected);
+                return Some(told);
+            }
+            told => return Some(told),
+        };
+        if let Task::Call(call) = task {
+            let refusal = call.refusal();
+            let pushed = self.push(Event::Call(HandlerCall(call)));
+            *first |= pushed.first;
+            if !pushed.kept {
+                services::carry_out(refusal, now, &mut self.link, &mut self.told);
+            }
+        } else {
+            services::carry_out(task, now, &mut self.link, &mut self.told);
+        }
+        None
+    }
+
+    /// Whether it is a request of somebody who does not ask by the services.
+    #[cfg(feature = "services")]
+    fn is_asked(&self, system: SystemBytes) -> bool {
+        self.requests.as_ref().is_some_and(|requests| requests.contains_key(&system))
+    }
+
+    /// Has the services do what they have to.
+    #[cfg(feature = "services")]
+    fn serve_on(&mut self, now: Instant) {
+        let shared = Arc::clone(&self.shared);
+        if let Some(served) = &shared.services
+            && served.go_on(now, &mut self.link, &mut self.told)
+        {
+            // Nobody removes a peer by this.
+            self.begin_close(Close::Separate, now, self.shared.settings.farewell());
+        }
     }
 
     fn aborted(&mut self, header: &Header) {
@@ -454,6 +553,10 @@ impl Entry {
 
     /// The peer is no more: whoever still waits is told so.
     pub(super) fn remove(self, stopped: bool) {
+        #[cfg(feature = "services")]
+        if let Some(served) = &self.shared.services {
+            served.set_gone(true);
+        }
         let error = || if stopped { Error::Stopped } else { Error::Removed };
         for (_, promise) in self.requests.into_iter().flat_map(|requests| requests.into_values()) {
             promise.settle(Err(error()));

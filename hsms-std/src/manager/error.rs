@@ -72,6 +72,9 @@ pub enum Error {
     },
     /// What a [`Connection`](crate::Connection) would say as well: refused by the machine, no reply, closed, and so on.
     Connection(crate::Error),
+    /// The settings of its services do not suit the peer.
+    #[cfg(feature = "services")]
+    Services(crate::services::Error),
 }
 
 impl Error {
@@ -92,6 +95,8 @@ impl Error {
             Error::Listen { .. } | Error::System { .. } => Fault::Capacity,
             Error::OutputFull { .. } | Error::Late { .. } => Fault::Peer,
             Error::Connection(error) => error.fault(),
+            #[cfg(feature = "services")]
+            Error::Services(error) => error.fault(),
         }
     }
 }
@@ -130,6 +135,8 @@ impl fmt::Display for Error {
             Error::Late { limit } => write!(f, "no outcome within {limit:?}"),
             Error::HandlersBusy { handlers } => write!(f, "{handlers} handlers have not returned"),
             Error::Connection(error) => error.fmt(f),
+            #[cfg(feature = "services")]
+            Error::Services(error) => error.fmt(f),
         }
     }
 }
@@ -139,6 +146,8 @@ impl std::error::Error for Error {
         match self {
             Error::Listen { source, .. } | Error::System { source } => Some(source),
             Error::Connection(error) => Some(error),
+            #[cfg(feature = "services")]
+            Error::Services(error) => Some(error),
             _ => None,
         }
     }

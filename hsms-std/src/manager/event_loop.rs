@@ -251,7 +251,7 @@ impl EventLoop {
             self.again.push(id);
         }
         entry.rest();
-        let deadline = entry.next_deadline();
+        let deadline = entry.next_deadline(now);
         arm(&mut self.deadlines, &mut entry.armed, deadline, id);
         if let Some(farewell) = entry.link.take_farewell() {
             self.leave(farewell, Some(id));
@@ -332,7 +332,7 @@ impl EventLoop {
             Place::Active(_) => None,
             Place::Passive(address, expected) => Some(self.listen_for(&shared, address, expected)?),
         };
-        let pool = if shared.has_delegate() { &self.workers } else { &self.events };
+        let pool = if shared.has_handlers() { &self.workers } else { &self.events };
         let mut entry = Entry::new(shared, Arc::clone(pool));
         entry.listener = listener;
         self.peers.insert(id, Box::new(entry));
@@ -432,6 +432,8 @@ impl Order {
     fn refuse(self) {
         match self {
             Order::Enable | Order::Disable | Order::Remove | Order::FarewellSaid => {}
+            #[cfg(feature = "services")]
+            Order::Serve => {}
             Order::Request(_, _, promise) => promise.settle(Err(Error::Removed)),
             Order::Send(_, _, promise) => promise.settle(Err(Error::Removed)),
             Order::Counters(promise) => promise.settle(Err(Error::Removed)),

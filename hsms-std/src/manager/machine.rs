@@ -2,10 +2,14 @@
 
 use hsms_core::Error as Refusal;
 use hsms_core::config::Config;
+#[cfg(feature = "services")]
+use hsms_core::connection::Stream9;
 use hsms_core::connection::{
     Action, Admission, Connection, Event, General, Inbound, Mode, ReplyToken, Sessions, Single, State,
 };
 use hsms_core::time::Instant;
+#[cfg(feature = "services")]
+use hsms_core::wire::Header;
 use hsms_core::wire::{PREFIX_LEN, SelectStatus, SessionId, StreamFunction, SystemBytes};
 use std::fmt::Debug;
 
@@ -45,6 +49,8 @@ pub(super) trait Machine: Debug + Send {
     fn end_body(&mut self, now: Instant) -> Result<(), Refusal>;
     fn written(&mut self, now: Instant, octets: u64) -> Result<(), Refusal>;
     fn forget(&mut self, system: SystemBytes) -> Result<(), Refusal>;
+    #[cfg(feature = "services")]
+    fn report_error(&mut self, now: Instant, error: Stream9, about: &Header) -> Result<(), Refusal>;
     fn pause_input(&mut self, now: Instant) -> Result<(), Refusal>;
     fn resume_input(&mut self, now: Instant) -> Result<(), Refusal>;
     /// About one of several sessions. Where there is only one, no session is known by an id.
@@ -193,6 +199,11 @@ impl<const T: usize, S: Kind> Machine for Connection<T, S> {
 
     fn forget(&mut self, system: SystemBytes) -> Result<(), Refusal> {
         self.forget(system)
+    }
+
+    #[cfg(feature = "services")]
+    fn report_error(&mut self, now: Instant, error: Stream9, about: &Header) -> Result<(), Refusal> {
+        self.report_error(now, error, about)
     }
 
     fn pause_input(&mut self, now: Instant) -> Result<(), Refusal> {

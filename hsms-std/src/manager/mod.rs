@@ -76,6 +76,8 @@ mod machine;
 mod peer;
 mod pending;
 mod queue;
+#[cfg(feature = "services")]
+mod services;
 mod sessions;
 mod settings;
 mod socket;
@@ -86,6 +88,8 @@ pub use error::Error;
 pub use identify::{Decision, Identify, Unidentified};
 pub use peer::Peer;
 pub use pending::Pending;
+#[cfg(feature = "services")]
+pub use services::{HandlerCall, PeerServices};
 pub use settings::{Expected, ManagerSettings, PeerSettings};
 
 use crate::security::CallersRefused;
@@ -201,7 +205,8 @@ impl Manager {
     ///
     /// # Errors
     /// [`Error::NameTaken`], [`Error::SamePlace`], [`Error::SecurityDiffers`], [`Error::ExpectedPeer`], [`Error::Connection`] with
-    /// [`TlsForOtherRole`](crate::Error::TlsForOtherRole), [`Error::NoAddress`], [`Error::Listen`], [`Error::Stopped`].
+    /// [`TlsForOtherRole`](crate::Error::TlsForOtherRole), [`Error::NoAddress`], [`Error::Listen`], [`Error::Stopped`]; with
+    /// feature `services` `Error::Services`.
     pub fn add(&self, name: &str, mut settings: PeerSettings) -> Result<Peer, Error> {
         let mut peers = lock(&self.peers);
         if peers.contains_key(name) {
@@ -210,7 +215,7 @@ impl Manager {
         settings.settle_place()?;
         settings.inherit(&self.settings);
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
-        let peer = Peer { shared: Arc::new(Shared::new(id, name, Arc::clone(&self.mailbox), settings)) };
+        let peer = Peer { shared: Arc::new(Shared::new(id, name, Arc::clone(&self.mailbox), settings)?) };
         self.hand_over(&peer)?;
         peers.insert(Arc::clone(&peer.shared.name), peer.clone());
         Ok(peer)

@@ -37,6 +37,8 @@ pub(super) struct Shared {
     pub(super) mailbox: Arc<Mailbox>,
     pub(super) queue: Queue,
     pub(super) settings: Arc<PeerSettings>,
+    #[cfg(feature = "services")]
+    pub(super) services: Option<super::services::Served>,
     pub(super) local: OnceLock<Arc<SocketAddr>>,
     /// It is meant to be.
     pub(super) enabled: AtomicBool,
@@ -80,6 +82,9 @@ pub(super) enum Order {
     Selected(Promise<()>),
     /// The delegate has returned from `before_closed`.
     FarewellSaid,
+    /// The services have been asked for something.
+    #[cfg(feature = "services")]
+    Serve,
 }
 
 /// A text on its way to the loop. Its room is free again when it goes, whatever becomes of it.
@@ -193,8 +198,19 @@ impl Shared {
         self.settings.delegate().is_some()
     }
 
-    pub(super) fn new(id: usize, name: &str, mailbox: Arc<Mailbox>, settings: PeerSettings) -> Self {
-        Shared {
+    /// Whether worker threads have something to do for it.
+    pub(super) fn has_handlers(&self) -> bool {
+        #[cfg(feature = "services")]
+        if self.services.is_some() {
+            return true;
+        }
+        self.has_delegate()
+    }
+
+    pub(super) fn new(id: usize, name: &str, mailbox: Arc<Mailbox>, settings: PeerSettings) -> Result<Self, Error> {
+        Ok(Shared {
+            #[cfg(feature = "services")]
+            services: settings.served()?,
             id,
             name: name.into(),
             mailbox,
@@ -205,7 +221,7 @@ impl Shared {
             state: AtomicU8::new(0),
             commanded: AtomicUsize::new(0),
             outstanding: AtomicUsize::new(0),
-        }
+        })
     }
 
     /// What the loop has seen.
@@ -237,6 +253,13 @@ impl Peer {
     #[must_use]
     pub fn name(&self) -> &str {
         &self.shared.name
+    }
+
+    /// Its services; `None` where it was added [without](super::PeerSettings::with_services).
+    #[cfg(feature = "services")]
+    #[must_use]
+    pub fn services(&self) -> Option<super::PeerServices> {
+        super::PeerServices::of(self)
     }
 
     /// Where it is listened for; `None` for an active peer.

@@ -75,9 +75,9 @@ impl Queue {
             let (primaries, events) = std::mem::take(&mut waiting.untold);
             return (primaries > 0 || events > 0).then_some(Event::Dropped { primaries, events });
         };
-        if let Event::Received(message) = &event {
+        if let Some(octets) = octets(&event) {
             waiting.messages = waiting.messages.saturating_sub(1);
-            waiting.octets = waiting.octets.saturating_sub(message.body.len());
+            waiting.octets = waiting.octets.saturating_sub(octets);
         }
         Some(event)
     }
@@ -94,8 +94,7 @@ impl Queue {
 impl Waiting {
     fn push(&mut self, event: Event, most: usize, most_octets: usize) -> (bool, usize) {
         let others = self.events.len().saturating_sub(self.messages);
-        if let Event::Received(message) = &event {
-            let octets = message.body.len();
+        if let Some(octets) = octets(&event) {
             // One message is kept however long it is.
             let fits = self.messages == 0 || self.octets.saturating_add(octets) <= most_octets;
             if self.messages >= most || !fits {
@@ -128,7 +127,7 @@ impl Waiting {
             place = place.saturating_add(1);
             let inside = match span {
                 // Messages stay: they are nobody's state.
-                Span::Connection => at >= index && !matches!(event, Event::Received(_)),
+                Span::Connection => at >= index && octets(event).is_none(),
                 Span::Selection | Span::Session(_) => at == index,
             };
             if inside {
@@ -139,6 +138,16 @@ impl Waiting {
         });
         self.untold.1 = self.untold.1.saturating_add(taken);
         Some(farewells)
+    }
+}
+
+/// Octets of a message; `None` of what is none.
+const fn octets(event: &Event) -> Option<usize> {
+    match event {
+        Event::Received(message) => Some(message.body.len()),
+        #[cfg(feature = "services")]
+        Event::Call(call) => Some(call.0.len()),
+        _ => None,
     }
 }
 

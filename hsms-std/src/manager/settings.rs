@@ -166,6 +166,8 @@ pub struct PeerSettings {
     security: Security,
     sessions: Option<Arc<dyn Maker>>,
     tap: Option<Arc<dyn Tap>>,
+    #[cfg(feature = "services")]
+    services: Option<crate::services::Settings>,
 }
 
 impl PeerSettings {
@@ -195,6 +197,8 @@ impl PeerSettings {
             security: Security::new(),
             sessions: None,
             tap: None,
+            #[cfg(feature = "services")]
+            services: None,
         }
     }
 
@@ -257,6 +261,22 @@ impl PeerSettings {
     pub fn with_tap(mut self, tap: Arc<dyn Tap>) -> Self {
         self.tap = Some(tap);
         self
+    }
+
+    /// Has it speak services: see [`Peer::services`](super::Peer::services), which takes the handlers. Its primaries go to these then, and neither to a
+    /// delegate nor to [`Manager::next`](super::Manager::next), which tells nothing of a peer with services.
+    #[cfg(feature = "services")]
+    #[must_use]
+    pub fn with_services(mut self, settings: crate::services::Settings) -> Self {
+        self.services = Some(settings);
+        self
+    }
+
+    /// What keeps its services.
+    #[cfg(feature = "services")]
+    pub(super) fn served(&self) -> Result<Option<super::services::Served>, Error> {
+        let served = self.services.clone().map(|settings| super::services::Served::new(settings, &self.config));
+        served.transpose().map_err(Error::Services)
     }
 
     /// Where it has no tap of its own, it is the manager's.

@@ -3,14 +3,14 @@
 use crate::entries;
 use core::hint::black_box as keep;
 use hsms_core::config::ConnectMode;
-use hsms_core::connection::ReplyToken;
-use hsms_core::secs2::messages::Identity;
+use hsms_core::connection::{ReplyToken, State, TransactionEnd};
+use hsms_core::secs2::messages::{Identity, SystemError};
 use hsms_core::secs2::{Slice, Writer};
 use hsms_core::services::{
-    BeforeTrust, ChannelName, Communication, CommunicationMessage, CommunicationSettings, CommunicationState,
-    FunctionInbox, FunctionTable, Inbox, InboxFull, Kept, Pair, Secret, ServiceId, ServiceInbox, ServiceMessage,
-    ServiceTable, Services, Status, Table, Trust, TrustMessage, TrustSettings, TrustState, Unhandled, UnhandledPolicy,
-    Wanted,
+    Answer, BeforeTrust, ChannelName, Communication, CommunicationMessage, CommunicationSettings, CommunicationState,
+    Complaint, Endpoint, EndpointSettings, FunctionInbox, FunctionTable, Inbox, InboxFull, Kept, Outgoing, OwnMessage,
+    Pair, Secret, SendError, ServiceId, ServiceInbox, ServiceMessage, ServiceTable, Services, Status, Table, Ticket,
+    Trust, TrustMessage, TrustSettings, TrustState, Unhandled, UnhandledPolicy, Wanted,
 };
 use hsms_core::time::Instant;
 use hsms_core::wire::{Header, SessionId, StreamFunction, SystemBytes};
@@ -19,6 +19,10 @@ type Known = Services<'static, 8>;
 type Channel = ChannelName<32>;
 type Challenge = [u8; 32];
 type Box = ServiceInbox<4, 256>;
+
+/// What is registered for messages.
+type Handler = u32;
+type Whole = Endpoint<'static, Handler, 4, 8, 16, 4, 256>;
 
 entries! {
     service_id_new(id: u8) ServiceId::new(id);
@@ -146,4 +150,67 @@ entries! {
     before_trust_admits_function(it: &mut BeforeTrust<4>, trust: &Trust, what: StreamFunction)
         BeforeTrust::admits_function(it, trust, what);
     before_trust_refused(it: &BeforeTrust<4>) BeforeTrust::refused(it);
+
+    answer_response(it: &Answer, returned: Option<(Status, Option<&'static [u8]>)>) {
+        keep(Answer::response(it, returned));
+    };
+    complaint_of(it: &SystemError<'_>) Complaint::of(it);
+    complaint_function(it: Complaint) Complaint::function(it);
+    send_error_fault(it: &SendError) SendError::fault(it);
+    name_unanswered(it: &mut Channel, system: SystemBytes) ChannelName::unanswered(it, system);
+    endpoint_settings_new(mode: ConnectMode, session: SessionId) { keep(EndpointSettings::new(mode, session)); };
+    endpoint_new(settings: EndpointSettings<'static>) keep::<Result<Whole, _>>(Endpoint::new(settings)).is_ok();
+    endpoint_with_secret(
+        it: Whole, secret: Secret, settings: TrustSettings, challenge: fn() -> Challenge, before: BeforeTrust<8>,
+    ) { keep(Endpoint::with_secret(it, secret, settings, challenge, before)); };
+    endpoint_is_connected(it: &Whole) Endpoint::is_connected(it);
+    endpoint_is_selected(it: &Whole) Endpoint::is_selected(it);
+    endpoint_is_trusted(it: &Whole) Endpoint::is_trusted(it);
+    endpoint_is_established(it: &Whole) Endpoint::is_established(it);
+    endpoint_is_communicating(it: &Whole) Endpoint::is_communicating(it);
+    endpoint_trust_state(it: &Whole) Endpoint::trust_state(it);
+    endpoint_communication_state(it: &Whole) Endpoint::communication_state(it);
+    endpoint_name(it: &Whole) keep(Endpoint::name(it)).is_some();
+    endpoint_refused(it: &Whole) Endpoint::refused(it);
+    endpoint_untold(it: &Whole) Endpoint::untold(it);
+    endpoint_services(it: &Whole) { keep(Endpoint::services(it)); };
+    endpoint_services_mut(it: &mut Whole) { keep(Endpoint::services_mut(it)); };
+    endpoint_describe(it: &Whole, header: &Header, text: &[u8]) { keep(Endpoint::describe(it, header, text)); };
+    endpoint_inbox(it: &Whole) { keep(Endpoint::inbox(it)); };
+    endpoint_next_deadline(it: &Whole) Endpoint::next_deadline(it);
+    endpoint_handle_service(it: &mut Whole, service: Option<ServiceId>, id: Option<u32>, handler: Handler)
+        Endpoint::handle_service(it, service, id, handler);
+    endpoint_handle_function(it: &mut Whole, stream: Option<u8>, function: Option<u8>, handler: Handler)
+        Endpoint::handle_function(it, stream, function, handler);
+    endpoint_accept_communication(it: &mut Whole, accepts: bool) Endpoint::accept_communication(it, accepts);
+    endpoint_send(it: &mut Whole, now: Instant, service: ServiceId, id: u32, w: bool, deadline: Instant)
+        Endpoint::send(it, now, service, id, w, deadline);
+    endpoint_send_function(it: &mut Whole, now: Instant, what: StreamFunction, w: bool, deadline: Instant)
+        Endpoint::send_function(it, now, what, w, deadline);
+    endpoint_authenticate(it: &mut Whole, now: Instant, deadline: Instant) Endpoint::authenticate(it, now, deadline);
+    endpoint_cancel(it: &mut Whole, ticket: Ticket) Endpoint::cancel(it, ticket);
+    endpoint_take(it: &mut Whole, id: Option<ServiceId>, data: Option<u32>)
+        Endpoint::take(it, id, data, |kept| kept.text.len());
+    endpoint_receive(it: &mut Whole, now: Instant, wanted: &Wanted<ServiceId, u32>)
+        Endpoint::receive(it, now, wanted, |kept| kept.header);
+    endpoint_reconnect(it: &mut Whole) Endpoint::reconnect(it);
+    endpoint_link(it: &mut Whole, now: Instant, state: State) Endpoint::link(it, now, state);
+    endpoint_handle_timeout(it: &mut Whole, now: Instant) Endpoint::handle_timeout(it, now);
+    endpoint_primary(it: &mut Whole, now: Instant, header: &Header, token: Option<ReplyToken>, text: &[u8]) {
+        let _ = keep(Endpoint::primary(it, now, header, token, text));
+    };
+    endpoint_reply(it: &mut Whole, now: Instant, header: &Header, text: &[u8]) {
+        let _ = keep(Endpoint::reply(it, now, header, text));
+    };
+    endpoint_unawaited(it: &mut Whole, header: &Header, text: &[u8]) {
+        let _ = keep(Endpoint::unawaited(it, header, text));
+    };
+    endpoint_ended(it: &mut Whole, now: Instant, system: SystemBytes, end: TransactionEnd)
+        Endpoint::ended(it, now, system, end);
+    endpoint_poll_action(it: &mut Whole) keep(Endpoint::poll_action(it)).is_some();
+    endpoint_write(it: &Whole, message: &OwnMessage<'_>, text: &mut Writer<Slice<'_>, 8>)
+        Endpoint::write(it, message, text);
+    endpoint_sent(it: &mut Whole, what: &Outgoing<'_>, system: SystemBytes) Endpoint::sent(it, what, system);
+    endpoint_not_sent(it: &mut Whole, now: Instant, what: &Outgoing<'_>, error: hsms_core::Error)
+        Endpoint::not_sent(it, now, what, error);
 }

@@ -6,6 +6,7 @@
 mod bodies;
 mod process;
 mod secs2;
+mod services;
 mod tshark;
 
 use bodies::{bodies, hex, unhex};
@@ -71,6 +72,9 @@ fn main() -> ExitCode {
             }
         }
         if kind.name == "secsgem" {
+            for (name, case) in services::CASES {
+                add(name.to_owned(), Box::new(case));
+            }
             let values = "the_same_values_and_the_same_octets_again";
             add(format!("our_secs_ii_texts_are_{values}"), Box::new(secs2::our_texts));
             add(format!("their_secs_ii_texts_are_{values}"), Box::new(secs2::their_texts));

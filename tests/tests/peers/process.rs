@@ -77,11 +77,34 @@ impl Peer {
         Peer::start(kind, "active", role, port)
     }
 
+    /// Starts `secsgem_services.py`, which listens on a free port; `with` are the words that make it what it is.
+    pub(crate) fn services_listening(role: &str, with: &[&str]) -> Peer {
+        let end = Instant::now() + PATIENCE;
+        loop {
+            let port = free_port();
+            let mut peer = Peer::run(services_program(with), "passive", role, port);
+            if peer.hears_or_ends("listening") {
+                return peer;
+            }
+            assert!(Instant::now() < end, "it cannot listen on {port}: {:?}", peer.said);
+        }
+    }
+
+    /// Starts `secsgem_services.py`, which dials `port`.
+    pub(crate) fn services_dialling(role: &str, port: u16, with: &[&str]) -> Peer {
+        Peer::run(services_program(with), "active", role, port)
+    }
+
     fn start(kind: Kind, connect: &str, role: &str, port: u16) -> Peer {
-        let program = kind.program().expect("looked for before");
-        let mut child = Command::new(program)
+        let mut program = Command::new(kind.program().expect("looked for before"));
+        program.args(["--system", "1000"]);
+        Peer::run(program, connect, role, port)
+    }
+
+    fn run(mut program: Command, connect: &str, role: &str, port: u16) -> Peer {
+        let mut child = program
             .args(["--connect", connect, "--role", role, "--port", &port.to_string()])
-            .args(["--system", "1000", "--t3", "30", "--t5", &T5.to_string(), "--t6", "20", "--t7", "30"])
+            .args(["--t3", "30", "--t5", &T5.to_string(), "--t6", "20", "--t7", "30"])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
@@ -139,6 +162,24 @@ impl Peer {
         }
     }
 
+    /// Waits for this line.
+    pub(crate) fn hears(&mut self, line: &str) {
+        let end = Instant::now() + PATIENCE;
+        while Instant::now() < end {
+            match self.stdout.recv_timeout(end.saturating_duration_since(Instant::now())) {
+                Ok(said) => {
+                    let found = said == line;
+                    self.said.push(said);
+                    if found {
+                        return;
+                    }
+                }
+                Err(_) => break,
+            }
+        }
+        panic!("not {line:?} but {:?}", self.said);
+    }
+
     /// What it said so far, long lines cut.
     pub(crate) fn said(&self) -> &[String] {
         &self.said
@@ -155,6 +196,12 @@ impl Drop for Peer {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+fn services_program(with: &[&str]) -> Command {
+    let mut program = Command::new(python());
+    program.arg("-B").arg(concat!(env!("CARGO_MANIFEST_DIR"), "/peers/secsgem_services.py")).args(with);
+    program
 }
 
 /// What a program says that is given `input` and ends with it: `count` lines.

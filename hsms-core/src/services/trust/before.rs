@@ -40,17 +40,32 @@ impl<const N: usize> BeforeTrust<N> {
     /// to open requests of ours need not be asked about.
     #[must_use]
     pub fn admits_service(&mut self, trust: &Trust, service: ServiceId, data_id: u32) -> bool {
-        let request = service.request();
-        let always = request == ServiceId::AUTHENTICATION || request == ServiceId::CHANNEL_NAME;
-        let admitted = always || trust.is_trusted() || self.services.find(service, data_id).is_some();
+        let admitted = self.allows_service(trust, service, data_id);
         self.count(admitted)
     }
 
     /// The same for a SECS-II primary, which is aborted with SxF0 where a reply is expected.
     #[must_use]
     pub fn admits_function(&mut self, trust: &Trust, what: StreamFunction) -> bool {
-        let admitted = trust.is_trusted() || self.functions.find(what.stream, what.function).is_some();
+        let admitted = self.allows_function(trust, what);
         self.count(admitted)
+    }
+
+    /// The same of a message that is to be sent, which is not counted.
+    pub(in crate::services) fn allows_service(&self, trust: &Trust, service: ServiceId, data_id: u32) -> bool {
+        let request = service.request();
+        let always = request == ServiceId::AUTHENTICATION || request == ServiceId::CHANNEL_NAME;
+        always || trust.is_trusted() || self.services.find(service, data_id).is_some()
+    }
+
+    /// The same of a SECS-II primary.
+    pub(in crate::services) fn allows_function(&self, trust: &Trust, what: StreamFunction) -> bool {
+        trust.is_trusted() || self.functions.find(what.stream, what.function).is_some()
+    }
+
+    /// A service message that cannot be read is not admitted before trust, whatever it may have been.
+    pub(in crate::services) fn admits_unreadable(&mut self, trust: &Trust) -> bool {
+        self.count(trust.is_trusted())
     }
 
     /// How many messages were not admitted; stops at `u32::MAX`.

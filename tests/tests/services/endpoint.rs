@@ -1,0 +1,603 @@
+//! All parts in one machine: the order in which things go out, what waits for what, and the one outcome of each sending.
+
+use super::kit::*;
+use hsms_core::config::ConnectMode::{Active, Passive};
+use hsms_core::connection::State::{NotConnected, NotSelected, Selected};
+use hsms_core::connection::{Stream9, TransactionEnd};
+use hsms_core::error::Fault;
+use hsms_core::secs2::messages::Identity;
+use hsms_core::services::{
+    BeforeTrust, CommunicationSettings, CommunicationState, Complaint, Endpoint, EndpointError, EndpointNotice,
+    EndpointSettings, NameError, Secret, SendError, ServiceId, Status, TrustFailure, TrustSettings, TrustState,
+    UnhandledPolicy, Waiting,
+};
+use hsms_core::wire::{BodyTooLong, Header, RejectReason, StreamFunction, SystemBytes};
+use std::time::Duration;
+
+const TOOL: Identity<'_> = Identity::Equipment { mdln: "ETCHER", softrev: "1.0" };
+
+/// `<U1 9>`.
+const DATA: &[u8] = &[0xa5, 1, 9];
+
+fn returns(_: &[u8]) -> Option<(Status, Vec<u8>)> {
+    Some((Status::OKAY, DATA.to_vec()))
+}
+
+/// With every part: a name, a secret, communication.
+fn whole(mode: hsms_core::config::ConnectMode) -> Machine {
+    let identity = if mode == Active { Identity::Host } else { TOOL };
+    let mut machine = Machine::new(EndpointSettings {
+        name: Some(if mode == Active { "client" } else { "server" }),
+        communication: Some(CommunicationSettings { begins: mode == Active, ..CommunicationSettings::new(identity) }),
+        ..settings(mode)
+    })
+    .unwrap()
+    .with_secret(secret(), TrustSettings::default(), challenge, BeforeTrust::new());
+    let read = machine.services_mut().add_service(10, 11, "read", "read response").unwrap().request();
+    machine.services_mut().add_data(read, 7, "temperature").unwrap();
+    machine.handle_service(Some(read), None, returns).unwrap();
+    machine
+}
+
+fn begun(mode: hsms_core::config::ConnectMode) -> End {
+    let mut end = End::new(plain(mode));
+    end.link(NotSelected);
+    end.link(Selected);
+    end
+}
+
+fn s9(end: &mut End, function: u8, about: &Header) -> Option<Sent> {
+    let text = written(|text| text.binary(&about.encode()));
+    end.receives(9, function, &text)
+}
+
+#[test]
+fn names_then_trust_then_communication_then_what_waited() {
+    let (mut client, mut server) = (End::new(whole(Active)), End::new(whole(Passive)));
+    let function = client.ask_function(2, 41, 9_000);
+    let service = client.ask(ServiceId::READ, 7, None, 9_000);
+    assert!(client.sent.is_empty());
+    client.link(NotSelected);
+    client.link(Selected);
+    server.link(Selected);
+    let mut order = Vec::new();
+    for _ in 0..20 {
+        let Some(message) = client.sent.pop_front() else { break };
+        order.push(message.header.stream_function().to_string());
+        if let Some(reply) = server.primary(message.header, &message.text) {
+            client.replied(&reply);
+        }
+    }
+    assert_eq!(order, ["S64F9", "S64F1", "S64F1", "S1F13", "S64F11", "S2F41"]);
+    assert_eq!(client.outcome(service), Some(Ok(DATA.to_vec())));
+    assert_eq!(client.outcome(function), Some(Err(SendError::Aborted)));
+    for end in [&client, &server] {
+        assert!(end.machine.is_communicating());
+        assert_eq!(end.machine.trust_state(), Some(TrustState::Trusted));
+        assert_eq!(end.machine.communication_state(), Some(CommunicationState::Communicating));
+        assert_eq!((end.machine.name(), end.machine.next_deadline()), (Some("client"), None));
+        assert_eq!((end.machine.refused(), end.machine.untold()), (0, 0));
+    }
+    let told = [EndpointNotice::Named { differ: true }, EndpointNotice::Trusted, EndpointNotice::Communicating];
+    assert_eq!(client.notices, told);
+    assert_eq!(server.notices[..3], told);
+}
+
+#[test]
+fn questions_tell_connected_selected_trusted_established_and_communicating_apart() {
+    let (mut client, mut server) = (End::new(whole(Active)), End::new(whole(Passive)));
+    let questions = |end: &End| {
+        let it = &end.machine;
+        [it.is_connected(), it.is_selected(), it.is_trusted(), it.is_established(), it.is_communicating()]
+    };
+    assert_eq!(questions(&client), [false; 5]);
+    client.link(NotSelected);
+    assert_eq!(questions(&client), [true, false, false, false, false]);
+    client.link(Selected);
+    assert_eq!(questions(&client), [true, true, false, false, false]);
+    server.link(Selected);
+    settle(&mut client, &mut server);
+    assert_eq!(questions(&client), [true; 5]);
+    client.link(NotSelected);
+    assert_eq!(questions(&client), [true, false, false, false, false]);
+    let plain = begun(Passive);
+    assert_eq!(questions(&plain), [true; 5]);
+}
+
+/// What a peer that has proven nothing sends reaches nothing, and is counted.
+#[test]
+fn before_trust_no_handler_and_no_inbox_sees_anything() {
+    let mut server = End::new(whole(Passive));
+    server.machine.handle_service(None, None, returns).unwrap();
+    server.machine.handle_function(None, None, returns).unwrap();
+    server.link(Selected);
+    for (data_id, text) in [(7, service_text(7, Status::OKAY, None)), (0, b"?".to_vec())] {
+        let answer = server.receives(64, 11, &text).unwrap();
+        assert_eq!(answer.text, service_text(data_id, Status::AUTHENTICATION_REQUIRED, None));
+    }
+    let answer = server.receives(1, 13, b"\x01\x00").unwrap();
+    assert!(answer.header.stream_function().is_abort());
+    let one_way = Header::data(SystemBytes(5), StreamFunction::new(64, 31), false, SESSION);
+    assert_eq!(server.primary(one_way, &service_text(7, Status::OKAY, None)), None);
+    let alarm = Header::data(SystemBytes(6), StreamFunction::new(5, 1), false, SESSION);
+    assert_eq!(server.primary(alarm, b"\x01\x00"), None);
+    // A response that nobody waits for.
+    server.replied(&Sent {
+        header: Header::data(SystemBytes(7), StreamFunction::new(64, 12), false, SESSION),
+        text: service_text(7, Status::OKAY, None),
+    });
+    server.replied(&Sent {
+        header: Header::data(SystemBytes(8), StreamFunction::new(64, 12), false, SESSION),
+        text: b"?".to_vec(),
+    });
+    assert_eq!((server.calls, server.machine.inbox().len(), server.machine.refused()), (0, 0, 7));
+    assert_eq!(server.notices.len(), 7);
+    assert!(server.notices.iter().all(|notice| matches!(notice, EndpointNotice::Refused { .. })));
+}
+
+#[test]
+fn what_is_allowed_before_trust_flows_both_ways() {
+    let mut before = BeforeTrust::new();
+    before.allow_service(Some(ServiceId::READ), Some(7)).unwrap();
+    before.allow_function(Some(1), Some(1)).unwrap();
+    let allowing = |mode| {
+        let settings = TrustSettings { automatic: false, ..TrustSettings::default() };
+        let mut machine = plain(mode).with_secret(secret(), settings, challenge, before.clone());
+        machine.services_mut().add_service(10, 11, "read", "response").unwrap();
+        machine.handle_service(None, None, returns).unwrap();
+        machine.handle_function(Some(1), None, returns).unwrap();
+        End::new(machine)
+    };
+    let (mut client, mut server) = (allowing(Active), allowing(Passive));
+    select(&mut client, &mut server);
+    let tickets = [client.ask(ServiceId::READ, 7, None, 100), client.ask_function(1, 1, 100)];
+    let waiting = [client.ask(ServiceId::READ, 8, None, 100), client.ask_function(1, 3, 100)];
+    settle(&mut client, &mut server);
+    for ticket in tickets {
+        assert_eq!(client.outcome(ticket), Some(Ok(DATA.to_vec())));
+    }
+    client.at(100);
+    for ticket in waiting {
+        assert_eq!(client.outcome(ticket), Some(Err(SendError::NotSent(Waiting::Trust))));
+    }
+    assert_eq!((server.calls, server.machine.refused()), (2, 0));
+}
+
+#[test]
+fn the_deadline_of_a_sending_includes_waiting_for_selected_and_for_trust() {
+    let mut client = End::new(guarded(Active));
+    let early = client.ask(ServiceId::READ, 7, None, 500);
+    let late = client.ask(ServiceId::READ, 7, None, 1_500);
+    assert_eq!(client.machine.next_deadline(), Some(at(500)));
+    client.at(499);
+    assert_eq!(client.outcome(early), None);
+    client.at(500);
+    assert_eq!(client.outcome(early), Some(Err(SendError::NotConnected)));
+    client.link(Selected);
+    assert_eq!(client.machine.next_deadline(), Some(at(1_500)));
+    client.next_is(64, 1);
+    // The handshake stands still, and so has to do the sending.
+    client.at(1_499);
+    assert_eq!((client.outcome(late), client.sent.len()), (None, 0));
+    client.at(1_500);
+    assert_eq!(client.outcome(late), Some(Err(SendError::NotSent(Waiting::Trust))));
+    assert_eq!(client.machine.next_deadline(), Some(at(2_500)));
+}
+
+#[test]
+fn one_that_waited_long_for_trust_has_only_what_is_left_for_its_response() {
+    let (mut client, mut server) = (End::new(guarded(Active)), End::new(guarded(Passive)));
+    let ticket = client.ask(ServiceId::READ, 7, None, 1_000);
+    client.at(900);
+    server.at(900);
+    select(&mut client, &mut server);
+    // The server has no such service: the answer comes at once.
+    assert_eq!(client.outcome(ticket), Some(Err(SendError::Status(Status::SERVICE_OR_DATA_UNKNOWN))));
+    let ticket = client.ask(ServiceId::READ, 7, None, 1_000);
+    client.next_is(64, 11);
+    client.at(999);
+    assert_eq!(client.outcome(ticket), None);
+    client.at(1_000);
+    assert_eq!(client.outcome(ticket), Some(Err(SendError::NoResponse)));
+}
+
+#[test]
+fn secs2_primaries_wait_for_communication_and_service_requests_do_not() {
+    let communication = Some(CommunicationSettings::new(Identity::Host));
+    let mut host = End::new(Machine::new(EndpointSettings { communication, ..quiet(Active) }).unwrap());
+    host.link(Selected);
+    host.next_is(1, 13);
+    let (function, service) = (host.ask_function(2, 41, 100), host.ask(ServiceId::READ, 7, None, 100));
+    host.next_is(64, 11);
+    assert!(host.sent.is_empty());
+    host.at(100);
+    assert_eq!(host.outcome(function), Some(Err(SendError::NotSent(Waiting::Communication))));
+    assert_eq!(host.outcome(service), Some(Err(SendError::NoResponse)));
+}
+
+/// The rows of the outcomes of a sending. Each is met, and comes once.
+#[test]
+fn every_outcome_of_a_sending_is_its_own_error() {
+    let ends = [
+        (TransactionEnd::T3, SendError::T3, Fault::Peer),
+        (
+            TransactionEnd::Rejected(RejectReason::ENTITY_NOT_SELECTED),
+            SendError::Rejected(RejectReason::ENTITY_NOT_SELECTED),
+            Fault::Peer,
+        ),
+        (TransactionEnd::ReplyTooLong { length: 99 }, SendError::ReplyTooLong { length: 99 }, Fault::Capacity),
+        (TransactionEnd::SessionEnded, SendError::LinkLost, Fault::Link),
+    ];
+    for (end, error, fault) in ends {
+        let mut host = begun(Active);
+        let ticket = host.ask(ServiceId::READ, 7, None, 100);
+        let system = host.next().header.system;
+        host.machine.ended(host.now, system, end);
+        host.drain();
+        assert_eq!((host.outcome(ticket), error.fault()), (Some(Err(error)), fault));
+        assert_eq!(host.machine.next_deadline(), None);
+    }
+    for status in (1..=6).chain([7, 255]).map(Status) {
+        let mut host = begun(Active);
+        let ticket = host.ask(ServiceId::READ, 7, None, 100);
+        let asked = host.next();
+        host.answered(&asked, 12, &service_text(7, status, Some(DATA)));
+        assert_eq!(host.outcome(ticket), Some(Err(SendError::Status(status))));
+    }
+    let mut host = begun(Active);
+    let ticket = host.ask(ServiceId::READ, 7, None, 100);
+    let asked = host.next();
+    host.answered(&asked, 0, b"");
+    assert_eq!(host.outcome(ticket), Some(Err(SendError::Aborted)));
+    let ticket = host.ask(ServiceId::READ, 7, None, 100);
+    let asked = host.next();
+    host.answered(&asked, 12, b"\x01\x00");
+    assert!(matches!(host.outcome(ticket), Some(Err(SendError::Malformed(_)))));
+    let ticket = host.ask(ServiceId::READ, 7, None, 100);
+    let asked = host.next();
+    host.answered(&asked, 12, &service_text(8, Status::OKAY, None));
+    assert_eq!(host.outcome(ticket), Some(Err(SendError::OtherDataId { data_id: 8 })));
+    let ticket = host.ask(ServiceId::READ, 7, None, 100);
+    let asked = host.next();
+    host.answered(&asked, 12, &service_text(7, Status::OKAY, Some(DATA)));
+    assert_eq!(host.outcome(ticket), Some(Ok(DATA.to_vec())));
+    let (one_way, waiting) = (host.tell(ServiceId::READ, 7, 100), host.ask(ServiceId::READ, 7, None, 100));
+    assert_eq!(host.outcome(one_way), Some(Ok(vec![])));
+    host.link(NotConnected);
+    assert_eq!(host.outcome(waiting), Some(Err(SendError::LinkLost)));
+    let refused = hsms_core::Error::BodyTooLong(BodyTooLong { body_len: u32::MAX });
+    let mut host = begun(Active);
+    host.refuses = Some(refused);
+    let ticket = host.ask(ServiceId::READ, 7, None, 100);
+    assert_eq!(host.outcome(ticket), Some(Err(SendError::Refused(refused))));
+}
+
+#[test]
+fn stream_9_about_the_very_message_ends_its_sending() {
+    let kinds = [
+        (1, Complaint::UnrecognizedDeviceId),
+        (3, Complaint::UnrecognizedStream),
+        (5, Complaint::UnrecognizedFunction),
+        (7, Complaint::IllegalData),
+        (11, Complaint::DataTooLong),
+    ];
+    for (function, complaint) in kinds {
+        for service in [true, false] {
+            let mut host = begun(Active);
+            let ticket = match service {
+                true => host.ask(ServiceId::READ, 7, None, 100),
+                false => host.ask_function(2, 41, 100),
+            };
+            let header = host.next().header;
+            // As to its system bytes alone it could be this one.
+            let others = [
+                Header::data(header.system, StreamFunction::new(6, 11), true, SESSION),
+                Header::data(header.system, header.stream_function(), false, SESSION),
+                header.with_session(hsms_core::wire::SessionId(8)),
+                Header::data(SystemBytes(header.system.0 + 1), header.stream_function(), true, SESSION),
+            ];
+            for other in others {
+                assert_eq!(s9(&mut host, function, &other), None);
+                assert_eq!(host.outcome(ticket), None, "S9F{function} about {other}");
+                assert_eq!(host.notices.pop(), Some(EndpointNotice::SystemError { complaint, about: other }));
+            }
+            s9(&mut host, function, &header);
+            assert_eq!(host.outcome(ticket), Some(Err(SendError::SystemError(complaint))));
+            assert_eq!(host.machine.next_deadline(), None);
+        }
+    }
+    // S9F9 tells of a message of the equipment's own.
+    let mut host = begun(Active);
+    let ticket = host.ask(ServiceId::READ, 7, None, 100);
+    let header = host.next().header;
+    s9(&mut host, 9, &header);
+    assert_eq!(host.outcome(ticket), None);
+}
+
+/// A peer that knows nothing of services: the handshake and the names end at once, not with T3.
+#[test]
+fn stream_9_about_messages_of_the_endpoints_own_ends_these() {
+    let mut client = End::new(whole(Active));
+    client.link(Selected);
+    let waiting = client.ask(ServiceId::READ, 7, None, 9_000);
+    let (name, seed) = (client.next_is(64, 9), client.next_is(64, 1));
+    s9(&mut client, 3, &name.header);
+    s9(&mut client, 3, &seed.header);
+    let told =
+        [EndpointNotice::NameFailed(NameError::Unanswered), EndpointNotice::TrustFailed(TrustFailure::Unanswered)];
+    assert_eq!(client.notices, told);
+    assert_eq!(client.outcome(waiting), Some(Err(SendError::NotTrusted(TrustFailure::Unanswered))));
+    assert_eq!(client.machine.refused(), 0);
+    // Nothing is open any more; what comes unproven is refused.
+    s9(&mut client, 3, &seed.header);
+    assert_eq!(client.machine.refused(), 1);
+}
+
+#[test]
+fn what_is_not_the_applications_to_send_is_refused() {
+    let mut machine = guarded(Active);
+    let services = [ServiceId::AUTHENTICATION, ServiceId::CHANNEL_NAME, ServiceId::READ.response().unwrap()];
+    for service in services {
+        assert_eq!(machine.send(at(0), service, 0, true, at(1)), Err(SendError::NotPermitted));
+    }
+    for (stream, function) in [(0, 1), (1, 2), (128, 1), (64, 11)] {
+        let what = StreamFunction { stream, function };
+        assert_eq!(machine.send_function(at(0), what, true, at(1)), Err(SendError::NotPermitted));
+    }
+    assert_eq!(SendError::NotPermitted.fault(), Fault::Caller);
+    for mut machine in [plain(Active), guarded(Passive)] {
+        assert_eq!(machine.authenticate(at(0), at(1)), Err(SendError::NotPermitted));
+    }
+    for _ in 0..4 {
+        machine.send(at(0), ServiceId::READ, 0, true, at(1)).unwrap();
+    }
+    assert_eq!(machine.send(at(0), ServiceId::READ, 0, true, at(1)), Err(SendError::Full));
+    assert_eq!(SendError::Full.fault(), Fault::Capacity);
+}
+
+#[test]
+fn a_handshake_on_request_waits_for_selected_and_has_one_outcome() {
+    let manual = TrustSettings { automatic: false, ..TrustSettings::default() };
+    let mut client = End::new(plain(Active).with_secret(secret(), manual, challenge, BeforeTrust::new()));
+    let mut server = End::new(guarded(Passive));
+    let late = client.authenticate(50);
+    client.at(50);
+    assert_eq!(client.outcome(late), Some(Err(SendError::NotConnected)));
+    select(&mut client, &mut server);
+    assert!(!client.machine.is_trusted());
+    let ticket = client.authenticate(100);
+    settle(&mut client, &mut server);
+    assert_eq!(client.outcome(ticket), Some(Ok(vec![])));
+    assert!(client.machine.is_established() && server.machine.is_established());
+    let again = client.authenticate(100);
+    assert_eq!((client.outcome(again), client.sent.len()), (Some(Ok(vec![])), 0));
+
+    let other = Secret::new(b"another secret!!").unwrap();
+    let mut client = End::new(plain(Active).with_secret(other, manual, challenge, BeforeTrust::new()));
+    let mut server = End::new(guarded(Passive));
+    let (ticket, waiting) = (client.authenticate(100), client.ask(ServiceId::READ, 7, None, 100));
+    select(&mut client, &mut server);
+    let refused = TrustFailure::Refused(Status::OPERATION_NOT_PERMITTED);
+    assert_eq!(client.outcome(ticket), Some(Err(SendError::NotTrusted(refused))));
+    assert_eq!(client.outcome(waiting), Some(Err(SendError::NotTrusted(refused))));
+    assert_eq!(server.notices, [EndpointNotice::TrustFailed(TrustFailure::WrongProof)]);
+}
+
+#[test]
+fn a_handshake_that_stands_still_ends_and_the_next_sending_begins_another() {
+    let mut client = End::new(guarded(Active));
+    client.link(Selected);
+    let first = client.next_is(64, 1);
+    client.at(2_000);
+    assert_eq!(client.notices, [EndpointNotice::TrustFailed(TrustFailure::TimedOut)]);
+    assert_eq!(client.machine.next_deadline(), None);
+    // Its answer is none any more.
+    client.answered(&first, 2, b"\x01\x00");
+    assert_eq!(client.machine.trust_state(), Some(TrustState::Untrusted));
+    let ticket = client.ask(ServiceId::READ, 7, None, 3_000);
+    let seed = client.next_is(64, 1);
+    let mut server = End::new(guarded(Passive));
+    server.link(Selected);
+    let reply = server.primary(seed.header, &seed.text).unwrap();
+    client.replied(&reply);
+    settle(&mut client, &mut server);
+    assert_eq!(client.outcome(ticket), Some(Err(SendError::Status(Status::SERVICE_OR_DATA_UNKNOWN))));
+}
+
+#[test]
+fn the_end_of_the_link_ends_what_was_sent_and_keeps_what_waits() {
+    let (mut client, mut server) = (End::new(guarded(Active)), End::new(guarded(Passive)));
+    select(&mut client, &mut server);
+    let sent = client.ask(ServiceId::READ, 7, None, 9_000);
+    client.link(NotConnected);
+    assert_eq!(client.outcome(sent), Some(Err(SendError::LinkLost)));
+    assert_eq!(client.machine.trust_state(), Some(TrustState::Untrusted));
+    client.sent.clear();
+    let waiting = client.ask(ServiceId::READ, 7, None, 9_000);
+    assert!(client.sent.is_empty());
+    server.link(NotConnected);
+    assert_eq!(server.machine.trust_state(), Some(TrustState::Untrusted));
+    select(&mut client, &mut server);
+    assert_eq!(client.outcome(waiting), Some(Err(SendError::Status(Status::SERVICE_OR_DATA_UNKNOWN))));
+}
+
+#[test]
+fn a_connection_without_room_is_asked_again_when_something_has_happened() {
+    let full = Some(hsms_core::Error::TransactionsFull { open: 4 });
+    let mut client = End::new(whole(Active));
+    client.refuses = full;
+    let ticket = client.ask(ServiceId::READ, 7, None, 100);
+    client.link(Selected);
+    assert!(client.sent.is_empty());
+    client.refuses = None;
+    client.at(1);
+    client.next_is(64, 9);
+    client.next_is(64, 1);
+    client.at(100);
+    assert_eq!(client.outcome(ticket), Some(Err(SendError::NotSent(Waiting::Trust))));
+    let mut host = begun(Active);
+    host.refuses = full;
+    let ticket = host.ask(ServiceId::READ, 7, None, 100);
+    host.at(100);
+    assert_eq!(host.outcome(ticket), Some(Err(SendError::NotSent(Waiting::Room))));
+}
+
+#[test]
+fn a_message_that_was_on_its_way_out_when_the_link_ended_is_told_lost() {
+    let mut machine = plain(Active);
+    machine.link(at(0), Selected);
+    let ticket = machine.send(at(0), ServiceId::READ, 7, true, at(100)).unwrap();
+    let Some(hsms_core::services::EndpointAction::Send { what, .. }) = machine.poll_action() else { panic!() };
+    machine.link(at(1), NotConnected);
+    machine.link(at(2), Selected);
+    machine.sent(&what, SystemBytes(1));
+    let outcome = Err(SendError::LinkLost);
+    assert_eq!(machine.poll_action(), Some(hsms_core::services::EndpointAction::Settled { ticket, outcome }));
+    assert_eq!(machine.poll_action(), None);
+}
+
+#[test]
+fn reconnect_asks_once_for_the_link_to_be_dropped_and_sends_nothing_over_it() {
+    let mut client = begun(Active);
+    assert!(client.machine.is_established());
+    client.machine.reconnect();
+    assert!(client.machine.is_selected() && !client.machine.is_established());
+    client.drain();
+    client.machine.reconnect();
+    assert!(client.machine.is_selected() && !client.machine.is_established());
+    let ticket = client.ask(ServiceId::READ, 7, None, 100);
+    assert_eq!((client.drops, client.sent.len()), (1, 0));
+    client.link(NotConnected);
+    client.link(Selected);
+    client.next_is(64, 11);
+    assert!(client.machine.is_established());
+    assert_eq!(client.outcome(ticket), None);
+    client.link(NotConnected);
+    client.machine.reconnect();
+    client.drain();
+    assert_eq!(client.drops, 1);
+}
+
+#[test]
+fn secs2_primaries_without_handler_are_answered_by_policy() {
+    for (system_errors, abort) in [(false, false), (false, true), (true, false), (true, true)] {
+        let unhandled = UnhandledPolicy { system_errors, abort };
+        let mut machine = Machine::new(EndpointSettings { unhandled, ..quiet(Passive) }).unwrap();
+        machine.handle_function(Some(2), Some(41), returns).unwrap();
+        let mut tool = End::new(machine);
+        tool.link(Selected);
+        for (stream, error) in [(2, Stream9::UnrecognizedFunction), (7, Stream9::UnrecognizedStream)] {
+            let answer = tool.receives(stream, 43, b"");
+            assert_eq!(answer.is_some_and(|answer| answer.header.stream_function().is_abort()), abort);
+            assert_eq!(tool.reports.pop().map(|(error, _)| error), system_errors.then_some(error));
+            assert!(matches!(tool.notices.pop(), Some(EndpointNotice::Unhandled { .. })));
+        }
+        assert_eq!(tool.receives(2, 41, b"").map(|answer| answer.text), Some(DATA.to_vec()));
+    }
+}
+
+#[test]
+fn texts_of_s1f13_that_cannot_be_read_are_illegal_data() {
+    let communication = Some(CommunicationSettings { begins: false, ..CommunicationSettings::new(TOOL) });
+    let unhandled = UnhandledPolicy { system_errors: true, abort: true };
+    let mut tool = End::new(Machine::new(EndpointSettings { communication, unhandled, ..quiet(Passive) }).unwrap());
+    tool.link(Selected);
+    let answer = tool.receives(1, 13, b"\x01\x01\x41\x00").unwrap();
+    assert!(answer.header.stream_function().is_abort());
+    assert_eq!(tool.reports.len(), 1);
+    assert!(matches!(tool.notices[..], [EndpointNotice::IllegalData { .. }]));
+    assert_eq!(tool.receives(2, 41, b""), None);
+    assert!(matches!(tool.notices.pop(), Some(EndpointNotice::Discarded { .. })));
+    tool.machine.accept_communication(false);
+    assert_eq!(tool.receives(1, 13, b"\x01\x00").unwrap().text[4], 1);
+    tool.machine.accept_communication(true);
+    assert_eq!(tool.receives(1, 13, b"\x01\x00").unwrap().text[4], 0);
+    assert!(tool.machine.is_communicating());
+}
+
+#[test]
+fn s1f13_that_is_denied_or_not_answered_is_sent_again() {
+    let communication = Some(CommunicationSettings::new(Identity::Host));
+    let mut host = End::new(Machine::new(EndpointSettings { communication, ..quiet(Active) }).unwrap());
+    host.link(Selected);
+    let first = host.next_is(1, 13);
+    host.machine.ended(host.now, first.header.system, TransactionEnd::T3);
+    host.drain();
+    assert!(matches!(host.notices[..], [EndpointNotice::CommunicationFailed(_)]));
+    assert_eq!(host.machine.next_deadline(), Some(at(10_000)));
+    host.at(10_000);
+    let second = host.next_is(1, 13);
+    host.answered(&second, 14, b"\x01\x02\x21\x01\x00\x01\x02\x41\x00\x41\x00");
+    assert!(host.machine.is_communicating());
+}
+
+#[test]
+fn a_response_after_its_own_deadline_goes_to_the_inbox_or_to_a_handler() {
+    let mut host = begun(Active);
+    host.machine.services_mut().add_service(10, 11, "read", "response").unwrap();
+    host.machine.services_mut().add_data(ServiceId::READ, 7, "temperature").unwrap();
+    let ticket = host.ask(ServiceId::READ, 7, None, 100);
+    let asked = host.next();
+    host.at(100);
+    assert_eq!(host.outcome(ticket), Some(Err(SendError::NoResponse)));
+    host.answered(&asked, 12, &service_text(7, Status::OKAY, Some(DATA)));
+    let response = ServiceId::READ.response().unwrap();
+    assert_eq!(host.notices, [EndpointNotice::Kept { service: response, data_id: 7 }]);
+    let kept = host.machine.take(Some(response), None, |kept| kept.message().unwrap().data().map(<[u8]>::to_vec));
+    assert_eq!(kept, Some(Some(DATA.to_vec())));
+    host.machine.handle_service(Some(response), None, returns).unwrap();
+    let ticket = host.ask(ServiceId::READ, 7, None, 100);
+    let asked = host.next();
+    assert!(host.machine.cancel(ticket) && !host.machine.cancel(ticket));
+    host.answered(&asked, 12, &service_text(7, Status::OKAY, Some(DATA)));
+    assert_eq!((host.calls, host.settled.len()), (1, 0));
+}
+
+#[test]
+fn failures_beyond_the_limit_are_told_at_once() {
+    let settings = TrustSettings {
+        failures: std::num::NonZeroU8::MIN,
+        within: Duration::from_secs(60),
+        ..TrustSettings::default()
+    };
+    let other = Secret::new(b"another secret!!").unwrap();
+    let mut client = End::new(plain(Active).with_secret(other, settings, challenge, BeforeTrust::new()));
+    let mut server = End::new(guarded(Passive));
+    select(&mut client, &mut server);
+    assert_eq!(client.notices.len(), 1);
+    let ticket = client.ask(ServiceId::READ, 7, None, 1_000);
+    assert_eq!(client.outcome(ticket), Some(Err(SendError::NotTrusted(TrustFailure::TooManyFailures))));
+    client.at(60_000);
+    client.ask(ServiceId::READ, 7, None, 61_000);
+    client.next_is(64, 1);
+}
+
+#[test]
+fn an_endpoint_takes_a_stream_of_the_users_and_a_name_of_ascii() {
+    for stream in 0..=255 {
+        let made = Endpoint::<u8>::new(EndpointSettings { stream, ..settings(Active) });
+        let expected = if (64..=127).contains(&stream) { None } else { Some(EndpointError::Stream { stream }) };
+        assert_eq!(made.err(), expected);
+    }
+    let made = Endpoint::<u8>::new(EndpointSettings { name: Some("é"), ..settings(Active) });
+    assert_eq!(made.err(), Some(EndpointError::Name(NameError::NotAscii)));
+}
+
+#[test]
+fn errors_and_notices_say_what_happened() {
+    let header = Header::data(SystemBytes(1), StreamFunction::new(64, 11), true, SESSION);
+    let errors = [
+        (SendError::NotSent(Waiting::Trust), "it was not sent in time: it waited for trust"),
+        (SendError::Status(Status(3)), "status 3 (authentication required)"),
+        (
+            SendError::SystemError(Complaint::UnrecognizedStream),
+            "the equipment answered with S9F3 (unrecognized stream)",
+        ),
+        (SendError::LinkLost, "the link ended before the response"),
+    ];
+    for (error, text) in errors {
+        assert_eq!(error.to_string(), text);
+    }
+    let notice = EndpointNotice::Refused { header };
+    assert!(notice.to_string().starts_with("refused before trust: {session_id:0x0007, stream:64"), "{notice}");
+}
