@@ -7,7 +7,7 @@ use embassy_futures::join::join;
 use embassy_net::tcp::TcpSocket;
 use embassy_time::{Duration, Instant, Timer};
 use hsms_embassy::hsms_core::connection::{CloseReason, ControlRequest, State};
-use hsms_embassy::{Buffers, Config, Error, StreamFunction, net};
+use hsms_embassy::{Buffers, Config, Error, Limits, StreamFunction, net};
 use std::cell::RefCell;
 
 const PORT: u16 = 5000;
@@ -25,8 +25,10 @@ fn over_stacks<R>(
     let ([ours, theirs], stacks) = stacks(&mut storage, &wire, seed);
     // 16 KiB each with the socket's.
     let (mut buffers, mut far_buffers) = (Buffers::<2048, 4096, 4096>::new(), Buffers::<2048, 4096, 4096>::new());
-    let host = Plain::new(config(Config::host(DEVICE)), buffers.lend()).unwrap();
-    let equipment = Plain::new(config(Config::equipment(DEVICE)), far_buffers.lend()).unwrap();
+    // TCP itself stands still for seconds where a wire loses much.
+    let limits = Limits { write: Duration::from_secs(120), ..Limits::default() };
+    let host = Plain::new(config(Config::host(DEVICE)), buffers.lend()).unwrap().with_limits(limits);
+    let equipment = Plain::new(config(Config::equipment(DEVICE)), far_buffers.lend()).unwrap().with_limits(limits);
     let [mut rx, mut tx, mut far_rx, mut far_tx] = [[0; 2048]; 4];
     let dial = net::Dial::new(TcpSocket::new(ours, &mut rx, &mut tx), (address(1), PORT));
     let listen = net::Listen::new(TcpSocket::new(theirs, &mut far_rx, &mut far_tx), PORT);
@@ -127,7 +129,7 @@ fn ten_mebibytes_go_both_ways_over_a_bad_wire_with_16_kib() {
     over_stacks(
         7,
         faults,
-        |config| config,
+        |config| config.with_t8(core::time::Duration::from_secs(120)).unwrap(),
         async |host, equipment, _| {
             host.reached(State::Selected).await.unwrap();
             equipment.reached(State::Selected).await.unwrap();

@@ -54,9 +54,10 @@ async fn drive(
     loop {
         let now = driver.tick();
         driver.turn(now).unwrap();
-        if act(driver) {
-            let now = driver.tick();
-            driver.turn(now).unwrap();
+        let enough = act(driver);
+        // Where it has ended there is nothing to write to.
+        let _ = driver.flush();
+        if enough {
             return;
         }
         let Some(waiting) = reader.take() else { return };
@@ -170,7 +171,8 @@ fn equipment_of_hsms_std_answers() {
             host.linktest().await.unwrap();
             host.disable();
         };
-        join(join(host.run_over(reader, writer), work), serve).await;
+        let ((reason, ()), ()) = join(join(host.run_over(reader, writer), work), serve).await;
+        assert_eq!(reason, Ok(CloseReason::Disabled));
         assert_eq!(events, 100);
     });
 }
