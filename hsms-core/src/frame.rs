@@ -123,6 +123,16 @@ impl Decoder {
         }
     }
 
+    /// How many octets of length field and header are still to come; zero inside a text.
+    #[must_use]
+    pub const fn prefix_left(&self) -> usize {
+        match self.0 {
+            Position::Between => PREFIX_LEN,
+            Position::Prefix { filled, .. } => PREFIX_LEN.saturating_sub(filled as usize),
+            Position::Body { .. } => 0,
+        }
+    }
+
     /// Takes octets from the front of `input`: gives how many, at least one of a non-empty input, and the piece they made
     /// where they made one. Call it again with what is left until nothing is.
     ///

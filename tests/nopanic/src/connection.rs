@@ -81,6 +81,7 @@ macro_rules! both {
                 config(it: &It) *Connection::config(it);
                 is_enabled(it: &It) Connection::is_enabled(it);
                 body_left(it: &It) Connection::body_left(it);
+                prefix_left(it: &It) Connection::prefix_left(it);
                 is_body_open(it: &It) Connection::is_body_open(it);
                 first_mode(it: &It) Connection::first_mode(it);
                 resized(it: &It) keep(Connection::resized::<4>(it)).is_some();

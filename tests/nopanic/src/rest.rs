@@ -69,6 +69,7 @@ entries! {
     decoder_default() Decoder::default();
     decoder_in_message(it: &Decoder) Decoder::in_message(it);
     decoder_body_left(it: &Decoder) Decoder::body_left(it);
+    decoder_prefix_left(it: &Decoder) Decoder::prefix_left(it);
     decoder_received(it: &Decoder) Decoder::received(it);
     decoder_decode(it: &mut Decoder, input: &[u8]) keep(Decoder::decode(it, input)).is_ok();
     decoder_reset(it: &mut Decoder) Decoder::reset(it);

@@ -1,0 +1,387 @@
+//! What the tasks share: the machine, the lent storage, and the calls that wait. Nothing here waits; all of it is called under
+//! the lock of the link.
+
+pub(crate) mod calls;
+pub(crate) mod inbox;
+pub(crate) mod input;
+pub(crate) mod output;
+mod receiving;
+
+pub(crate) use receiving::{AT_ONCE, Step};
+
+use crate::{Told, clock, log};
+use calls::{Awaits, Calls, Topic};
+use core::task::Waker;
+use embassy_sync::waitqueue::WakerRegistration;
+use heapless::Vec;
+use hsms_core::connection::{
+    Action, CloseReason, Connection, Event, MAX_CONTROL_FRAME, Notice, ReplyToken, Sessions, State as Selection,
+    TransactionEnd,
+};
+use hsms_core::time::Instant;
+use hsms_core::wire::{Header, PREFIX_LEN};
+use inbox::Inbox;
+use input::Input;
+use output::Output;
+use receiving::Arriving;
+
+/// What can wait to be told.
+const TOLD: usize = 4;
+
+/// Primaries that were refused and wait for their SxF0.
+const REFUSED: usize = 4;
+
+/// What the application wants of the connection, to be done as soon as the machine takes it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Order {
+    Enable,
+    Disable,
+    Separate,
+}
+
+pub(crate) struct State<'b, const TRANSACTIONS: usize, const CALLS: usize, S> {
+    pub(crate) machine: Connection<TRANSACTIONS, S>,
+    pub(crate) input: Input<'b>,
+    pub(crate) inbox: Inbox<'b, TRANSACTIONS>,
+    pub(crate) output: Output<'b>,
+    pub(crate) calls: Calls<CALLS>,
+    pub(crate) arriving: Arriving,
+    /// Somebody runs the link.
+    pub(crate) running: bool,
+    /// The machine wants a transport.
+    pub(crate) wanted: bool,
+    /// There is one.
+    pub(crate) open: bool,
+    /// Which one since the start.
+    pub(crate) link: u32,
+    /// The state that the calls know of.
+    seen: Selection,
+    /// Why the last one ended.
+    pub(crate) closed: Option<CloseReason>,
+    /// All actions have been carried out: the machine takes inputs.
+    pub(crate) settled: bool,
+    /// The call that writes a text.
+    pub(crate) writer: Option<usize>,
+    /// A text was given up, and the machine has not been told.
+    abort: bool,
+    order: Option<Order>,
+    refused: Vec<ReplyToken, REFUSED, u8>,
+    told: Vec<Told, TOLD, u8>,
+    untold: u32,
+    runner: WakerRegistration,
+}
+
+impl<'b, const TRANSACTIONS: usize, const CALLS: usize, S: Sessions> State<'b, TRANSACTIONS, CALLS, S> {
+    pub(crate) const fn new(
+        machine: Connection<TRANSACTIONS, S>,
+        input: Input<'b>,
+        inbox: Inbox<'b, TRANSACTIONS>,
+        output: Output<'b>,
+    ) -> Self {
+        State {
+            machine,
+            input,
+            inbox,
+            output,
+            calls: Calls::new(),
+            arriving: Arriving::Nothing,
+            running: false,
+            wanted: false,
+            open: false,
+            link: 0,
+            seen: Selection::NotConnected,
+            closed: None,
+            settled: true,
+            writer: None,
+            abort: false,
+            order: None,
+            refused: Vec::new(),
+            told: Vec::new(),
+            untold: 0,
+            runner: WakerRegistration::new(),
+        }
+    }
+
+    /// The task that runs the link goes on when something has changed for it.
+    pub(crate) fn wait(&mut self, waker: &Waker) {
+        self.runner.register(waker);
+    }
+
+    pub(crate) fn wake_runner(&mut self) {
+        self.runner.wake();
+    }
+
+    /// Does what the application wants of the connection, now or as soon as the machine takes it.
+    pub(crate) fn order(&mut self, now: Instant, order: Order) {
+        self.order = Some(order);
+        self.settle(now);
+    }
+
+    /// Tells the machine what happened outside.
+    pub(crate) fn happen(&mut self, now: Instant, event: Event) {
+        log::event(&event);
+        // Refused where the machine has closed the connection by itself meanwhile.
+        let _ = self.machine.handle(now, event);
+        self.settle(now);
+    }
+
+    /// The transport that was wanted is open.
+    pub(crate) fn opened(&mut self, now: Instant) {
+        self.wanted = false;
+        self.open = true;
+        self.link = self.link.wrapping_add(1);
+        self.output.reset();
+        self.input.clear();
+        self.tell(Told::Connected);
+        self.happen(now, Event::TransportOpen);
+    }
+
+    /// The transport has ended, or is of no use.
+    pub(crate) fn hang_up(&mut self, now: Instant) {
+        if self.open {
+            if !self.settled {
+                // Frames that have no room any more go nowhere.
+                self.output.fail();
+                self.settle(now);
+            }
+            if self.open {
+                self.happen(now, Event::TransportClosed);
+            }
+        }
+    }
+
+    /// The transport is closed, and what could be written has been.
+    pub(crate) fn over(&mut self) {
+        self.output.reset();
+        self.calls.resolve(|awaits| matches!(awaits, Awaits::Sending { .. }).then_some(Awaits::Lost));
+    }
+
+    /// Nobody runs the link any more: the transport is gone with its futures.
+    pub(crate) fn stopped(&mut self) {
+        self.running = false;
+        self.hang_up(clock::now());
+        self.over();
+    }
+
+    /// The transport took so many octets.
+    pub(crate) fn wrote(&mut self, now: Instant, octets: usize) {
+        self.output.took(octets);
+        let told = self.machine.written(now, u64::try_from(octets).unwrap_or(0));
+        debug_assert!(told.is_ok() || self.output.is_broken(), "{told:?}");
+        let taken = self.output.taken();
+        self.calls.resolve(|awaits| match awaits {
+            Awaits::Sending { end } if end <= taken => Some(Awaits::Sent),
+            _ => None,
+        });
+        self.runner.wake();
+    }
+
+    /// Gives what is to be written for `half`, which has been; gives how many octets that are.
+    pub(crate) fn fetch(&mut self, half: &mut &'b mut [u8]) -> usize {
+        let filled = self.output.swap(half);
+        if filled > 0 {
+            if !self.settled {
+                self.settle(clock::now());
+            }
+            self.calls.wake(Topic::Room);
+            self.calls.wake_turns();
+        }
+        filled
+    }
+
+    /// When the machine has to be called, where it takes a call.
+    pub(crate) fn due(&self) -> Option<Instant> {
+        self.machine.next_deadline().filter(|_| self.settled)
+    }
+
+    /// The drain rule, after every input and every command; and then what waited for it.
+    pub(crate) fn settle(&mut self, now: Instant) {
+        loop {
+            self.drain();
+            if !self.settled || !self.go_on(now) {
+                break;
+            }
+        }
+        if core::mem::replace(&mut self.seen, self.machine.state()) != self.machine.state() {
+            self.calls.wake(Topic::State);
+        }
+        if self.settled && self.writer.is_none() {
+            self.calls.wake_turns();
+        }
+        self.runner.wake();
+    }
+
+    /// Carries actions out, as far as there is room for frames.
+    fn drain(&mut self) {
+        loop {
+            self.settled = !self.open || self.output.is_broken() || self.output.room() >= MAX_CONTROL_FRAME;
+            if !self.settled {
+                return;
+            }
+            let Some(action) = self.machine.poll_action() else { return };
+            log::action(&action);
+            match action {
+                Action::OpenTransport => self.wanted = true,
+                Action::Send(frame) => {
+                    if self.open {
+                        self.output.push(&frame.encode());
+                    }
+                }
+                Action::CloseTransport(reason) => self.close(reason),
+                Action::Notify(notice) => self.notice(notice),
+            }
+        }
+    }
+
+    /// Does one thing that had to wait until the machine takes it. Tells whether there was one.
+    fn go_on(&mut self, now: Instant) -> bool {
+        if core::mem::take(&mut self.abort) {
+            // Refused where the connection has ended and the text with it.
+            return self.machine.abort_body(now).is_ok();
+        }
+        if let Some(order) = self.order.take() {
+            // Refused where there is nothing to separate.
+            let _ = match order {
+                Order::Enable => self.machine.enable(now),
+                Order::Disable => self.machine.disable(now),
+                Order::Separate => self.machine.separate(now),
+            };
+            return true;
+        }
+        if self.writer.is_none()
+            && self.output.room() >= PREFIX_LEN.saturating_add(MAX_CONTROL_FRAME)
+            && let Some(token) = take_first(&mut self.refused)
+        {
+            // Refused where the connection has ended: then its sender knows.
+            if let Ok(prefix) = self.machine.begin_abort(now, &token) {
+                self.output.push(&prefix);
+                let _ = self.machine.end_body(now);
+            }
+            return true;
+        }
+        false
+    }
+
+    /// The call that writes a text has been dropped: what is written of it cannot be taken back.
+    pub(crate) fn give_up_text(&mut self, now: Instant, writer: usize) {
+        if self.writer == Some(writer) {
+            self.writer = None;
+            self.abort = true;
+            self.settle(now);
+        }
+    }
+
+    /// Nobody will answer this primary: its sender need not wait for T3. Tells nothing where none waits.
+    pub(crate) fn refuse(&mut self, now: Instant, header: &Header, token: Option<ReplyToken>) {
+        log::dropped(header);
+        self.tell(Told::Dropped(*header));
+        if let Some(token) = token {
+            // There is room: nothing is read while one waits.
+            let _ = self.refused.push(token);
+        }
+        self.settle(now);
+    }
+
+    /// Whether answers to primaries that were refused wait to be sent.
+    pub(crate) fn has_refused(&self) -> bool {
+        !self.refused.is_empty()
+    }
+
+    pub(crate) fn tell(&mut self, told: Told) {
+        if self.told.is_full() {
+            take_first(&mut self.told);
+            self.untold = self.untold.saturating_add(1);
+        }
+        let _ = self.told.push(told);
+        self.calls.wake(Topic::Told);
+    }
+
+    /// The oldest thing to tell, behind how many were lost in front of it.
+    pub(crate) fn take_told(&mut self) -> Option<Told> {
+        if self.untold > 0 {
+            return Some(Told::Missed(core::mem::take(&mut self.untold)));
+        }
+        take_first(&mut self.told)
+    }
+
+    fn close(&mut self, reason: CloseReason) {
+        self.wanted = false;
+        if !core::mem::take(&mut self.open) {
+            return;
+        }
+        self.closed = Some(reason);
+        self.writer = None;
+        self.refused.clear();
+        self.input.clear();
+        self.end_arrival();
+        if matches!(reason, CloseReason::TransportClosed) {
+            self.output.fail();
+        }
+        self.tell(Told::Closed(reason));
+        self.calls.resolve(|awaits| match awaits {
+            Awaits::Session { .. } => Some(Awaits::Ended(TransactionEnd::SessionEnded)),
+            _ => None,
+        });
+        self.calls.wake(Topic::Room);
+        self.calls.wake(Topic::Inbox);
+    }
+
+    fn notice(&mut self, notice: Notice) {
+        match notice {
+            Notice::TransactionEnded { system, end } => self.calls.resolve(|awaits| match awaits {
+                Awaits::Reply { system: awaited } | Awaits::Linktest { system: awaited } => {
+                    (awaited == system).then_some(Awaits::Ended(end))
+                }
+                Awaits::Here { header, .. } => (header.system == system).then_some(Awaits::Ended(end)),
+                _ => None,
+            }),
+            Notice::LinktestAnswered { system } => self.linktest_ended(system, Awaits::LinktestAnswered),
+            Notice::LinktestMissed { system, .. } => {
+                self.linktest_ended(system, Awaits::LinktestMissed);
+                self.tell(Told::Notice(notice));
+            }
+            notice => {
+                self.session_notice(&notice);
+                self.tell(Told::Notice(notice));
+            }
+        }
+    }
+
+    fn linktest_ended(&mut self, system: hsms_core::wire::SystemBytes, outcome: Awaits) {
+        self.calls.resolve(|awaits| (awaits == Awaits::Linktest { system }).then_some(outcome));
+    }
+
+    fn session_notice(&mut self, notice: &Notice) {
+        let (session, outcome) = match notice {
+            Notice::SessionSelected { session } => (*session, Ok(true)),
+            Notice::SessionEnded { session, .. } => (*session, Ok(false)),
+            Notice::SessionRefused { session, refusal } => (*session, Err(*refusal)),
+            _ => return,
+        };
+        self.calls.resolve(|awaits| match (awaits, outcome) {
+            (Awaits::Session { session: awaited, .. }, Err(refusal)) if awaited == session => {
+                Some(Awaits::SessionRefused(refusal))
+            }
+            (Awaits::Session { session: awaited, selects }, Ok(selected))
+                if awaited == session && selects == selected =>
+            {
+                Some(Awaits::SessionDone)
+            }
+            _ => None,
+        });
+    }
+}
+
+/// The first, moving those behind it forward.
+fn take_first<T: Copy, const N: usize>(of: &mut Vec<T, N, u8>) -> Option<T> {
+    let first = of.first().copied()?;
+    let mut place: Option<&mut T> = None;
+    for item in of.iter_mut() {
+        if let Some(place) = place {
+            *place = *item;
+        }
+        place = Some(item);
+    }
+    of.pop();
+    Some(first)
+}

@@ -1,0 +1,5 @@
+//! What the tests of the embedded adapter stand on: time, an executor, transports in memory.
+
+pub(crate) mod executor;
+pub(crate) mod pipe;
+pub(crate) mod time;

@@ -1,0 +1,126 @@
+//! An open stream in memory: two ends, each with a bounded buffer in its direction.
+
+use embedded_io_async::{ErrorType, Read, Write};
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::convert::Infallible;
+use std::future::poll_fn;
+use std::rc::Rc;
+use std::task::{Poll, Waker};
+
+#[derive(Default)]
+struct Way {
+    octets: VecDeque<u8>,
+    room: usize,
+    closed: bool,
+    reader: Option<Waker>,
+    writer: Option<Waker>,
+    /// Octets that have gone through.
+    moved: u64,
+}
+
+impl Way {
+    fn wake(&mut self) {
+        for waker in [&mut self.reader, &mut self.writer] {
+            if let Some(waker) = waker.take() {
+                waker.wake();
+            }
+        }
+    }
+}
+
+/// The half of an end that is read from; dropped, the peer cannot write any more.
+pub(crate) struct Reader(Rc<RefCell<Way>>);
+
+/// The half of an end that is written to; dropped, the peer reads the end.
+pub(crate) struct Writer(Rc<RefCell<Way>>);
+
+pub(crate) type End = (Reader, Writer);
+
+/// Two ends of a stream that holds `room` octets in each direction.
+pub(crate) fn pair(room: usize) -> (End, End) {
+    let [there, back] = [0, 1].map(|_| Rc::new(RefCell::new(Way { room, ..Way::default() })));
+    ((Reader(back.clone()), Writer(there.clone())), (Reader(there), Writer(back)))
+}
+
+impl Reader {
+    /// Octets that wait to be read.
+    pub(crate) fn waiting(&self) -> usize {
+        self.0.borrow().octets.len()
+    }
+}
+
+impl Writer {
+    /// Octets that the peer has read.
+    pub(crate) fn moved(&self) -> u64 {
+        self.0.borrow().moved
+    }
+}
+
+impl Drop for Reader {
+    fn drop(&mut self) {
+        let mut way = self.0.borrow_mut();
+        way.closed = true;
+        way.wake();
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        let mut way = self.0.borrow_mut();
+        way.closed = true;
+        way.wake();
+    }
+}
+
+impl ErrorType for Reader {
+    type Error = Infallible;
+}
+
+impl ErrorType for Writer {
+    type Error = Infallible;
+}
+
+impl Read for Reader {
+    async fn read(&mut self, buffer: &mut [u8]) -> Result<usize, Infallible> {
+        poll_fn(|cx| {
+            let mut way = self.0.borrow_mut();
+            if way.octets.is_empty() && !way.closed {
+                way.reader = Some(cx.waker().clone());
+                return Poll::Pending;
+            }
+            let read = way.octets.len().min(buffer.len());
+            for (place, octet) in buffer.iter_mut().zip(way.octets.drain(..read)) {
+                *place = octet;
+            }
+            way.moved += read as u64;
+            way.wake();
+            Poll::Ready(Ok(read))
+        })
+        .await
+    }
+}
+
+impl Write for Writer {
+    async fn write(&mut self, octets: &[u8]) -> Result<usize, Infallible> {
+        poll_fn(|cx| {
+            let mut way = self.0.borrow_mut();
+            if way.closed {
+                return Poll::Ready(Ok(0));
+            }
+            let written = octets.len().min(way.room - way.octets.len());
+            if written == 0 && !octets.is_empty() {
+                way.writer = Some(cx.waker().clone());
+                return Poll::Pending;
+            }
+            way.octets.extend(&octets[..written]);
+            way.wake();
+            Poll::Ready(Ok(written))
+        })
+        .await
+    }
+
+    async fn flush(&mut self) -> Result<(), Infallible> {
+        Ok(())
+    }
+}
