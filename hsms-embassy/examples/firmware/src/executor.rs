@@ -2,8 +2,9 @@
 //!
 //! embassy-executor's own for Cortex-M sleeps by WFE, which QEMU takes for a short pause: it would keep a core of the host busy.
 
+use crate::console;
 use core::sync::atomic::{AtomicBool, Ordering};
-use embassy_executor::{Spawner, raw};
+use embassy_executor::{SpawnError, SpawnToken, Spawner, raw};
 use static_cell::StaticCell;
 
 /// A task has become ready.
@@ -31,5 +32,13 @@ pub fn run(tasks: impl FnOnce(Spawner)) -> ! {
         }
         // SAFETY: they were enabled before, and no critical section is open here.
         unsafe { cortex_m::interrupt::enable() };
+    }
+}
+
+/// Spawns a task, which there has to be room for: what a task takes is a static of its own.
+pub fn spawn<S>(spawner: Spawner, task: Result<SpawnToken<S>, SpawnError>) {
+    match task {
+        Ok(task) => spawner.spawn(task),
+        Err(_) => console::fail("a task was spawned more often than there is room for"),
     }
 }

@@ -6,7 +6,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
-use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -86,6 +86,11 @@ impl Board {
                 self.readers.drain(..).for_each(|reader| drop(reader.join()));
                 return Err(format!("the board has stopped: {status}").into());
             }
+            // A connection made before would be tried again after a second only.
+            if !self.said("up") {
+                thread::sleep(Duration::from_millis(5));
+                continue;
+            }
             let mut octet = [0];
             let answered = TcpStream::connect(self.address()).and_then(|mut stream| {
                 stream.set_read_timeout(Some(Duration::from_secs(1)))?;
@@ -127,16 +132,9 @@ impl Board {
         }
     }
 
-    /// Waits until it has ended by itself.
-    pub fn ended(&mut self) -> Result<ExitStatus, Failure> {
-        let end = Instant::now() + PATIENCE;
-        while Instant::now() < end {
-            if let Some(status) = self.qemu.try_wait()? {
-                return Ok(status);
-            }
-            thread::sleep(Duration::from_millis(10));
-        }
-        Err("the board goes on".into())
+    /// The last line of its log with one of these words.
+    pub fn last_of(&self, words: &[&str]) -> Option<String> {
+        self.lines().into_iter().rfind(|line| words.iter().any(|word| line.contains(word)))
     }
 }
 

@@ -6,7 +6,8 @@
 use cortex_m_rt::entry;
 use embassy_net::tcp::TcpSocket;
 use embassy_net::{Stack, StackResources};
-use hsms_firmware::{console, net, run};
+use hsms_firmware::executor::spawn;
+use hsms_firmware::{net, run};
 use static_cell::ConstStaticCell;
 
 /// Connections at a time. A caller that finds no socket listening is refused.
@@ -17,15 +18,9 @@ fn main() -> ! {
     run(|spawner, driver| {
         static RESOURCES: ConstStaticCell<StackResources<SOCKETS>> = ConstStaticCell::new(StackResources::new());
         let (stack, runner) = net::new(driver, RESOURCES.take());
-        match net::run(runner) {
-            Ok(task) => spawner.spawn(task),
-            Err(_) => console::fail("no room for the task of the network"),
-        }
+        spawn(spawner, net::run(runner));
         for _ in 0..SOCKETS {
-            match echo(stack) {
-                Ok(task) => spawner.spawn(task),
-                Err(_) => console::fail("no room for a task"),
-            }
+            spawn(spawner, echo(stack));
         }
         defmt::info!("up");
     })

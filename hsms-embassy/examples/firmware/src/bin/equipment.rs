@@ -1,0 +1,252 @@
+//! A piece of equipment with a passive HSMS-SS port, 5000: see [`hsms_firmware::equipment`] for what it answers, and
+//! [`hsms_firmware::settings`] for what it can be told.
+#![no_std]
+#![no_main]
+
+use core::cell::RefCell;
+use cortex_m_rt::entry;
+use embassy_futures::select::select;
+use embassy_net::tcp::TcpSocket;
+use embassy_net::{Stack, StackResources};
+use embassy_sync::blocking_mutex::raw::NoopRawMutex;
+use embassy_sync::signal::Signal;
+use embassy_time::{Duration, Instant, Timer};
+use hsms_core::connection::{Notice, ReplyToken};
+use hsms_core::secs2::messages::SystemError;
+use hsms_core::secs2::{Slice, Writer};
+use hsms_core::services::UnhandledPolicy;
+use hsms_embassy::{Buffers, Error, Incoming, Link, Told};
+use hsms_firmware::equipment::{Acknowledge, Duty, EVENT, Equipment, Handler, Recipe, Unanswered};
+use hsms_firmware::executor::spawn;
+use hsms_firmware::settings::Settings;
+use hsms_firmware::{console, net, run, stack};
+use static_cell::{ConstStaticCell, StaticCell};
+
+/// Where hosts call.
+const PORT: u16 = 5000;
+
+/// What listens there, and octets that each socket keeps in each direction: a segment of Ethernet at least.
+const SOCKETS: usize = 2;
+const SOCKET_BUFFER: usize = 1536;
+
+/// The longest text of a primary that is read whole, and of a reply.
+const TEXT: usize = 512;
+
+/// Primaries that can be open in either direction, and calls that can wait at once: one for each task below, and one more.
+const TRANSACTIONS: usize = 4;
+const CALLS: usize = 4;
+
+type HostLink = Link<'static, NoopRawMutex, TRANSACTIONS, CALLS>;
+type Message = Incoming<'static, 'static, NoopRawMutex, TRANSACTIONS, CALLS, hsms_core::connection::Single>;
+
+/// What the tasks share.
+struct Shared {
+    link: HostLink,
+    equipment: RefCell<Equipment>,
+    /// The period of the reports has changed.
+    period_changed: Signal<NoopRawMutex, ()>,
+}
+
+#[entry]
+fn main() -> ! {
+    let settings = match Settings::load() {
+        Ok(settings) => settings,
+        Err(why) => console::fail(why),
+    };
+    run(|spawner, driver| {
+        static RESOURCES: ConstStaticCell<StackResources<SOCKETS>> = ConstStaticCell::new(StackResources::new());
+        static BUFFERS: ConstStaticCell<Buffers<1024, 1024, 1024>> = ConstStaticCell::new(Buffers::new());
+        static SHARED: StaticCell<Shared> = StaticCell::new();
+        let Ok(link) = Link::new(settings.config, BUFFERS.take().lend()) else {
+            console::fail("the storage of the link is too small");
+        };
+        let shared: &'static Shared = SHARED.init(Shared {
+            link,
+            equipment: RefCell::new(Equipment::new(settings.report)),
+            period_changed: Signal::new(),
+        });
+        shared.link.enable();
+        let (network, runner) = net::new(driver, RESOURCES.take());
+        spawn(spawner, net::run(runner));
+        spawn(spawner, serve(network, shared));
+        spawn(spawner, answer(shared, settings.mute));
+        spawn(spawner, report(shared));
+        spawn(spawner, watch(shared));
+        if let Some(end) = settings.end {
+            spawn(spawner, finish(end));
+        }
+        defmt::info!("up, {}", settings.config);
+    })
+}
+
+/// Accepts hosts, one after the other, and moves what goes over the link.
+#[embassy_executor::task]
+async fn serve(network: Stack<'static>, shared: &'static Shared) {
+    static BUFFERS: ConstStaticCell<[[[u8; SOCKET_BUFFER]; 2]; SOCKETS]> =
+        ConstStaticCell::new([[[0; SOCKET_BUFFER]; 2]; SOCKETS]);
+    let sockets = BUFFERS.take().each_mut().map(|[received, sent]| TcpSocket::new(network, received, sent));
+    // It ends only where it runs already.
+    let Err(error) = shared.link.run(net::Port::new(sockets, PORT)).await;
+    defmt::error!("the link does not run: {}", error);
+}
+
+/// Answers what hosts send.
+#[embassy_executor::task]
+async fn answer(shared: &'static Shared, mute: bool) {
+    loop {
+        let done = match shared.link.next().await {
+            Ok(_) if mute => Ok(()),
+            Ok(message) => answer_one(shared, message).await,
+            Err(error) => Err(error),
+        };
+        // The host is gone, or did not wait: the next one is served.
+        if let Err(error) = done {
+            defmt::info!("not answered: {}", error);
+        }
+    }
+}
+
+async fn answer_one(shared: &'static Shared, message: Message) -> Result<(), Error> {
+    let (header, token) = (*message.header(), message.token());
+    let duty = shared.equipment.borrow().table.find(header.stream(), header.function()).copied();
+    match duty {
+        Some(Duty::Recipe) => take_recipe(shared, message).await,
+        Some(Duty::Answer(handler)) => answer_text(shared, message, handler).await,
+        None => {
+            let policy = UnhandledPolicy { system_errors: true, abort: true };
+            let unhandled = shared.equipment.borrow().table.unhandled(&header, policy);
+            drop(message);
+            if let Some(error) = unhandled.system_error {
+                tell(shared, error).await?;
+            }
+            match token.filter(|_| unhandled.abort.is_some()) {
+                Some(token) => shared.link.abort(&token).await,
+                None => Ok(()),
+            }
+        }
+    }
+}
+
+/// A text that is read whole.
+async fn answer_text(shared: &'static Shared, mut message: Message, handler: Handler) -> Result<(), Error> {
+    let (mut text, mut reply, mut len) = ([0; TEXT], [0; TEXT], 0);
+    let (header, token) = (*message.header(), message.token());
+    if usize::try_from(message.body_len()).is_ok_and(|len| len > TEXT) {
+        drop(message);
+        return refuse(shared, SystemError::DataTooLong(header), token).await;
+    }
+    while message.left() > 0 {
+        let Some(room) = text.get_mut(len..) else { break };
+        len += message.read(room).await?;
+    }
+    drop(message);
+    let answered = {
+        let mut equipment = shared.equipment.borrow_mut();
+        equipment.uptime = Instant::now().as_millis();
+        equipment.stack = stack::used();
+        equipment.answer(handler, text.get(..len).unwrap_or_default(), &mut reply)
+    };
+    shared.period_changed.signal(());
+    match (answered, token) {
+        (Ok(reply), Some(token)) => shared.link.reply(&token, reply).await,
+        (Ok(_), None) => Ok(()),
+        (Err(Unanswered::Illegal(error)), token) => {
+            defmt::info!("{} has an illegal text: {}", header, error);
+            refuse(shared, SystemError::IllegalData(header), token).await
+        }
+        (Err(Unanswered::NoRoom(_)), Some(token)) => shared.link.abort(&token).await,
+        (Err(Unanswered::NoRoom(_)), None) => Ok(()),
+    }
+}
+
+/// A recipe, of which no more is kept than its checksum.
+async fn take_recipe(shared: &'static Shared, mut message: Message) -> Result<(), Error> {
+    let (mut recipe, mut octets) = (Recipe::new(), [0; TEXT]);
+    let token = message.token();
+    while message.left() > 0 {
+        let len = message.read(&mut octets).await?;
+        recipe.push(octets.get(..len).unwrap_or_default());
+    }
+    let len = message.body_len();
+    drop(message);
+    let Ok((reply, acknowledge)) = recipe.finish(&mut octets) else { return Ok(()) };
+    defmt::info!("a recipe of {} octets: {}", len, acknowledge);
+    if acknowledge == Acknowledge::Accepted {
+        let mut equipment = shared.equipment.borrow_mut();
+        equipment.recipes = equipment.recipes.wrapping_add(1);
+    }
+    match token {
+        Some(token) => shared.link.reply(&token, reply).await,
+        None => Ok(()),
+    }
+}
+
+/// Tells the host what is wrong with a primary, and that it will get no reply.
+async fn refuse(shared: &'static Shared, error: SystemError<'static>, token: Option<ReplyToken>) -> Result<(), Error> {
+    tell(shared, error).await?;
+    match token {
+        Some(token) => shared.link.abort(&token).await,
+        None => Ok(()),
+    }
+}
+
+/// A primary of stream 9.
+async fn tell(shared: &'static Shared, error: SystemError<'static>) -> Result<(), Error> {
+    let mut octets = [0; 16];
+    let mut text = Writer::new(Slice::new(&mut octets));
+    match error.write(&mut text).and_then(|()| text.finish()) {
+        Ok(text) => shared.link.send(error.stream_function(), text.written()).await,
+        // It has room for all that we send.
+        Err(_) => Ok(()),
+    }
+}
+
+/// Reports an event every so often, and waits for the host to acknowledge it.
+#[embassy_executor::task]
+async fn report(shared: &'static Shared) {
+    let (mut text, mut acknowledge) = ([0; 64], [0; 16]);
+    loop {
+        let period = shared.equipment.borrow().period;
+        let Some(period) = period else {
+            shared.period_changed.wait().await;
+            continue;
+        };
+        let mut due = Instant::now() + Duration::from_millis(period.get().into());
+        // Most of what a host asks changes nothing here.
+        while Instant::now() < due && shared.equipment.borrow().period == Some(period) {
+            select(Timer::at(due), shared.period_changed.wait()).await;
+        }
+        if shared.equipment.borrow().period != Some(period) {
+            continue;
+        }
+        due = Instant::now();
+        let event = {
+            let mut equipment = shared.equipment.borrow_mut();
+            equipment.uptime = due.as_millis();
+            equipment.event(&mut text)
+        };
+        let Ok(event) = event else { continue };
+        match shared.link.request(EVENT, event, &mut acknowledge).await {
+            // Nobody has selected: the event is lost, as nothing here keeps it.
+            Ok(_) | Err(Error::Refused(hsms_core::Error::NotSelected { .. })) => {}
+            Err(error) => defmt::info!("an event was not acknowledged: {}", error),
+        }
+    }
+}
+
+/// Counts the hosts.
+#[embassy_executor::task]
+async fn watch(shared: &'static Shared) {
+    while let Ok(told) = shared.link.told().await {
+        if let Told::Notice(Notice::Selected) = told {
+            let mut equipment = shared.equipment.borrow_mut();
+            equipment.hosts = equipment.hosts.wrapping_add(1);
+        }
+    }
+}
+
+#[embassy_executor::task]
+async fn finish(after: Duration) {
+    Timer::after(after).await;
+    console::succeed()
+}
