@@ -37,7 +37,7 @@ pub struct Board {
 
 impl Board {
     /// Starts a board with an image, and with settings as the firmware takes them on its command line. It is ready when it answers
-    /// something to `probe`: QEMU accepts connections before its guest runs.
+    /// something to `probe`: QEMU accepts connections before its guest runs. Without a probe it is ready when it says that it listens.
     pub fn start(machine: Machine, image: &Path, settings: &str, probe: &[u8]) -> Result<Board, Failure> {
         let end = Instant::now() + PATIENCE;
         loop {
@@ -87,9 +87,12 @@ impl Board {
                 return Err(format!("the board has stopped: {status}").into());
             }
             // A connection made before would be tried again after a second only.
-            if !self.said("up") {
+            if !self.said(if probe.is_empty() { "listens" } else { "up" }) {
                 thread::sleep(Duration::from_millis(5));
                 continue;
+            }
+            if probe.is_empty() {
+                return Ok(());
             }
             let mut octet = [0];
             let answered = TcpStream::connect(self.address()).and_then(|mut stream| {

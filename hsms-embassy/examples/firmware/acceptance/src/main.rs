@@ -49,8 +49,8 @@ const PARTS: &[Part] = &[
     ("rules", rules::rules_for_the_passive_end),
 ];
 
-/// A Linktest.req. It is answered whether SELECTED or not, so that the first octet of the answer tells that the board is up; a strict
-/// board closes instead.
+/// A Linktest.req. It is answered whether SELECTED or not, so that the first octet of the answer tells that the board is up. A strict
+/// board would close instead.
 const PROBE: [u8; 14] = [0, 0, 0, 10, 0xFF, 0xFF, 0, 0, 0, 5, 0, 0, 0, 1];
 
 fn main() -> ExitCode {

@@ -4,7 +4,7 @@
 //! can only be commanded, or is only told to the application, is not decided here.
 
 use crate::board::Board;
-use crate::{Bench, Failure, PATIENCE, PROBE, command_line};
+use crate::{Bench, Failure, PATIENCE, command_line};
 use hsms_std::Config;
 use hsms_std::conformance::socket::{Application, EARLY, LATE, LONGEST_WAIT, Socket};
 use hsms_std::conformance::{Command, Outcome, Report, Role, Rule, Setup, Stop, Verdict, rules};
@@ -36,7 +36,9 @@ pub fn rules_for_the_passive_end(bench: &Bench<'_>) -> Result<String, Failure> {
         for _ in 0..WORKERS {
             scope.spawn(|| {
                 while let Some((rule, setup)) = runs.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let began = Instant::now();
                     let verdict = judge(bench, rule, *setup, &boards);
+                    if std::env::var_os("RULES").is_some() { println!("{:.1} {} {} {}", began.elapsed().as_secs_f64(), rule.id, setup.name(), verdict.as_ref().map_or_else(|e| e.to_string(), |v| v.to_string().lines().next().unwrap_or_default().to_owned())); }
                     let line = match &verdict {
                         Ok(Verdict::Pass { .. }) => {
                             passed.fetch_add(1, Ordering::Relaxed);
@@ -118,7 +120,7 @@ impl Application for Reset {
             self.running = None;
             self.started.fetch_add(1, Ordering::Relaxed);
             let settings = command_line(&config, "mute").map_err(system)?;
-            let board = Board::start(self.machine, &self.image, &settings, &PROBE).map_err(system)?;
+            let board = Board::start(self.machine, &self.image, &settings, b"").map_err(system)?;
             self.running = Some((config, board));
         }
         let Some((_, board)) = &self.running else { return Ok(None) };
