@@ -4,5 +4,8 @@
 #[path = "embassy/kit/mod.rs"]
 mod kit;
 
+#[path = "embassy/dropped.rs"]
+mod dropped;
+
 #[path = "embassy/links.rs"]
 mod links;

@@ -214,7 +214,11 @@ impl<'b, const TRANSACTIONS: usize, const CALLS: usize, S: Sessions> State<'b, T
     /// Carries actions out, as far as there is room for frames.
     fn drain(&mut self) {
         loop {
-            self.settled = !self.open || self.output.is_broken() || self.output.room() >= MAX_CONTROL_FRAME;
+            // While a text is open the machine has no frames to send.
+            self.settled = !self.open
+                || self.machine.is_body_open()
+                || self.output.is_broken()
+                || self.output.room() >= MAX_CONTROL_FRAME;
             if !self.settled {
                 return;
             }

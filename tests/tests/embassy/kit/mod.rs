@@ -2,4 +2,5 @@
 
 pub(crate) mod executor;
 pub(crate) mod pipe;
+pub(crate) mod scene;
 pub(crate) mod time;

@@ -1,7 +1,8 @@
 //! An open stream in memory: two ends, each with a bounded buffer in its direction.
 
 use embedded_io_async::{ErrorType, Read, Write};
-use std::cell::RefCell;
+use hsms_embassy::{OpenFailed, Opener};
+use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::future::poll_fn;
@@ -15,8 +16,11 @@ struct Way {
     closed: bool,
     reader: Option<Waker>,
     writer: Option<Waker>,
-    /// Octets that have gone through.
+    /// Octets that have been read.
     moved: u64,
+    /// The stream ends with so many octets written.
+    cut: Option<u64>,
+    written: u64,
 }
 
 impl Way {
@@ -114,6 +118,10 @@ impl Write for Writer {
                 return Poll::Pending;
             }
             way.octets.extend(&octets[..written]);
+            way.written += written as u64;
+            if way.cut.is_some_and(|cut| way.written >= cut) {
+                way.closed = true;
+            }
             way.wake();
             Poll::Ready(Ok(written))
         })
@@ -122,5 +130,88 @@ impl Write for Writer {
 
     async fn flush(&mut self) -> Result<(), Infallible> {
         Ok(())
+    }
+}
+
+/// A network of one cable: who listens is found by who dials.
+#[derive(Default)]
+pub(crate) struct Network {
+    callers: RefCell<VecDeque<End>>,
+    listening: RefCell<Option<Waker>>,
+    /// Octets that a stream holds in each direction.
+    room: usize,
+    connections: Cell<u32>,
+    cut: Cell<Option<u64>>,
+}
+
+/// Dials in a [`Network`].
+pub(crate) struct Dial<'n>(pub(crate) &'n Network);
+
+/// Listens in a [`Network`].
+pub(crate) struct Listen<'n>(pub(crate) &'n Network);
+
+impl Network {
+    pub(crate) fn new(room: usize) -> Self {
+        Network { room, ..Network::default() }
+    }
+
+    /// How many connections there have been.
+    pub(crate) fn connections(&self) -> u32 {
+        self.connections.get()
+    }
+
+    /// The next connection ends when who dialled has written so many octets, of which the last are lost.
+    pub(crate) fn cut_next(&self, octets: u64) {
+        self.cut.set(Some(octets));
+    }
+}
+
+/// A place in a queue of callers is found at once, or not at all.
+impl Opener for Dial<'_> {
+    type Reader<'t>
+        = Reader
+    where
+        Self: 't;
+    type Writer<'t>
+        = Writer
+    where
+        Self: 't;
+
+    async fn open(&mut self) -> Result<End, OpenFailed> {
+        let Some(waker) = self.0.listening.take() else { return Err(OpenFailed) };
+        let (near, far) = pair(self.0.room);
+        near.1.0.borrow_mut().cut = self.0.cut.take();
+        self.0.callers.borrow_mut().push_back(far);
+        self.0.connections.set(self.0.connections.get() + 1);
+        waker.wake();
+        Ok(near)
+    }
+
+    async fn close(&mut self) {}
+}
+
+impl Opener for Listen<'_> {
+    type Reader<'t>
+        = Reader
+    where
+        Self: 't;
+    type Writer<'t>
+        = Writer
+    where
+        Self: 't;
+
+    async fn open(&mut self) -> Result<End, OpenFailed> {
+        poll_fn(|cx| match self.0.callers.borrow_mut().pop_front() {
+            Some(end) => Poll::Ready(Ok(end)),
+            None => {
+                self.0.listening.replace(Some(cx.waker().clone()));
+                Poll::Pending
+            }
+        })
+        .await
+    }
+
+    async fn close(&mut self) {
+        self.0.listening.take();
     }
 }

@@ -1,0 +1,360 @@
+//! What becomes of a link when a future is dropped at one of its awaits, at each of them: it carries ten messages each way, none is lost and
+//! none comes twice. Where a text was half written it is the next link, as the documentation of the functions says.
+
+use crate::kit::executor::{Task, run_with};
+use crate::kit::pipe::{Dial, Listen, Network};
+use crate::kit::scene::{DEVICE, Plain, S1F1, S6F11, Scene, Seen, beside, dropped_after, echo, quiet, selected};
+use embassy_futures::join::join;
+use embassy_futures::yield_now;
+use hsms_embassy::hsms_core::connection::{CloseReason, Notice, State};
+use hsms_embassy::{Buffers, Config, Error, Told};
+use std::cell::RefCell;
+
+/// More pendings than any of these futures has.
+const MOST: u32 = 400;
+
+/// Octets that a stream in these tests holds: few, so that every write and read is many.
+const ROOM: usize = 5;
+
+/// A short text fits half of the output, and the inbox; a long one neither.
+const SHORT: usize = 20;
+const LONG: usize = 300;
+
+/// How a future ended that may have been dropped.
+struct End {
+    completed: bool,
+    /// Connections since the start; one is that the first lives.
+    connections: u32,
+    /// What had come in front of the ten, to the equipment and to the host.
+    before: [Vec<Vec<u8>>; 2],
+}
+
+/// Drops what `test` makes after each number of pendings until it completes; `test` tells whether it did. Gives how each ended. Both ends
+/// echo all the time, the equipment only behind the test where that receives by itself.
+fn each_drop(receives: bool, test: impl AsyncFn(&Scene<'_, '_>, u32, &Seen) -> bool) -> Vec<End> {
+    let mut ends = Vec::new();
+    for pendings in 0..MOST {
+        let end = selected(ROOM, async |scene| {
+            let seen = Seen::default();
+            let ten = scene.ten_each_way(&seen);
+            let completed = if receives {
+                let completed = test(scene, pendings, &seen).await;
+                beside(ten, scene.both_echo(&seen)).await;
+                completed
+            } else {
+                let all = async {
+                    let completed = test(scene, pendings, &seen).await;
+                    ten.await;
+                    completed
+                };
+                beside(all, scene.both_echo(&seen)).await
+            };
+            End { completed, connections: scene.network.connections(), before: seen.map(RefCell::into_inner) }
+        });
+        let completed = end.completed;
+        ends.push(end);
+        if completed {
+            assert!(ends.len() > 1, "it never waits");
+            return ends;
+        }
+    }
+    panic!("it waits for ever");
+}
+
+/// The first link lived through all of them.
+fn all_on_the_same_link(ends: &[End]) {
+    for (pendings, end) in ends.iter().enumerate() {
+        assert_eq!(end.connections, 1, "dropped after {pendings} pendings");
+    }
+}
+
+fn probe(len: usize) -> Vec<u8> {
+    (0..len).map(|at| at as u8).collect()
+}
+
+/// Each message of the test came whole, once at most, and once where it completed.
+fn probes_came_whole(ends: &[End], side: usize, text: &[u8]) {
+    for (pendings, end) in ends.iter().enumerate() {
+        let seen = &end.before[side];
+        assert!(seen.iter().all(|seen| seen == text), "dropped after {pendings} pendings: {seen:?}");
+        assert!(seen.len() <= 1, "twice, dropped after {pendings} pendings");
+        assert!(!end.completed || seen.len() == 1, "completed and lost");
+    }
+}
+
+/// The link ended where it was dropped early, and from some number of pendings on it did not.
+fn only_the_first_ended_the_link(ends: &[End]) {
+    let connections: Vec<_> = ends.iter().map(|end| end.connections).collect();
+    let (first, last) = (connections[0], connections[connections.len() - 1]);
+    assert!(connections.is_sorted_by(|a, b| a >= b) && (first, last) == (2, 1), "{connections:?}");
+}
+
+#[test]
+fn a_request_with_a_short_text_leaves_the_link_as_it_was() {
+    let text = probe(SHORT);
+    let ends = each_drop(false, async |scene, pendings, _| {
+        let mut buffer = [0; SHORT];
+        let request = dropped_after(pendings, scene.host.request(S1F1, &text, &mut buffer)).await;
+        request.is_some_and(|reply| reply.unwrap().body == text)
+    });
+    all_on_the_same_link(&ends);
+    probes_came_whole(&ends, 0, &text);
+}
+
+#[test]
+fn a_request_with_a_long_text_ends_the_link_where_the_text_is_half_written() {
+    let text = probe(LONG);
+    let ends = each_drop(false, async |scene, pendings, _| {
+        let mut buffer = [0; LONG];
+        let request = dropped_after(pendings, scene.host.request(S1F1, &text, &mut buffer)).await;
+        request.is_some_and(|reply| reply.unwrap().body == text)
+    });
+    probes_came_whole(&ends, 0, &text);
+    only_the_first_ended_the_link(&ends);
+}
+
+#[test]
+fn a_send_leaves_the_link_as_it_was_or_ends_it_where_the_text_is_half_written() {
+    for len in [SHORT, LONG] {
+        let text = probe(len);
+        let ends = each_drop(false, async |scene, pendings, _| {
+            dropped_after(pendings, scene.host.send(S6F11, &text)).await.is_some_and(|sent| sent.is_ok())
+        });
+        probes_came_whole(&ends, 0, &text);
+        match len {
+            SHORT => all_on_the_same_link(&ends),
+            _ => only_the_first_ended_the_link(&ends),
+        }
+    }
+}
+
+#[test]
+fn a_reply_and_an_abort_leave_the_link_as_it_was() {
+    for abort in [false, true] {
+        let ends = each_drop(true, async |scene, pendings, _| {
+            let text = probe(SHORT);
+            let mut buffer = [0; SHORT];
+            let request = scene.host.request(S1F1, &text, &mut buffer);
+            let reply = async {
+                let mut buffer = [0; SHORT];
+                let primary = scene.equipment.receive(&mut buffer).await.unwrap();
+                let token = primary.token.unwrap();
+                let dropped = match abort {
+                    false => dropped_after(pendings, scene.equipment.reply(&token, primary.body)).await,
+                    true => dropped_after(pendings, scene.equipment.abort(&token)).await,
+                };
+                dropped.is_some_and(|sent| sent.is_ok())
+            };
+            let (result, completed) = join(request, reply).await;
+            // Once it waits it is in the output, and goes out.
+            match result {
+                Ok(reply) => assert!(!abort && reply.body == text),
+                Err(Error::Aborted { .. }) => assert!(abort),
+                Err(error) => panic!("{error}"),
+            }
+            completed
+        });
+        all_on_the_same_link(&ends);
+    }
+}
+
+#[test]
+fn a_receive_loses_nothing_that_fits_the_inbox() {
+    let text = probe(SHORT);
+    let ends = each_drop(true, async |scene, pendings, seen| {
+        let mut buffer = [0; SHORT];
+        let receive = async {
+            let primary = dropped_after(pendings, scene.equipment.receive(&mut buffer)).await?.unwrap();
+            seen[0].borrow_mut().push(primary.body.to_vec());
+            Some(())
+        };
+        join(scene.host.send(S6F11, &text), receive).await.1.is_some()
+    });
+    all_on_the_same_link(&ends);
+    probes_came_whole(&ends, 0, &text);
+    assert!(ends.iter().all(|end| end.before[0].len() == 1), "none was lost");
+}
+
+#[test]
+fn a_receive_of_a_longer_text_is_told_to_its_sender_when_it_is_dropped() {
+    let text = probe(LONG);
+    let ends = each_drop(true, async |scene, pendings, seen| {
+        let (mut buffer, mut reply) = ([0; LONG], [0; LONG]);
+        let receive = async {
+            let primary = dropped_after(pendings, scene.equipment.receive(&mut buffer)).await?.unwrap();
+            seen[0].borrow_mut().push(primary.body.to_vec());
+            scene.equipment.reply(&primary.token.unwrap(), &[]).await.unwrap();
+            Some(())
+        };
+        let completed = RefCell::new(None);
+        let serve = async {
+            completed.replace(Some(receive.await.is_some()));
+            // Where nothing of it had been read, this gets it.
+            echo(scene.equipment, &seen[0]).await;
+        };
+        let outcome = beside(scene.host.request(S1F1, &text, &mut reply), serve).await;
+        let answered = !seen[0].borrow().is_empty();
+        match outcome {
+            Ok(_) => assert!(answered),
+            Err(Error::Aborted { .. }) => assert!(!answered),
+            Err(error) => panic!("{error}"),
+        }
+        completed.into_inner().unwrap()
+    });
+    all_on_the_same_link(&ends);
+    probes_came_whole(&ends, 0, &text);
+    assert!(ends.iter().any(|end| end.before[0].is_empty()), "none was dropped in the middle");
+}
+
+#[test]
+fn a_primary_that_is_read_bit_by_bit_and_dropped_leaves_the_link_as_it_was() {
+    let text = probe(LONG);
+    let ends = each_drop(true, async |scene, pendings, _| {
+        let read = async {
+            let mut incoming = scene.equipment.next().await.unwrap();
+            let (mut got, mut piece) = (Vec::new(), [0; 11]);
+            loop {
+                match incoming.read(&mut piece).await.unwrap() {
+                    0 => return got,
+                    read => got.extend_from_slice(&piece[..read]),
+                }
+            }
+        };
+        let serve = async {
+            let got = dropped_after(pendings, read).await;
+            // Before it was taken it is there for the next.
+            if pendings == 0 {
+                drop(scene.equipment.next().await.unwrap());
+            }
+            got
+        };
+        let (sent, got) = join(scene.host.send(S6F11, &text), serve).await;
+        sent.unwrap();
+        got.is_some_and(|got| got == text)
+    });
+    all_on_the_same_link(&ends);
+    assert!(ends.iter().all(|end| end.before[0].is_empty()));
+}
+
+#[test]
+fn the_calls_that_only_wait_change_nothing() {
+    let ends = each_drop(false, async |scene, pendings, _| {
+        dropped_after(pendings, scene.host.linktest()).await.is_some_and(|answered| answered.is_ok())
+    });
+    all_on_the_same_link(&ends);
+
+    let ends = each_drop(false, async |scene, pendings, _| {
+        while scene.equipment.told().await.unwrap() != Told::Notice(Notice::Selected) {}
+        let separate = async {
+            yield_now().await;
+            scene.host.separate();
+        };
+        let told = dropped_after(pendings, scene.equipment.told());
+        let told = join(told, separate).await.0.transpose().unwrap();
+        let completed = told.is_some();
+        // Where it was dropped, the next call gets it.
+        let told = match told {
+            Some(told) => told,
+            None => scene.equipment.told().await.unwrap(),
+        };
+        assert_eq!(told, Told::Closed(CloseReason::SeparateReceived));
+        scene.equipment.reached(State::NotConnected).await.unwrap();
+        let reached = dropped_after(pendings, scene.equipment.reached(State::Selected)).await;
+        reached.is_some() && completed
+    });
+    assert!(ends.iter().all(|end| end.connections == 2));
+}
+
+#[test]
+fn a_text_that_is_written_bit_by_bit_ends_the_link_where_it_is_dropped() {
+    let text = probe(LONG);
+    let ends = each_drop(false, async |scene, pendings, _| {
+        let send = async {
+            let mut writer = scene.host.begin_send(S6F11, LONG as u32).await?;
+            for piece in text.chunks(7) {
+                writer.write(piece).await?;
+            }
+            writer.end().await
+        };
+        dropped_after(pendings, send).await.is_some_and(|sent: Result<(), Error>| sent.is_ok())
+    });
+    probes_came_whole(&ends, 0, &text);
+    only_the_first_ended_the_link(&ends);
+}
+
+#[test]
+fn an_answer_that_is_read_bit_by_bit_and_dropped_leaves_the_link_as_it_was() {
+    let text = probe(LONG);
+    let ends = each_drop(false, async |scene, pendings, _| {
+        let mut writer = scene.host.begin_request(S1F1, LONG as u32).await.unwrap();
+        writer.write(&text).await.unwrap();
+        let mut answer = writer.end().unwrap();
+        let read = async {
+            let (mut got, mut piece) = (Vec::new(), [0; 11]);
+            loop {
+                match answer.read(&mut piece).await.unwrap() {
+                    0 => return got,
+                    read => got.extend_from_slice(&piece[..read]),
+                }
+            }
+        };
+        dropped_after(pendings, read).await.is_some_and(|got| got == text)
+    });
+    all_on_the_same_link(&ends);
+    probes_came_whole(&ends, 0, &text);
+}
+
+#[test]
+fn a_run_that_is_dropped_and_called_again_carries_on_with_the_next_link() {
+    for active in [true, false] {
+        for pendings in 0..60 {
+            let (mut ours, mut theirs) = (Buffers::<64, 64, 128>::new(), Buffers::<64, 64, 128>::new());
+            let host = Plain::new(quiet(Config::host(DEVICE)), ours.lend()).unwrap();
+            let equipment = Plain::new(quiet(Config::equipment(DEVICE)), theirs.lend()).unwrap();
+            let network = Network::new(ROOM);
+            let tasks: Vec<Task<'_>> = vec![
+                Box::pin(async {
+                    if active {
+                        assert!(dropped_after(pendings, host.run(Dial(&network))).await.is_none());
+                    }
+                    host.run(Dial(&network)).await.map(|_| ()).unwrap();
+                }),
+                Box::pin(async {
+                    if !active {
+                        assert!(dropped_after(pendings, equipment.run(Listen(&network))).await.is_none());
+                    }
+                    equipment.run(Listen(&network)).await.map(|_| ()).unwrap();
+                }),
+            ];
+            run_with(tasks, async {
+                equipment.enable();
+                host.enable();
+                let scene = Scene { host: &host, equipment: &equipment, network: &network };
+                // Traffic, so that it is dropped in the middle of something.
+                let seen = Seen::default();
+                let all = async {
+                    let mut buffer = [0; SHORT];
+                    let mut answered = 0;
+                    while answered < 10 {
+                        scene.both_selected().await;
+                        match scene.host.request(S1F1, &probe(SHORT), &mut buffer).await {
+                            Ok(reply) => {
+                                assert_eq!(reply.body, probe(SHORT));
+                                answered += 1;
+                            }
+                            Err(
+                                Error::Refused(_) | Error::NoReply { .. } | Error::Closed { .. } | Error::Cut { .. },
+                            ) => {}
+                            Err(error) => panic!("{error}"),
+                        }
+                    }
+                    scene.ten_each_way(&seen).await;
+                };
+                beside(all, scene.both_echo(&seen)).await;
+                let seen = seen.map(RefCell::into_inner);
+                assert!(seen.iter().flatten().all(|text| *text == probe(SHORT)));
+                assert!(network.connections() <= 3);
+            });
+        }
+    }
+}
