@@ -66,7 +66,7 @@ impl<'b, M: RawMutex, const TRANSACTIONS: usize, const CALLS: usize, S: Sessions
 
     fn start(&self) -> Result<Running<'_, 'b, M, TRANSACTIONS, CALLS, S>, Error> {
         let first = self.with(|state| !core::mem::replace(&mut state.running, true));
-        first.then_some(Running { link: self }).ok_or(Error::Running)
+        first.then(|| Running { link: self }).ok_or(Error::Running)
     }
 
     /// One transport, from when it is wanted until it is closed.

@@ -36,8 +36,12 @@ pub(crate) fn selected<R>(room: usize, test: impl AsyncFnOnce(&Scene<'_, '_>) ->
     let equipment = Plain::new(quiet(Config::equipment(DEVICE)), theirs.lend()).unwrap();
     let network = Network::new(room);
     let tasks: Vec<Task<'_>> = vec![
-        Box::pin(async { host.run(Dial(&network)).await.map(|_| ()).unwrap(); }),
-        Box::pin(async { equipment.run(Listen(&network)).await.map(|_| ()).unwrap(); }),
+        Box::pin(async {
+            host.run(Dial(&network)).await.map(|_| ()).unwrap();
+        }),
+        Box::pin(async {
+            equipment.run(Listen(&network)).await.map(|_| ()).unwrap();
+        }),
     ];
     run_with(tasks, async {
         equipment.enable();

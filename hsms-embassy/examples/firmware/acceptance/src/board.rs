@@ -37,7 +37,7 @@ pub struct Board {
 
 impl Board {
     /// Starts a board with an image, and with settings as the firmware takes them on its command line. It is ready when it answers
-    /// something to `probe`: QEMU accepts connections before its guest runs. Without a probe it is ready when it says that it listens.
+    /// something to `probe`: QEMU accepts connections before its guest runs. Without a probe it is ready when it says that it is up.
     pub fn start(machine: Machine, image: &Path, settings: &str, probe: &[u8]) -> Result<Board, Failure> {
         let end = Instant::now() + PATIENCE;
         loop {
@@ -87,7 +87,7 @@ impl Board {
                 return Err(format!("the board has stopped: {status}").into());
             }
             // A connection made before would be tried again after a second only.
-            if !self.said(if probe.is_empty() { "listens" } else { "up" }) {
+            if !self.said("up") {
                 thread::sleep(Duration::from_millis(5));
                 continue;
             }
@@ -133,11 +133,6 @@ impl Board {
             Some(line) => Err(format!("the board says {line}").into()),
             None => Ok(()),
         }
-    }
-
-    /// The last line of its log with one of these words.
-    pub fn last_of(&self, words: &[&str]) -> Option<String> {
-        self.lines().into_iter().rfind(|line| words.iter().any(|word| line.contains(word)))
     }
 }
 

@@ -4,7 +4,7 @@
 //! can only be commanded, or is only told to the application, is not decided here.
 
 use crate::board::Board;
-use crate::{Bench, Failure, PATIENCE, command_line};
+use crate::{Bench, Failure, command_line};
 use hsms_std::Config;
 use hsms_std::conformance::socket::{Application, EARLY, LATE, LONGEST_WAIT, Socket};
 use hsms_std::conformance::{Command, Outcome, Report, Role, Rule, Setup, Stop, Verdict, rules};
@@ -38,7 +38,18 @@ pub fn rules_for_the_passive_end(bench: &Bench<'_>) -> Result<String, Failure> {
                 while let Some((rule, setup)) = runs.get(next.fetch_add(1, Ordering::Relaxed)) {
                     let began = Instant::now();
                     let verdict = judge(bench, rule, *setup, &boards);
-                    if std::env::var_os("RULES").is_some() { println!("{:.1} {} {} {}", began.elapsed().as_secs_f64(), rule.id, setup.name(), verdict.as_ref().map_or_else(|e| e.to_string(), |v| v.to_string().lines().next().unwrap_or_default().to_owned())); }
+                    if std::env::var_os("RULES").is_some() {
+                        println!(
+                            "{:.1} {} {} {}",
+                            began.elapsed().as_secs_f64(),
+                            rule.id,
+                            setup.name(),
+                            verdict.as_ref().map_or_else(
+                                |e| e.to_string(),
+                                |v| v.to_string().lines().next().unwrap_or_default().to_owned()
+                            )
+                        );
+                    }
                     let line = match &verdict {
                         Ok(Verdict::Pass { .. }) => {
                             passed.fetch_add(1, Ordering::Relaxed);
@@ -124,14 +135,6 @@ impl Application for Reset {
             self.running = Some((config, board));
         }
         let Some((_, board)) = &self.running else { return Ok(None) };
-        // A caller that comes while the last one is not gone is refused.
-        let end = Instant::now() + PATIENCE;
-        while !board.last_of(&["listens", "accepted"]).is_some_and(|line| line.contains("listens")) {
-            if Instant::now() > end {
-                return Err(Stop::fail("the board does not listen again"));
-            }
-            thread::sleep(Duration::from_millis(1));
-        }
         Ok(Some(board.address()))
     }
 

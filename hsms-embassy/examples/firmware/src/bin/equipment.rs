@@ -6,11 +6,12 @@
 use core::cell::RefCell;
 use cortex_m_rt::entry;
 use embassy_futures::select::select;
-use embassy_net::tcp::TcpSocket;
-use embassy_net::{Stack, StackResources};
+use embassy_net::StackResources;
+use embassy_net::tcp::{TcpReader, TcpSocket, TcpWriter};
 use embassy_sync::blocking_mutex::raw::NoopRawMutex;
 use embassy_sync::signal::Signal;
-use embassy_time::{Duration, Instant, Timer};
+use embassy_time::{Duration, Instant, Timer, with_timeout};
+use hsms_core::Config;
 use hsms_core::connection::{Notice, ReplyToken};
 use hsms_core::secs2::messages::SystemError;
 use hsms_core::secs2::{Slice, Writer};
@@ -26,8 +27,12 @@ use static_cell::{ConstStaticCell, StaticCell};
 const PORT: u16 = 5000;
 
 /// What listens there, and octets that each socket keeps in each direction: a segment of Ethernet at least.
-const SOCKETS: usize = 2;
+const SOCKETS: usize = 3;
 const SOCKET_BUFFER: usize = 1536;
+
+/// How long a caller waits for the end of the connection before, and how long the end of its own may take.
+const PREDECESSOR: Duration = Duration::from_millis(20);
+const FAREWELL: Duration = Duration::from_secs(1);
 
 /// The longest text of a primary that is read whole, and of a reply.
 const TEXT: usize = 512;
@@ -56,6 +61,8 @@ fn main() -> ! {
     run(|spawner, driver| {
         static RESOURCES: ConstStaticCell<StackResources<SOCKETS>> = ConstStaticCell::new(StackResources::new());
         static BUFFERS: ConstStaticCell<Buffers<1024, 1024, 1024>> = ConstStaticCell::new(Buffers::new());
+        static SOCKET_BUFFERS: ConstStaticCell<[[[u8; SOCKET_BUFFER]; 2]; SOCKETS]> =
+            ConstStaticCell::new([[[0; SOCKET_BUFFER]; 2]; SOCKETS]);
         static SHARED: StaticCell<Shared> = StaticCell::new();
         let Ok(link) = Link::new(settings.config, BUFFERS.take().lend()) else {
             console::fail("the storage of the link is too small");
@@ -68,7 +75,9 @@ fn main() -> ! {
         shared.link.enable();
         let (network, runner) = net::new(driver, RESOURCES.take());
         spawn(spawner, net::run(runner));
-        spawn(spawner, serve(network, shared));
+        for [received, sent] in SOCKET_BUFFERS.take() {
+            spawn(spawner, serve(TcpSocket::new(network, received, sent), shared));
+        }
         spawn(spawner, answer(shared, settings.mute));
         spawn(spawner, report(shared));
         spawn(spawner, watch(shared));
@@ -79,15 +88,44 @@ fn main() -> ! {
     })
 }
 
-/// Accepts hosts, one after the other, and moves what goes over the link.
-#[embassy_executor::task]
-async fn serve(network: Stack<'static>, shared: &'static Shared) {
-    static BUFFERS: ConstStaticCell<[[[u8; SOCKET_BUFFER]; 2]; SOCKETS]> =
-        ConstStaticCell::new([[[0; SOCKET_BUFFER]; 2]; SOCKETS]);
-    let sockets = BUFFERS.take().each_mut().map(|[received, sent]| TcpSocket::new(network, received, sent));
-    // It ends only where it runs already.
-    let Err(error) = shared.link.run(net::Port::new(sockets, PORT)).await;
-    defmt::error!("the link does not run: {}", error);
+/// Accepts callers with one of the sockets. The stack refuses who finds no socket listening, so there are several: for the host, for a
+/// caller beyond it, and for one whose predecessor is not quite gone.
+#[embassy_executor::task(pool_size = SOCKETS)]
+async fn serve(mut socket: TcpSocket<'static>, shared: &'static Shared) {
+    // The link writes what belongs together at once.
+    socket.set_nagle_enabled(false);
+    loop {
+        if socket.accept(PORT).await.is_err() {
+            return defmt::error!("port {} cannot be listened on", PORT);
+        }
+        let (mut reader, mut writer) = socket.split();
+        let mut served = shared.link.run_over(&mut reader, &mut writer).await;
+        if let Err(Error::Running) = served {
+            // The end of the last connection may be on its way through the tasks.
+            Timer::after(PREDECESSOR).await;
+            served = shared.link.run_over(&mut reader, &mut writer).await;
+        }
+        match served {
+            Ok(reason) => defmt::info!("the host has gone: {}", reason),
+            Err(Error::Running) => refuse_caller(&mut reader, &mut writer, shared.link.config()).await,
+            Err(error) => defmt::error!("the link does not run: {}", error),
+        }
+        socket.close();
+        // Fails where the caller has reset the connection, which is closed then.
+        let _ = with_timeout(FAREWELL, socket.flush()).await;
+        socket.abort();
+        let _ = socket.flush().await;
+    }
+}
+
+/// Tells a caller beyond the host that the place is taken.
+async fn refuse_caller(reader: &mut TcpReader<'_>, writer: &mut TcpWriter<'_>, config: Config) {
+    let mut buffers = Buffers::<64, 0, 64>::new();
+    let link = Link::<NoopRawMutex, TRANSACTIONS, CALLS>::refusing(config, buffers.lend());
+    if let Ok(link) = link {
+        let reason = link.run_over(reader, writer).await;
+        defmt::info!("one more caller has gone: {}", reason);
+    }
 }
 
 /// Answers what hosts send.
