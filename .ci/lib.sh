@@ -3,6 +3,9 @@
 #
 # Every stage works on the folder in $root, succeeds or says why not, and takes $packages (default: --workspace).
 
+# Workspaces of their own.
+workspaces=(fuzz hsms-embassy/examples/firmware tests/footprint tests/nopanic)
+
 cargo_deny_version=0.20.2
 cargo_hack_version=0.6.46
 cargo_fuzz_version=0.13.2
@@ -29,11 +32,12 @@ stage_tools() {
   cargo --version && cargo fmt --version && cargo clippy --version || return
   need_program gcc gcc libc6-dev && need_program python3 python3 && need_program npm npm || return
   need_program valgrind valgrind && need_program tshark tshark && need_python_venv || return
+  need_program qemu-system-arm qemu-system-arm || return
   need_crate cargo-hack "$cargo_hack_version" && need_crate cargo-deny "$cargo_deny_version" || return
   need_crate cargo-fuzz "$cargo_fuzz_version" && need_crate cargo-mutants "$cargo_mutants_version" || return
   # What later stages build from, so that none of them waits for the network.
   local manifest
-  for manifest in Cargo.toml fuzz/Cargo.toml tests/footprint/Cargo.toml tests/nopanic/Cargo.toml; do
+  for manifest in Cargo.toml "${workspaces[@]/%//Cargo.toml}"; do
     (cd "$root" && cargo fetch --quiet --locked --manifest-path "$manifest") || fail "cannot fetch what $manifest needs" || return
   done
   "$root/tests/peers/setup" && bash "$root/.ci/embedded-toolchain" >/dev/null
@@ -126,13 +130,10 @@ stage_hygiene() {
     esac
   done
   (cd "$root" && cargo metadata --locked --format-version 1 >/dev/null) || fail "Cargo.lock is not up to date" || bad=1
-  # Workspaces of their own.
-  (cd "$root" && cargo metadata --locked --manifest-path fuzz/Cargo.toml --format-version 1 >/dev/null) ||
-    fail "fuzz/Cargo.lock is not up to date" || bad=1
-  (cd "$root" && cargo metadata --locked --manifest-path tests/footprint/Cargo.toml --format-version 1 >/dev/null) ||
-    fail "tests/footprint/Cargo.lock is not up to date" || bad=1
-  (cd "$root" && cargo metadata --locked --manifest-path tests/nopanic/Cargo.toml --format-version 1 >/dev/null) ||
-    fail "tests/nopanic/Cargo.lock is not up to date" || bad=1
+  for entry in "${workspaces[@]}"; do
+    (cd "$root" && cargo metadata --locked --manifest-path "$entry/Cargo.toml" --format-version 1 >/dev/null) ||
+      fail "$entry/Cargo.lock is not up to date" || bad=1
+  done
   check_figures || bad=1
   (cd "$root" && tests/planted/run --check) || fail "the planted faults are not in order" || bad=1
   return "$bad"
@@ -308,6 +309,21 @@ stage_footprint() {
 footprint_gate() { # toolchain
   HSMS_EMBEDDED_TOOLCHAIN=$1 CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$root/target/footprint} bash "$root/.ci/footprint" --gate ||
     fail "the footprint of hsms-core is not what it was"
+}
+
+# Two emulated boards with the firmware, spoken to over real sockets.
+stage_firmware() {
+  local toolchain folder=${CARGO_TARGET_DIR:-$root/target/firmware} board
+  toolchain=$(footprint_toolchain) || fail "there is no toolchain for the bare-metal targets" || return
+  (cd "$root/hsms-embassy/examples/firmware" && cargo fmt --all --check) || fail "the firmware is not formatted" || return
+  for board in mps2-an385 lm3s6965evb; do
+    (cd "$root/hsms-embassy/examples/firmware" && CARGO_TARGET_DIR=$folder RUSTUP_TOOLCHAIN=$toolchain cargo clippy --quiet --locked \
+      --release --target thumbv7m-none-eabi --no-default-features --features "$board" -- -D warnings) ||
+      fail "the firmware for $board is not in order" || return
+  done
+  (cd "$root/hsms-embassy/examples/firmware" && CARGO_TARGET_DIR=$folder \
+    cargo clippy --quiet --locked -p hsms-firmware-acceptance -- -D warnings) || fail "the firmware's acceptance is not in order" || return
+  HSMS_EMBEDDED_TOOLCHAIN=$toolchain CARGO_TARGET_DIR=$folder bash "$root/.ci/firmware" || fail "the firmware does not do what it must"
 }
 
 # At the level of firmware alone; `tests/nopanic/run` without a level tries all three.

@@ -125,6 +125,19 @@ impl<'b, M: RawMutex, const TRANSACTIONS: usize, const CALLS: usize> Link<'b, M,
     pub fn new(config: Config, storage: Storage<'b>) -> Result<Self, StorageTooSmall> {
         Self::over(Connection::new(config), storage)
     }
+
+    /// A link for a caller beyond the one that is served (E37 9.2.4 option a), to be [run over](Self::run_over) the transport of that
+    /// caller and dropped then: its Select.req is answered with status 1, and T7 bounds how long that may take. 64 octets of input and
+    /// output each are plenty, and no inbox is needed.
+    ///
+    /// # Errors
+    /// [`StorageTooSmall`].
+    pub fn refusing(config: Config, storage: Storage<'b>) -> Result<Self, StorageTooSmall> {
+        let link = Self::over(Connection::refusing(config), storage)?;
+        // It has its caller already, so the machine does not ask for one.
+        link.with(|state| state.wanted = true);
+        Ok(link)
+    }
 }
 
 impl<'b, M: RawMutex, const TRANSACTIONS: usize, const CALLS: usize, const N: usize>

@@ -66,7 +66,7 @@ impl<'b, M: RawMutex, const TRANSACTIONS: usize, const CALLS: usize, S: Sessions
 
     fn start(&self) -> Result<Running<'_, 'b, M, TRANSACTIONS, CALLS, S>, Error> {
         let first = self.with(|state| !core::mem::replace(&mut state.running, true));
-        first.then_some(Running { link: self }).ok_or(Error::Running)
+        first.then(|| Running { link: self }).ok_or(Error::Running)
     }
 
     /// One transport, from when it is wanted until it is closed.
@@ -189,14 +189,19 @@ impl<'b, M: RawMutex, const TRANSACTIONS: usize, const CALLS: usize, S: Sessions
     }
 
     /// Nothing can be written any more. Where that was told by the transport, the peer may have said why before: it is read until its
-    /// end, as long as we are patient.
+    /// end, as long as we are patient. Where reading waits for the application that end is not waited for: the application may wait for
+    /// what it wrote.
     async fn write_failed(&self, stalled: bool) {
         self.with(|state| {
             state.output.fail();
             state.settle(clock::now());
         });
         if !stalled {
-            let _ = with_timeout(self.limits.write, self.until(|state| !state.open)).await;
+            let _ = with_timeout(
+                self.limits.write,
+                self.until(|state| !state.open || state.input.len() > 0 && state.is_blocked(0)),
+            )
+            .await;
         }
         self.with(|state| state.hang_up(clock::now()));
     }

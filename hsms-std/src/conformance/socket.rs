@@ -61,6 +61,12 @@ pub trait Application {
         Err(Stop::undecided("the application offers no HSMS-GS"))
     }
 
+    /// Whether [`command`](Self::command) and [`report`](Self::report) are at hand, as they are unless this says otherwise. Where they are
+    /// not, an application takes settings alone, and what it is told is not looked at.
+    fn is_commanded(&self) -> bool {
+        true
+    }
+
     /// As [`Bench::command`].
     ///
     /// # Errors
@@ -164,7 +170,7 @@ impl Socket {
             settle: SETTLE,
             longest_wait: LONGEST_WAIT,
             settable: application.is_some(),
-            application: application.is_some(),
+            application: application.as_ref().is_some_and(|application| application.is_commanded()),
         };
         let (began, transcript) = (Instant::now(), Transcript::new());
         Socket { about, began, end, lines: [None, None], application, transcript }

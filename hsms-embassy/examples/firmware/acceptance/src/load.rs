@@ -1,0 +1,258 @@
+//! Many requests, a recipe that the board has no memory for, and hosts that vanish.
+
+use crate::{Bench, Failure, PATIENCE, equipment, host_settings, question, selected};
+use hsms_std::conformance::encode;
+use hsms_std::core::secs2::{Reader, Writer};
+use hsms_std::core::wire::SessionId;
+use hsms_std::{Connection, Header, Incoming, StreamFunction, SystemBytes};
+use std::io::{ErrorKind, Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::time::{Duration, Instant};
+
+/// Requests, each way of asking.
+const REQUESTS: usize = 1000;
+
+/// Open at a time where they are not asked one by one.
+const WINDOW: usize = 8;
+
+/// S1F3 one by one, and several at a time: every one is answered, with an uptime that does not go back.
+pub fn requests(bench: &Bench<'_>) -> Result<String, Failure> {
+    let mut board = equipment(bench, "report=20")?;
+    let mut host = selected(board.address())?;
+    let (mut uptime, mut spans) = (0, Vec::with_capacity(REQUESTS));
+    for _ in 0..REQUESTS {
+        let began = Instant::now();
+        let now = Reader::new(&question(&mut host, 1)?).u8()?;
+        spans.push(began.elapsed());
+        if now < uptime {
+            return Err(format!("the uptime went back from {uptime} to {now}").into());
+        }
+        uptime = now;
+    }
+    spans.sort();
+    let (median, most) = (spans[REQUESTS / 2], spans[REQUESTS - 1]);
+
+    let (began, end) = (Instant::now(), Instant::now() + PATIENCE);
+    let (mut open, mut asked, mut answered, mut events) = (Vec::new(), 0, 0, 0);
+    while answered < REQUESTS {
+        while asked < REQUESTS && open.len() < WINDOW {
+            open.push(host.post(StreamFunction::new(1, 3), b"\x01\x01\xb1\x04\0\0\0\x01")?);
+            asked += 1;
+        }
+        let reply = match host.next(Duration::from_millis(20))? {
+            Some(Incoming::Reply { message }) => {
+                let index = open.iter().position(|system| *system == message.header.system).ok_or("a stray reply")?;
+                open.swap_remove(index);
+                answered += 1;
+                None
+            }
+            Some(Incoming::Primary { message, token }) => {
+                events += usize::from(message.header.stream_function() == StreamFunction::new(6, 11));
+                token
+            }
+            // What it told while it was selected, before anything was asked.
+            None | Some(Incoming::Connected | Incoming::Selected) => None,
+            Some(other) => return Err(format!("{other:?}").into()),
+        };
+        if let Some(token) = reply {
+            host.reply(&token, b"\x21\x01\x00")?;
+        }
+        if Instant::now() > end {
+            return Err(format!("{answered} of {asked} were answered").into());
+        }
+    }
+    let rate = REQUESTS as f64 / began.elapsed().as_secs_f64();
+    host.close()?;
+    board.check()?;
+    bench.print_log(&board);
+    Ok(format!(
+        "{REQUESTS} one by one: median {:.2} ms, most {:.2} ms; {REQUESTS} with {WINDOW} open: {rate:.0}/s, {events} events meanwhile",
+        millis(median),
+        millis(most)
+    ))
+}
+
+/// Octets of the recipe: more than either board has memory for.
+const RECIPE: usize = 5 << 20;
+
+/// A recipe goes in as a stream, while linktests go both ways, and its checksum comes back.
+pub fn recipe(bench: &Bench<'_>) -> Result<String, Failure> {
+    let mut board = equipment(bench, "")?;
+    let mut host = selected(board.address())?;
+    let body: Vec<u8> = (0..RECIPE as u32).map(|index| (index.wrapping_mul(0x9E37_79B1) >> 23) as u8).collect();
+    let began = Instant::now();
+    send_recipe(&mut host, &body, 0, crc(&body))?;
+    let rate = RECIPE as f64 / began.elapsed().as_secs_f64() / 1e6;
+    // Others: without a body, and with one that ends before or behind its own length.
+    send_recipe(&mut host, b"", 0, crc(b""))?;
+    for (text, acknowledge) in [
+        (&b"\x01\x02\x41\x01R\x21\x05abcd"[..], 2),
+        (b"\x01\x02\x41\x01R\x21\x03abcd", 2),
+        (b"\x01\x02\x41\x01R\x21\x04abcd", 0),
+        (b"\x01\x03\x41\x01R\x21\x04abcd\x01\x00", 2),
+    ] {
+        acknowledged(&mut host, text, acknowledge, None)?;
+    }
+    host.linktest()?;
+    let recipes = Reader::new(&question(&mut host, 3)?).u4()?;
+    if recipes != 3 {
+        return Err(format!("the board counts {recipes} whole recipes, and 3 were sent").into());
+    }
+    host.close()?;
+    board.check()?;
+    bench.print_log(&board);
+    Ok(format!("{RECIPE} octets in, {rate:.1} MB/s, checksum right; 5 short ones, 3 of them damaged, told apart"))
+}
+
+fn send_recipe(host: &mut Connection, body: &[u8], acknowledge: u8, checksum: u32) -> Result<(), Failure> {
+    let mut text = Writer::new(Vec::new());
+    text.list(2)?;
+    text.ascii("ETCH-7")?;
+    text.binary(body)?;
+    acknowledged(host, &text.finish()?, acknowledge, Some(checksum))
+}
+
+/// Sends S7F3, and looks at the S7F4.
+fn acknowledged(host: &mut Connection, text: &[u8], acknowledge: u8, checksum: Option<u32>) -> Result<(), Failure> {
+    let reply = host.request(StreamFunction::new(7, 3), text)?;
+    let mut reader = Reader::new(reply.body);
+    reader.list_of(2)?;
+    let (found, sum) = (reader.binary()?.to_vec(), reader.u4()?);
+    reader.finish()?;
+    if found != [acknowledge] || checksum.is_some_and(|checksum| checksum != sum) {
+        return Err(format!("S7F4 says {found:?} and {sum:#x}; expected: {acknowledge} and {checksum:x?}").into());
+    }
+    Ok(())
+}
+
+/// CRC-32, slowly: the board has another implementation.
+fn crc(octets: &[u8]) -> u32 {
+    !octets.iter().fold(u32::MAX, |sum, octet| {
+        (0..8).fold(sum ^ u32::from(*octet), |sum, _| if sum & 1 == 1 { sum >> 1 ^ 0xEDB8_8320 } else { sum >> 1 })
+    })
+}
+
+/// Connections that are cut.
+const CUTS: usize = 200;
+
+/// How long the board may take to get over one. TCP may have to send something again.
+const BACK: Duration = Duration::from_secs(5);
+
+/// Hosts that go in the middle of something: after each the next one is served.
+pub fn cuts(bench: &Bench<'_>) -> Result<String, Failure> {
+    let mut board = equipment(bench, "report=30")?;
+    let (mut sessions, mut again, mut longest) = (0, 0, Duration::ZERO);
+    for index in 0..CUTS {
+        let select = index % 4 != 0;
+        let mut stream = if select {
+            sessions += 1;
+            let began = Instant::now();
+            let stream = select_by_hand(board.address(), &mut again)?;
+            longest = longest.max(began.elapsed());
+            stream
+        } else {
+            TcpStream::connect(board.address())?
+        };
+        let s1f1 = data(1, 1, b"");
+        let recipe = data(7, 3, b"\x01\x02\x41\x01R\x22\x10\x00");
+        match index % 8 {
+            // Nothing at all, and half a length.
+            0 => {}
+            4 => stream.write_all(&[0, 0])?,
+            1 => {}
+            2 => stream.write_all(&s1f1[..9])?,
+            // The replies find nobody.
+            3 => stream.write_all(&s1f1)?,
+            5 => (0..20).try_for_each(|_| stream.write_all(&s1f1))?,
+            // Half a recipe.
+            6 => stream.write_all(&[&recipe[..], &[7; 1500]].concat())?,
+            _ => stream.shutdown(Shutdown::Write)?,
+        }
+        // By a reset, or in order.
+        if index % 16 < 8 {
+            rustix::net::sockopt::set_socket_linger(&stream, Some(Duration::ZERO))?;
+        }
+        drop(stream);
+    }
+    let mut host = selected(board.address())?;
+    let hosts = Reader::new(&question(&mut host, 2)?).u4()?;
+    if hosts < sessions + 1 {
+        return Err(format!("the board counts {hosts} hosts, and {sessions} and one more were selected").into());
+    }
+    host.close()?;
+    board.check()?;
+    bench.print_log(&board);
+    if longest > BACK {
+        return Err(format!("it took the board {longest:?} to serve the next host").into());
+    }
+    Ok(format!(
+        "{CUTS} connections cut, {sessions} of them selected; the next served after {:.0} ms at most, refused {again} times before",
+        millis(longest)
+    ))
+}
+
+/// A data message whose length field is that of a whole text, however much of it is sent.
+fn data(stream: u8, function: u8, text: &[u8]) -> Vec<u8> {
+    let header = Header::data(SystemBytes(7), StreamFunction::new(stream, function), true, SessionId(0));
+    let mut octets = encode(&header, text);
+    if function == 3 {
+        octets[..4].copy_from_slice(&(10 + 8 + 0x1000_u32).to_be_bytes());
+    }
+    octets
+}
+
+/// A connection of which the board has said that it is selected. Where the board has not got over the last one, once more.
+fn select_by_hand(address: SocketAddr, again: &mut usize) -> Result<TcpStream, Failure> {
+    let end = Instant::now() + PATIENCE;
+    while Instant::now() < end {
+        let mut stream = TcpStream::connect(address)?;
+        stream.set_read_timeout(Some(PATIENCE))?;
+        let mut answer = [0; 14];
+        let selected = stream
+            .write_all(&encode(&Header::select_req(SystemBytes(1)), b""))
+            .and_then(|()| stream.read_exact(&mut answer));
+        match selected {
+            Ok(()) if answer[..10] == [0, 0, 0, 10, 0xFF, 0xFF, 0, 0, 0, 2] => return Ok(stream),
+            Ok(()) => return Err(format!("the board answers Select.req with {answer:?}").into()),
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    ErrorKind::ConnectionReset | ErrorKind::UnexpectedEof | ErrorKind::BrokenPipe
+                ) =>
+            {
+                *again += 1;
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Err("the board takes no connection any more".into())
+}
+
+/// A host that stays connected and says nothing more: the board's linktest finds it out, and the next host is served.
+pub fn silence(bench: &Bench<'_>) -> Result<String, Failure> {
+    let (period, t6) = (Duration::from_millis(300), Duration::from_millis(700));
+    let mut board = crate::equipment_with(bench, "", |config| config.with_linktest_period(period)?.with_t6(t6))?;
+    let mut again = 0;
+    let mut stream = select_by_hand(board.address(), &mut again)?;
+    let since = Instant::now();
+    let mut heard = Vec::new();
+    stream.read_to_end(&mut heard)?;
+    let after = since.elapsed();
+    if heard.len() != 14 || heard[9] != 5 {
+        return Err(format!("the board sent {heard:?} to a host that is silent; expected: one Linktest.req").into());
+    }
+    if after + Duration::from_millis(50) < period + t6 {
+        return Err(format!("the board closed after {after:?}, and linktest and T6 take {:?}", period + t6).into());
+    }
+    let mut host = Connection::active(board.address(), host_settings()?)?;
+    host.select(PATIENCE)?;
+    host.close()?;
+    board.check()?;
+    bench.print_log(&board);
+    Ok(format!("found out by a linktest after {:.0} ms, of {:.0} at least", millis(after), millis(period + t6)))
+}
+
+fn millis(span: Duration) -> f64 {
+    span.as_secs_f64() * 1e3
+}

@@ -1,0 +1,290 @@
+//! A piece of equipment with a passive HSMS-SS port, 5000: see [`hsms_firmware::equipment`] for what it answers, and
+//! [`hsms_firmware::settings`] for what it can be told.
+#![no_std]
+#![no_main]
+
+use core::cell::RefCell;
+use cortex_m_rt::entry;
+use embassy_futures::select::select;
+use embassy_net::StackResources;
+use embassy_net::tcp::{TcpReader, TcpSocket, TcpWriter};
+use embassy_sync::blocking_mutex::raw::NoopRawMutex;
+use embassy_sync::signal::Signal;
+use embassy_time::{Duration, Instant, Timer, with_timeout};
+use hsms_core::Config;
+use hsms_core::connection::{Notice, ReplyToken};
+use hsms_core::secs2::messages::SystemError;
+use hsms_core::secs2::{Slice, Writer};
+use hsms_core::services::UnhandledPolicy;
+use hsms_embassy::{Buffers, Error, Incoming, Link, Told};
+use hsms_firmware::equipment::{Acknowledge, Duty, EVENT, Equipment, Handler, Recipe, Unanswered};
+use hsms_firmware::executor::spawn;
+use hsms_firmware::settings::Settings;
+use hsms_firmware::{console, net, run, stack};
+use static_cell::{ConstStaticCell, StaticCell};
+
+/// Where hosts call.
+const PORT: u16 = 5000;
+
+/// What listens there, and octets that each socket keeps in each direction: a segment of Ethernet at least.
+const SOCKETS: usize = 3;
+const SOCKET_BUFFER: usize = 1536;
+
+/// How long a caller waits for the end of the connection before, and how long the end of its own may take.
+const PREDECESSOR: Duration = Duration::from_millis(20);
+const FAREWELL: Duration = Duration::from_secs(1);
+
+/// The longest text of a primary that is read whole, and of a reply.
+const TEXT: usize = 512;
+
+/// Primaries that can be open in either direction, and calls that can wait at once: one for each task below, and one more.
+const TRANSACTIONS: usize = 4;
+const CALLS: usize = 4;
+
+type HostLink = Link<'static, NoopRawMutex, TRANSACTIONS, CALLS>;
+type Message = Incoming<'static, 'static, NoopRawMutex, TRANSACTIONS, CALLS, hsms_core::connection::Single>;
+
+/// What the tasks share.
+struct Shared {
+    link: HostLink,
+    equipment: RefCell<Equipment>,
+    /// The period of the reports has changed.
+    period_changed: Signal<NoopRawMutex, ()>,
+}
+
+#[entry]
+fn main() -> ! {
+    let settings = match Settings::load() {
+        Ok(settings) => settings,
+        Err(why) => console::fail(why),
+    };
+    run(|spawner, driver| {
+        static RESOURCES: ConstStaticCell<StackResources<SOCKETS>> = ConstStaticCell::new(StackResources::new());
+        static BUFFERS: ConstStaticCell<Buffers<1024, 1024, 1024>> = ConstStaticCell::new(Buffers::new());
+        static SOCKET_BUFFERS: ConstStaticCell<[[[u8; SOCKET_BUFFER]; 2]; SOCKETS]> =
+            ConstStaticCell::new([[[0; SOCKET_BUFFER]; 2]; SOCKETS]);
+        static SHARED: StaticCell<Shared> = StaticCell::new();
+        let Ok(link) = Link::new(settings.config, BUFFERS.take().lend()) else {
+            console::fail("the storage of the link is too small");
+        };
+        let shared: &'static Shared = SHARED.init(Shared {
+            link,
+            equipment: RefCell::new(Equipment::new(settings.report)),
+            period_changed: Signal::new(),
+        });
+        shared.link.enable();
+        let (network, runner) = net::new(driver, RESOURCES.take());
+        spawn(spawner, net::run(runner));
+        for [received, sent] in SOCKET_BUFFERS.take() {
+            spawn(spawner, serve(TcpSocket::new(network, received, sent), shared));
+        }
+        spawn(spawner, answer(shared, settings.mute));
+        spawn(spawner, report(shared));
+        spawn(spawner, watch(shared));
+        if let Some(end) = settings.end {
+            spawn(spawner, finish(end));
+        }
+        defmt::info!("up, {}", settings.config);
+    })
+}
+
+/// Accepts callers with one of the sockets. The stack refuses who finds no socket listening, so there are several: for the host, for a
+/// caller beyond it, and for one whose predecessor is not quite gone.
+#[embassy_executor::task(pool_size = SOCKETS)]
+async fn serve(mut socket: TcpSocket<'static>, shared: &'static Shared) {
+    // The link writes what belongs together at once.
+    socket.set_nagle_enabled(false);
+    loop {
+        if socket.accept(PORT).await.is_err() {
+            return defmt::error!("port {} cannot be listened on", PORT);
+        }
+        let (mut reader, mut writer) = socket.split();
+        let mut served = shared.link.run_over(&mut reader, &mut writer).await;
+        if let Err(Error::Running) = served {
+            // The end of the last connection may be on its way through the tasks.
+            Timer::after(PREDECESSOR).await;
+            served = shared.link.run_over(&mut reader, &mut writer).await;
+        }
+        match served {
+            Ok(reason) => defmt::info!("the host has gone: {}", reason),
+            Err(Error::Running) => refuse_caller(&mut reader, &mut writer, shared.link.config()).await,
+            Err(error) => defmt::error!("the link does not run: {}", error),
+        }
+        socket.close();
+        // Fails where the caller has reset the connection, which is closed then.
+        let _ = with_timeout(FAREWELL, socket.flush()).await;
+        socket.abort();
+        let _ = socket.flush().await;
+    }
+}
+
+/// Tells a caller beyond the host that the place is taken.
+async fn refuse_caller(reader: &mut TcpReader<'_>, writer: &mut TcpWriter<'_>, config: Config) {
+    let mut buffers = Buffers::<64, 0, 64>::new();
+    let link = Link::<NoopRawMutex, TRANSACTIONS, CALLS>::refusing(config, buffers.lend());
+    if let Ok(link) = link {
+        let reason = link.run_over(reader, writer).await;
+        defmt::info!("one more caller has gone: {}", reason);
+    }
+}
+
+/// Answers what hosts send.
+#[embassy_executor::task]
+async fn answer(shared: &'static Shared, mute: bool) {
+    loop {
+        let done = match shared.link.next().await {
+            Ok(_) if mute => Ok(()),
+            Ok(message) => answer_one(shared, message).await,
+            Err(error) => Err(error),
+        };
+        // The host is gone, or did not wait: the next one is served.
+        if let Err(error) = done {
+            defmt::info!("not answered: {}", error);
+        }
+    }
+}
+
+async fn answer_one(shared: &'static Shared, message: Message) -> Result<(), Error> {
+    let (header, token) = (*message.header(), message.token());
+    let duty = shared.equipment.borrow().table.find(header.stream(), header.function()).copied();
+    match duty {
+        Some(Duty::Recipe) => take_recipe(shared, message).await,
+        Some(Duty::Answer(handler)) => answer_text(shared, message, handler).await,
+        None => {
+            let policy = UnhandledPolicy { system_errors: true, abort: true };
+            let unhandled = shared.equipment.borrow().table.unhandled(&header, policy);
+            drop(message);
+            if let Some(error) = unhandled.system_error {
+                tell(shared, error).await?;
+            }
+            match token.filter(|_| unhandled.abort.is_some()) {
+                Some(token) => shared.link.abort(&token).await,
+                None => Ok(()),
+            }
+        }
+    }
+}
+
+/// A text that is read whole.
+async fn answer_text(shared: &'static Shared, mut message: Message, handler: Handler) -> Result<(), Error> {
+    let (mut text, mut reply, mut len) = ([0; TEXT], [0; TEXT], 0);
+    let (header, token) = (*message.header(), message.token());
+    if usize::try_from(message.body_len()).is_ok_and(|len| len > TEXT) {
+        drop(message);
+        return refuse(shared, SystemError::DataTooLong(header), token).await;
+    }
+    while message.left() > 0 {
+        let Some(room) = text.get_mut(len..) else { break };
+        len += message.read(room).await?;
+    }
+    drop(message);
+    let answered = {
+        let mut equipment = shared.equipment.borrow_mut();
+        equipment.uptime = Instant::now().as_millis();
+        equipment.stack = stack::used();
+        equipment.answer(handler, text.get(..len).unwrap_or_default(), &mut reply)
+    };
+    shared.period_changed.signal(());
+    match (answered, token) {
+        (Ok(reply), Some(token)) => shared.link.reply(&token, reply).await,
+        (Ok(_), None) => Ok(()),
+        (Err(Unanswered::Illegal(error)), token) => {
+            defmt::info!("{} has an illegal text: {}", header, error);
+            refuse(shared, SystemError::IllegalData(header), token).await
+        }
+        (Err(Unanswered::NoRoom(_)), Some(token)) => shared.link.abort(&token).await,
+        (Err(Unanswered::NoRoom(_)), None) => Ok(()),
+    }
+}
+
+/// A recipe, of which no more is kept than its checksum.
+async fn take_recipe(shared: &'static Shared, mut message: Message) -> Result<(), Error> {
+    let (mut recipe, mut octets) = (Recipe::new(), [0; TEXT]);
+    let token = message.token();
+    while message.left() > 0 {
+        let len = message.read(&mut octets).await?;
+        recipe.push(octets.get(..len).unwrap_or_default());
+    }
+    let len = message.body_len();
+    drop(message);
+    let Ok((reply, acknowledge)) = recipe.finish(&mut octets) else { return Ok(()) };
+    defmt::info!("a recipe of {} octets: {}", len, acknowledge);
+    if acknowledge == Acknowledge::Accepted {
+        let mut equipment = shared.equipment.borrow_mut();
+        equipment.recipes = equipment.recipes.wrapping_add(1);
+    }
+    match token {
+        Some(token) => shared.link.reply(&token, reply).await,
+        None => Ok(()),
+    }
+}
+
+/// Tells the host what is wrong with a primary, and that it will get no reply.
+async fn refuse(shared: &'static Shared, error: SystemError<'static>, token: Option<ReplyToken>) -> Result<(), Error> {
+    tell(shared, error).await?;
+    match token {
+        Some(token) => shared.link.abort(&token).await,
+        None => Ok(()),
+    }
+}
+
+/// A primary of stream 9.
+async fn tell(shared: &'static Shared, error: SystemError<'static>) -> Result<(), Error> {
+    let mut octets = [0; 16];
+    let mut text = Writer::new(Slice::new(&mut octets));
+    match error.write(&mut text).and_then(|()| text.finish()) {
+        Ok(text) => shared.link.send(error.stream_function(), text.written()).await,
+        // It has room for all that we send.
+        Err(_) => Ok(()),
+    }
+}
+
+/// Reports an event every so often, and waits for the host to acknowledge it.
+#[embassy_executor::task]
+async fn report(shared: &'static Shared) {
+    let (mut text, mut acknowledge) = ([0; 64], [0; 16]);
+    loop {
+        let period = shared.equipment.borrow().period;
+        let Some(period) = period else {
+            shared.period_changed.wait().await;
+            continue;
+        };
+        let mut due = Instant::now() + Duration::from_millis(period.get().into());
+        // Most of what a host asks changes nothing here.
+        while Instant::now() < due && shared.equipment.borrow().period == Some(period) {
+            select(Timer::at(due), shared.period_changed.wait()).await;
+        }
+        if shared.equipment.borrow().period != Some(period) {
+            continue;
+        }
+        due = Instant::now();
+        let event = {
+            let mut equipment = shared.equipment.borrow_mut();
+            equipment.uptime = due.as_millis();
+            equipment.event(&mut text)
+        };
+        let Ok(event) = event else { continue };
+        match shared.link.request(EVENT, event, &mut acknowledge).await {
+            // Nobody has selected: the event is lost, as nothing here keeps it.
+            Ok(_) | Err(Error::Refused(hsms_core::Error::NotSelected { .. })) => {}
+            Err(error) => defmt::info!("an event was not acknowledged: {}", error),
+        }
+    }
+}
+
+/// Counts the hosts.
+#[embassy_executor::task]
+async fn watch(shared: &'static Shared) {
+    while let Ok(told) = shared.link.told().await {
+        if let Told::Notice(Notice::Selected) = told {
+            let mut equipment = shared.equipment.borrow_mut();
+            equipment.hosts = equipment.hosts.wrapping_add(1);
+        }
+    }
+}
+
+#[embassy_executor::task]
+async fn finish(after: Duration) {
+    Timer::after(after).await;
+    console::succeed()
+}
