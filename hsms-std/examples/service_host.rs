@@ -9,19 +9,18 @@
 use hsms_std::services::{
     CommunicationSettings, Endpoint, Error, Identity, Secret, SecretTooShort, ServiceId, Settings,
 };
-use hsms_std::{Config, Connection, StreamFunction};
+use hsms_std::{Config, Connection, DeviceId, StreamFunction};
 use std::time::Duration;
-
-#[path = "common/arguments.rs"]
-mod arguments;
 
 /// How long each answer may take, with what has to come before it: the connection, trust, and so on.
 const LIMIT: Duration = Duration::from_secs(20);
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let arguments = arguments::parse(std::env::args().skip(1))?;
-    let link = Connection::active(arguments.address.clone(), Config::host(arguments.device))?;
-    println!("device {} at {}", arguments.device, arguments.address);
+    let mut arguments = std::env::args().skip(1);
+    let address = arguments.next().unwrap_or_else(|| "127.0.0.1:5000".to_owned());
+    let device = DeviceId::try_from(arguments.next().unwrap_or_else(|| "0".to_owned()).parse::<u16>()?)?;
+    println!("device {device} at {address}");
+    let link = Connection::active(address, Config::host(device))?;
     let host = Endpoint::new(link, settings(std::env::var("HSMS_SECRET").ok().as_deref())?)?;
     run(host, |line| println!("{line}"))?;
     Ok(())

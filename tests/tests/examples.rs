@@ -17,7 +17,7 @@ mod host;
 #[expect(dead_code, reason = "the program's main and its arguments")]
 mod service_equipment;
 #[path = "../../hsms-std/examples/service_host.rs"]
-#[expect(dead_code, reason = "the program's main and its arguments")]
+#[expect(dead_code, reason = "the program's main")]
 mod service_host;
 
 use delegate::Delegate;
