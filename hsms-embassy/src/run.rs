@@ -199,7 +199,7 @@ impl<'b, M: RawMutex, const TRANSACTIONS: usize, const CALLS: usize, S: Sessions
         if !stalled {
             let _ = with_timeout(
                 self.limits.write,
-                self.until(|state| !state.open || state.input.len() > 0 && state.is_blocked(0)),
+                self.until(|state| !state.open || !state.input.is_empty() && state.is_blocked(0)),
             )
             .await;
         }
