@@ -9,6 +9,8 @@ mod kit;
 mod links;
 #[path = "embassy/settings.rs"]
 mod settings;
+#[path = "embassy/sizing.rs"]
+mod sizing;
 #[path = "embassy/stacks.rs"]
 mod stacks;
 #[path = "embassy/std_peer.rs"]
