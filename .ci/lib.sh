@@ -235,8 +235,11 @@ edition = "2024"
 crate-type = ["staticlib"]
 [dependencies]
 hsms-core = { path = "../../../hsms-core" }
+hsms-embassy = { path = "../../../hsms-embassy", optional = true }
 [features]
-defmt = ["hsms-core/defmt"]
+adapter = ["dep:hsms-embassy"]
+defmt = ["hsms-core/defmt", "hsms-embassy?/defmt"]
+net = ["adapter", "hsms-embassy/net"]
 auth = ["hsms-core/auth"]
 secs2 = ["hsms-core/secs2"]
 services = ["hsms-core/services"]
@@ -248,17 +251,19 @@ EOF
   cat >"$probe/src/lib.rs" <<'EOF' || return
 #![no_std]
 pub use hsms_core;
+#[cfg(feature = "adapter")]
+pub use hsms_embassy;
 #[panic_handler]
 fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
     loop {}
 }
 EOF
-  for features in "" auth defmt serde secs2 services; do
+  for features in "" auth defmt serde secs2 services adapter net net,defmt; do
     (cd "$probe" && CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$root/target/ci/no_std_target} \
       cargo build --quiet --features "$features") ||
-      fail "hsms-core does not build without std (features: ${features:-none})" || return
+      fail "hsms-core or hsms-embassy does not build without std (features: ${features:-none})" || return
   done
-  printf 'hsms-core builds for this machine without std: no features, auth, defmt, serde, secs2, services\n'
+  printf 'hsms-core builds for this machine without std: no features, auth, defmt, serde, secs2, services; hsms-embassy: none, net, defmt\n'
   if rustup target list --installed | grep -qx thumbv7m-none-eabi; then
     (cd "$root" && cargo build --locked -p hsms-core --target thumbv7m-none-eabi &&
       cargo build --locked -p hsms-core --target thumbv7m-none-eabi --features alloc,auth,defmt,secs2,serde,services) || return
@@ -278,7 +283,12 @@ stage_footprint() {
         cargo check --quiet --locked -p hsms-core --target "$target" --features "$features") ||
         fail "hsms-core does not build for $target (features: ${features:-none})" || return
     done
-    printf 'hsms-core for %s: no features, defmt, secs2, services, auth with defmt\n' "$target"
+    for features in "" net defmt net,defmt; do
+      (cd "$root" && CARGO_TARGET_DIR=$folder RUSTUP_TOOLCHAIN=$toolchain \
+        cargo check --quiet --locked -p hsms-embassy --target "$target" --features "$features") ||
+        fail "hsms-embassy does not build for $target (features: ${features:-none})" || return
+    done
+    printf 'for %s: hsms-core with no features, defmt, secs2, services, auth with defmt; hsms-embassy with none, net, defmt, both\n' "$target"
   done
   (cd "$root/tests/footprint" && cargo fmt --all --check &&
     CARGO_TARGET_DIR=$folder cargo clippy --quiet --locked --all-targets -- -D warnings &&

@@ -62,7 +62,8 @@ pub struct Limits {
     pub write: Duration,
     /// With an application that takes nothing of a message for which there is no room: then the message is given up. Its sender gets
     /// SxF0 where it waits for a reply, [`Told::Dropped`] tells of it, and until the application takes something the
-    /// next ones are refused at once. Meanwhile nothing is read, and the peer's linktests wait. 30 s unless it is set.
+    /// next ones are refused at once. Meanwhile nothing is read, and the peer's linktests
+    /// wait, so this should be no longer than its T6. 5 s unless it is set.
     pub unread: Duration,
     /// With a transport that is to be closed and has octets to write, and then with the closing. 1 s each unless it is set.
     pub farewell: Duration,
@@ -112,7 +113,7 @@ impl<const INPUT: usize, const INBOX: usize, const OUTPUT: usize> Default for Bu
 
 impl Default for Limits {
     fn default() -> Self {
-        Limits { write: Duration::from_secs(10), unread: Duration::from_secs(30), farewell: Duration::from_secs(1) }
+        Limits { write: Duration::from_secs(10), unread: Duration::from_secs(5), farewell: Duration::from_secs(1) }
     }
 }
 

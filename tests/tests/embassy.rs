@@ -1,11 +1,19 @@
 //! The embedded adapter on the host: `hsms-embassy` in virtual time over pipes in memory and over two `embassy-net` stacks with a bad wire
 //! between them, against itself, against `hsms-std`, and on tokio.
 
-#[path = "embassy/kit/mod.rs"]
-mod kit;
-
 #[path = "embassy/dropped.rs"]
 mod dropped;
-
+#[path = "embassy/kit/mod.rs"]
+mod kit;
 #[path = "embassy/links.rs"]
 mod links;
+#[path = "embassy/settings.rs"]
+mod settings;
+#[path = "embassy/sizing.rs"]
+mod sizing;
+#[path = "embassy/stacks.rs"]
+mod stacks;
+#[path = "embassy/std_peer.rs"]
+mod std_peer;
+#[path = "embassy/tokio.rs"]
+mod tokio;

@@ -2,6 +2,7 @@
 //! missing is a test that fails, and one for nothing is counted.
 
 use super::time::Virtual;
+use std::cell::Cell;
 use std::future::Future;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -20,6 +21,15 @@ impl Wake for Flag {
     fn wake(self: Arc<Self>) {
         self.0.store(true, Ordering::Release);
     }
+}
+
+thread_local! {
+    static POLLS: Cell<u64> = const { Cell::new(0) };
+}
+
+/// How often tasks of this thread were polled.
+pub(crate) fn polls() -> u64 {
+    POLLS.get()
 }
 
 /// What runs beside the test until the test has ended.
@@ -44,6 +54,7 @@ pub(crate) fn run_with<R>(tasks: Vec<Task<'_>>, main: impl Future<Output = R>) -
             {
                 idle = false;
                 polls += 1;
+                POLLS.set(POLLS.get() + 1);
                 if running.as_mut().poll(&mut Context::from_waker(&Waker::from(flag.clone()))).is_ready() {
                     *task = None;
                 }
@@ -52,6 +63,7 @@ pub(crate) fn run_with<R>(tasks: Vec<Task<'_>>, main: impl Future<Output = R>) -
         if main_flag.0.swap(false, Ordering::AcqRel) {
             idle = false;
             polls += 1;
+            POLLS.set(POLLS.get() + 1);
             if let Poll::Ready(result) = main.as_mut().poll(&mut Context::from_waker(&main_waker)) {
                 return result;
             }

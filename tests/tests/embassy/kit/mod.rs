@@ -1,6 +1,7 @@
 //! What the tests of the embedded adapter stand on: time, an executor, transports in memory.
 
 pub(crate) mod executor;
+pub(crate) mod net;
 pub(crate) mod pipe;
 pub(crate) mod scene;
 pub(crate) mod time;

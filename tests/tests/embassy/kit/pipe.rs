@@ -16,14 +16,40 @@ struct Way {
     closed: bool,
     reader: Option<Waker>,
     writer: Option<Waker>,
-    /// Octets that have been read.
-    moved: u64,
     /// The stream ends with so many octets written.
     cut: Option<u64>,
     written: u64,
 }
 
 impl Way {
+    fn take(&mut self, buffer: &mut [u8]) -> Option<usize> {
+        if self.octets.is_empty() && !self.closed {
+            return None;
+        }
+        let read = self.octets.len().min(buffer.len());
+        for (place, octet) in buffer.iter_mut().zip(self.octets.drain(..read)) {
+            *place = octet;
+        }
+        self.wake();
+        Some(read)
+    }
+
+    fn put(&mut self, octets: &[u8]) -> Option<usize> {
+        if self.closed {
+            return None;
+        }
+        let written = octets.len().min(self.room - self.octets.len());
+        self.octets.extend(&octets[..written]);
+        self.written += written as u64;
+        if self.cut.is_some_and(|cut| self.written >= cut) {
+            self.closed = true;
+        }
+        if written > 0 {
+            self.wake();
+        }
+        Some(written)
+    }
+
     fn wake(&mut self) {
         for waker in [&mut self.reader, &mut self.writer] {
             if let Some(waker) = waker.take() {
@@ -48,16 +74,34 @@ pub(crate) fn pair(room: usize) -> (End, End) {
 }
 
 impl Reader {
-    /// Octets that wait to be read.
-    pub(crate) fn waiting(&self) -> usize {
-        self.0.borrow().octets.len()
+    /// Waits until something can be read.
+    pub(crate) async fn readable(&self) {
+        poll_fn(|cx| {
+            let mut way = self.0.borrow_mut();
+            if !way.octets.is_empty() || way.closed {
+                return Poll::Ready(());
+            }
+            way.reader = Some(cx.waker().clone());
+            Poll::Pending
+        })
+        .await
+    }
+
+    /// Reads what is there, where something is or the stream has ended.
+    pub(crate) fn try_read(&mut self, buffer: &mut [u8]) -> Option<usize> {
+        self.0.borrow_mut().take(buffer)
     }
 }
 
 impl Writer {
-    /// Octets that the peer has read.
-    pub(crate) fn moved(&self) -> u64 {
-        self.0.borrow().moved
+    /// From here on this direction holds so many octets.
+    pub(crate) fn widen(&self, room: usize) {
+        self.0.borrow_mut().room = room;
+    }
+
+    /// Writes as much as there is room for; `None` where the stream has ended.
+    pub(crate) fn try_write(&mut self, octets: &[u8]) -> Option<usize> {
+        self.0.borrow_mut().put(octets)
     }
 }
 
@@ -89,17 +133,13 @@ impl Read for Reader {
     async fn read(&mut self, buffer: &mut [u8]) -> Result<usize, Infallible> {
         poll_fn(|cx| {
             let mut way = self.0.borrow_mut();
-            if way.octets.is_empty() && !way.closed {
-                way.reader = Some(cx.waker().clone());
-                return Poll::Pending;
+            match way.take(buffer) {
+                Some(read) => Poll::Ready(Ok(read)),
+                None => {
+                    way.reader = Some(cx.waker().clone());
+                    Poll::Pending
+                }
             }
-            let read = way.octets.len().min(buffer.len());
-            for (place, octet) in buffer.iter_mut().zip(way.octets.drain(..read)) {
-                *place = octet;
-            }
-            way.moved += read as u64;
-            way.wake();
-            Poll::Ready(Ok(read))
         })
         .await
     }
@@ -109,21 +149,13 @@ impl Write for Writer {
     async fn write(&mut self, octets: &[u8]) -> Result<usize, Infallible> {
         poll_fn(|cx| {
             let mut way = self.0.borrow_mut();
-            if way.closed {
-                return Poll::Ready(Ok(0));
+            match way.put(octets) {
+                Some(0) if !octets.is_empty() => {
+                    way.writer = Some(cx.waker().clone());
+                    Poll::Pending
+                }
+                written => Poll::Ready(Ok(written.unwrap_or(0))),
             }
-            let written = octets.len().min(way.room - way.octets.len());
-            if written == 0 && !octets.is_empty() {
-                way.writer = Some(cx.waker().clone());
-                return Poll::Pending;
-            }
-            way.octets.extend(&octets[..written]);
-            way.written += written as u64;
-            if way.cut.is_some_and(|cut| way.written >= cut) {
-                way.closed = true;
-            }
-            way.wake();
-            Poll::Ready(Ok(written))
         })
         .await
     }

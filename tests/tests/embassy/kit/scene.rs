@@ -97,7 +97,7 @@ pub(crate) type Seen = [RefCell<Vec<Vec<u8>>>; 2];
 
 /// Answers every primary with its own text, and keeps the texts.
 pub(crate) async fn echo(link: &Plain<'_>, seen: &RefCell<Vec<Vec<u8>>>) {
-    let mut buffer = [0; 1024];
+    let mut buffer = [0; 2000];
     loop {
         match link.receive(&mut buffer).await {
             Ok(primary) => {

@@ -1,0 +1,197 @@
+//! Two links over two `embassy-net` stacks, and a wire between them that is good, bad, or out.
+
+use crate::kit::executor::{Task, run_with};
+use crate::kit::net::{Faults, Storage, Wire, address, stacks};
+use crate::kit::scene::{DEVICE, Plain, S1F1, S6F11, beside, echo};
+use embassy_futures::join::join;
+use embassy_net::tcp::TcpSocket;
+use embassy_time::{Duration, Instant, Timer};
+use hsms_embassy::hsms_core::connection::{CloseReason, ControlRequest, State};
+use hsms_embassy::{Buffers, Config, Error, Limits, StreamFunction, net};
+use std::cell::RefCell;
+
+const PORT: u16 = 5000;
+const S7F3: StreamFunction = StreamFunction::new(7, 3);
+
+/// Runs `test` with both ends enabled: the host, the equipment, the wire.
+fn over_stacks<R>(
+    seed: u64,
+    faults: Faults,
+    config: impl Fn(Config) -> Config,
+    test: impl AsyncFnOnce(&Plain<'_>, &Plain<'_>, &Wire) -> R,
+) -> R {
+    let wire = Wire::new(seed, faults);
+    let mut storage = Storage::new();
+    let ([ours, theirs], stacks) = stacks(&mut storage, &wire, seed);
+    // 16 KiB each with the socket's.
+    let (mut buffers, mut far_buffers) = (Buffers::<2048, 4096, 4096>::new(), Buffers::<2048, 4096, 4096>::new());
+    // TCP itself stands still for seconds where a wire loses much.
+    let limits = Limits { write: Duration::from_secs(120), ..Limits::default() };
+    let host = Plain::new(config(Config::host(DEVICE)), buffers.lend()).unwrap().with_limits(limits);
+    let equipment = Plain::new(config(Config::equipment(DEVICE)), far_buffers.lend()).unwrap().with_limits(limits);
+    let [mut rx, mut tx, mut far_rx, mut far_tx] = [[0; 2048]; 4];
+    let dial = net::Dial::new(TcpSocket::new(ours, &mut rx, &mut tx), (address(1), PORT));
+    let listen = net::Listen::new(TcpSocket::new(theirs, &mut far_rx, &mut far_tx), PORT);
+    // Dropped before the links.
+    let mut tasks: Vec<Task<'_>> = stacks;
+    tasks.push(Box::pin(async { host.run(dial).await.map(|_| ()).unwrap() }));
+    tasks.push(Box::pin(async { equipment.run(listen).await.map(|_| ()).unwrap() }));
+    run_with(tasks, async {
+        equipment.enable();
+        host.enable();
+        test(&host, &equipment, &wire).await
+    })
+}
+
+#[test]
+fn messages_go_both_ways_over_a_good_wire() {
+    over_stacks(
+        1,
+        Faults::default(),
+        |config| config,
+        async |host, equipment, wire| {
+            let seen = RefCell::new(Vec::new());
+            let work = async {
+                host.reached(State::Selected).await.unwrap();
+                equipment.reached(State::Selected).await.unwrap();
+                let mut buffer = [0; 1000];
+                for len in (0..1000).step_by(97) {
+                    let text = vec![len as u8; len];
+                    assert_eq!(host.request(S1F1, &text, &mut buffer).await.unwrap().body, text);
+                }
+                host.linktest().await.unwrap();
+                assert_eq!(seen.borrow().len(), 11);
+                // Long after the last: linktests keep it.
+                Timer::after_secs(3600).await;
+                assert_eq!((host.state(), equipment.state()), (State::Selected, State::Selected));
+                host.disable();
+                equipment.reached(State::NotConnected).await.unwrap();
+                assert_eq!(equipment.last_close(), Some(CloseReason::SeparateReceived));
+                // It listens again.
+                host.enable();
+                host.reached(State::Selected).await.unwrap();
+                assert_eq!(host.request(S1F1, &[1], &mut buffer).await.unwrap().body, [1]);
+            };
+            beside(work, echo(equipment, &seen)).await;
+            assert_eq!(wire.lost.get(), 0);
+        },
+    );
+}
+
+#[test]
+fn nothing_is_lost_on_a_wire_that_loses_delays_and_reorders() {
+    for seed in 0..12 {
+        let faults = Faults { lost: 40, late: 15 };
+        over_stacks(
+            seed,
+            faults,
+            |config| config,
+            async |host, equipment, wire| {
+                let seen = RefCell::new(Vec::new());
+                let work = async {
+                    let mut buffer = [0; 1500];
+                    let mut sent = Vec::new();
+                    let mut answered = 0;
+                    while answered < 30 {
+                        host.reached(State::Selected).await.unwrap();
+                        let text = vec![sent.len() as u8; 50 * answered];
+                        sent.push(text.clone());
+                        match host.request(S1F1, &text, &mut buffer).await {
+                            Ok(reply) => {
+                                assert_eq!(reply.body, text);
+                                answered += 1;
+                            }
+                            // The link may be given up for lost: then this says so.
+                            Err(
+                                Error::NoReply { .. } | Error::Closed { .. } | Error::Refused(_) | Error::Cut { .. },
+                            ) => {}
+                            Err(error) => panic!("{error}"),
+                        }
+                    }
+                    // Each was seen at most once, in order, and all that were answered.
+                    let seen = seen.borrow();
+                    let mut sent = sent.iter();
+                    assert!(seen.iter().all(|seen| sent.any(|sent| sent == seen)));
+                    assert!(seen.len() >= 30);
+                };
+                beside(work, echo(equipment, &seen)).await;
+                assert!(wire.lost.get() > 0 && wire.carried.get() > 100);
+            },
+        );
+    }
+}
+
+#[test]
+fn ten_mebibytes_go_both_ways_over_a_bad_wire_with_16_kib() {
+    const LEN: u32 = 10 * 1024 * 1024;
+    let octet = |at: u32| (at ^ (at >> 8) ^ (at >> 16)) as u8;
+    let faults = Faults { lost: 2, late: 1 };
+    over_stacks(
+        7,
+        faults,
+        |config| config.with_t8(core::time::Duration::from_secs(120)).unwrap(),
+        async |host, equipment, _| {
+            host.reached(State::Selected).await.unwrap();
+            equipment.reached(State::Selected).await.unwrap();
+            let send = async |link: &Plain<'_>| {
+                let mut writer = link.begin_send(S7F3, LEN).await.unwrap();
+                let (mut piece, mut at) = ([0; 1024], 0);
+                while writer.left() > 0 {
+                    for place in &mut piece {
+                        *place = octet(at);
+                        at += 1;
+                    }
+                    writer.write(&piece).await.unwrap();
+                }
+                writer.end().await.unwrap();
+            };
+            let receive = async |link: &Plain<'_>| {
+                let mut incoming = link.next().await.unwrap();
+                let (mut piece, mut at) = ([0; 1024], 0);
+                loop {
+                    let read = incoming.read(&mut piece).await.unwrap();
+                    if read == 0 {
+                        return assert_eq!(at, LEN);
+                    }
+                    for got in &piece[..read] {
+                        assert_eq!(*got, octet(at));
+                        at += 1;
+                    }
+                }
+            };
+            join(join(send(host), receive(equipment)), join(send(equipment), receive(host))).await;
+            host.linktest().await.unwrap();
+        },
+    );
+}
+
+#[test]
+fn a_wire_that_is_taken_out_is_found_by_the_linktest_and_the_link_comes_back() {
+    over_stacks(
+        3,
+        Faults::default(),
+        |config| config,
+        async |host, equipment, wire| {
+            let seen = RefCell::new(Vec::new());
+            let work = async {
+                for round in 0..5_u8 {
+                    host.reached(State::Selected).await.unwrap();
+                    equipment.reached(State::Selected).await.unwrap();
+                    equipment.send(S6F11, &[round]).await.unwrap();
+                    host.linktest().await.unwrap();
+                    wire.plug(false);
+                    let out = Instant::now();
+                    host.reached(State::NotConnected).await.unwrap();
+                    equipment.reached(State::NotConnected).await.unwrap();
+                    assert_eq!(host.last_close(), Some(CloseReason::T6(ControlRequest::Linktest)));
+                    // The period and T6, and a millisecond or two for what was under way.
+                    assert!(out.elapsed() < Duration::from_millis(35_100), "{}", out.elapsed().as_millis());
+                    Timer::after_secs(100).await;
+                    wire.plug(true);
+                }
+            };
+            beside(work, echo(host, &seen)).await;
+            assert_eq!(seen.into_inner(), [[0], [1], [2], [3], [4]]);
+        },
+    );
+}
