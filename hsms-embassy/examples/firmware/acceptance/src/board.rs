@@ -7,7 +7,7 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -31,7 +31,7 @@ const LONGEST: &str = "600";
 pub struct Board {
     qemu: Child,
     port: u16,
-    log: Arc<Mutex<Vec<String>>>,
+    log: Arc<Log>,
     readers: Vec<JoinHandle<()>>,
 }
 
@@ -43,11 +43,19 @@ impl Board {
         loop {
             let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
             let mut board = Board::power(machine, image, settings, port)?;
-            match board.is_up(probe, end) {
+            let is_up = board.is_up(probe, end);
+            if is_up.is_err() {
+                // So that all it says has been read.
+                board.stop();
+            }
+            match is_up {
                 Ok(()) => return Ok(board),
                 // Somebody else has taken the port since.
                 Err(_) if board.said("Could not set up host forwarding rule") && Instant::now() < end => {}
-                Err(why) => return Err(format!("{why}; it said: {:?}", board.lines()).into()),
+                Err(why) => {
+                    let said = board.lines();
+                    return Err(format!("{why}; it said: {said:?}").into());
+                }
             }
         }
     }
@@ -66,34 +74,29 @@ impl Board {
             .stderr(Stdio::piped())
             .spawn()
             .map_err(|error| format!("timeout and qemu-system-arm cannot be started: {error}"))?;
-        let log = Arc::new(Mutex::new(Vec::new()));
+        let log = Arc::new(Log::default());
         let (out, mut err) = (qemu.stdout.take().ok_or("piped")?, qemu.stderr.take().ok_or("piped")?);
         let (lines, complaints) = (log.clone(), log.clone());
         let readers = vec![
-            thread::spawn(move || read_log(out, &table, &lines)),
+            thread::spawn(move || {
+                read_log(out, &table, &lines);
+                lines.end();
+            }),
             thread::spawn(move || {
                 let mut said = String::new();
                 let _ = err.read_to_string(&mut said);
-                push(&complaints, said.lines().map(|line| format!("QEMU: {line}")));
+                complaints.push(said.lines().map(|line| format!("QEMU: {line}")));
             }),
         ];
         Ok(Board { qemu, port, log, readers })
     }
 
     fn is_up(&mut self, probe: &[u8], end: Instant) -> Result<(), Failure> {
-        while Instant::now() < end {
-            if let Some(status) = self.qemu.try_wait()? {
-                self.readers.drain(..).for_each(|reader| drop(reader.join()));
-                return Err(format!("the board has stopped: {status}").into());
-            }
-            // A connection made before would be tried again after a second only.
-            if !self.said("up") {
-                thread::sleep(Duration::from_millis(5));
-                continue;
-            }
-            if probe.is_empty() {
-                return Ok(());
-            }
+        // A connection made before would be tried again after a second only.
+        if !self.log.waits_for("up", end) {
+            return Err("the board does not come up".into());
+        }
+        while !probe.is_empty() {
             let mut octet = [0];
             let answered = TcpStream::connect(self.address()).and_then(|mut stream| {
                 stream.set_read_timeout(Some(Duration::from_secs(1)))?;
@@ -101,12 +104,12 @@ impl Board {
                 stream.read_exact(&mut octet)
             });
             match answered {
-                Ok(()) => return Ok(()),
-                // Until QEMU listens, and while its guest does not.
-                Err(_) => thread::sleep(Duration::from_millis(10)),
+                Ok(()) => break,
+                Err(error) if Instant::now() > end => return Err(format!("the board answers nothing: {error}").into()),
+                Err(_) => {}
             }
         }
-        Err("the board answers nothing".into())
+        Ok(())
     }
 
     /// Where its port 5000 is to be had.
@@ -116,7 +119,7 @@ impl Board {
 
     /// All that it has logged.
     pub fn lines(&self) -> Vec<String> {
-        self.log.lock().map(|log| log.clone()).unwrap_or_default()
+        self.log.with(|log| log.lines.clone())
     }
 
     /// Whether a line of its log has `text` in it.
@@ -134,10 +137,9 @@ impl Board {
             None => Ok(()),
         }
     }
-}
 
-impl Drop for Board {
-    fn drop(&mut self) {
+    /// Ends it, and reads all that it has said.
+    fn stop(&mut self) {
         // `timeout` hands it on to QEMU, which a signal that cannot be caught would leave behind.
         let _ = kill_process(Pid::from_child(&self.qemu), Signal::TERM);
         let _ = self.qemu.wait();
@@ -145,8 +147,14 @@ impl Drop for Board {
     }
 }
 
+impl Drop for Board {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
 /// Reads defmt frames to the end.
-fn read_log(mut out: ChildStdout, table: &Table, log: &Mutex<Vec<String>>) {
+fn read_log(mut out: ChildStdout, table: &Table, log: &Log) {
     let mut decoder = table.new_stream_decoder();
     let mut octets = [0; 4096];
     loop {
@@ -157,19 +165,58 @@ fn read_log(mut out: ChildStdout, table: &Table, log: &Mutex<Vec<String>>) {
         }
         loop {
             match decoder.decode() {
-                Ok(frame) => push(log, [frame.display(false).to_string()]),
+                Ok(frame) => log.push([frame.display(false).to_string()]),
                 Err(DecodeError::UnexpectedEof) => break,
                 Err(DecodeError::Malformed) if table.encoding().can_recover() => {
-                    push(log, ["ERROR a line of the log is damaged".to_owned()]);
+                    log.push(["ERROR a line of the log is damaged".to_owned()]);
                 }
-                Err(DecodeError::Malformed) => return push(log, ["ERROR the log is damaged".to_owned()]),
+                Err(DecodeError::Malformed) => return log.push(["ERROR the log is damaged".to_owned()]),
             }
         }
     }
 }
 
-fn push(log: &Mutex<Vec<String>>, lines: impl IntoIterator<Item = String>) {
-    if let Ok(mut log) = log.lock() {
-        log.extend(lines);
+/// What a board says.
+#[derive(Debug, Default)]
+struct Log {
+    said: Mutex<Said>,
+    more: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Said {
+    lines: Vec<String>,
+    /// Nothing more will come.
+    ended: bool,
+}
+
+impl Log {
+    fn with<R>(&self, f: impl FnOnce(&mut Said) -> R) -> R {
+        f(&mut self.said.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn push(&self, lines: impl IntoIterator<Item = String>) {
+        self.with(|said| said.lines.extend(lines));
+        self.more.notify_all();
+    }
+
+    fn end(&self) {
+        self.with(|said| said.ended = true);
+        self.more.notify_all();
+    }
+
+    /// Waits for a line with `text`; false where the board ends before, or it is `end`.
+    fn waits_for(&self, text: &str, end: Instant) -> bool {
+        let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+        loop {
+            let left = end.saturating_duration_since(Instant::now());
+            if said.lines.iter().any(|line| line.contains(text)) {
+                return true;
+            }
+            if said.ended || left.is_zero() {
+                return false;
+            }
+            said = self.more.wait_timeout(said, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
     }
 }

@@ -221,7 +221,6 @@ fn select_by_hand(address: SocketAddr, again: &mut usize) -> Result<TcpStream, F
                 ) =>
             {
                 *again += 1;
-                std::thread::sleep(Duration::from_millis(1));
             }
             Err(error) => return Err(error.into()),
         }

@@ -6,6 +6,7 @@
 use core::cell::RefCell;
 use cortex_m_rt::entry;
 use embassy_futures::select::select;
+use embassy_futures::yield_now;
 use embassy_net::StackResources;
 use embassy_net::tcp::{TcpReader, TcpSocket, TcpWriter};
 use embassy_sync::blocking_mutex::raw::NoopRawMutex;
@@ -75,8 +76,8 @@ fn main() -> ! {
         shared.link.enable();
         let (network, runner) = net::new(driver, RESOURCES.take());
         spawn(spawner, net::run(runner));
-        for [received, sent] in SOCKET_BUFFERS.take() {
-            spawn(spawner, serve(TcpSocket::new(network, received, sent), shared));
+        for (place, [received, sent]) in SOCKET_BUFFERS.take().iter_mut().enumerate() {
+            spawn(spawner, serve(TcpSocket::new(network, received, sent), place, shared));
         }
         spawn(spawner, answer(shared, settings.mute));
         spawn(spawner, report(shared));
@@ -91,12 +92,16 @@ fn main() -> ! {
 /// Accepts callers with one of the sockets. The stack refuses who finds no socket listening, so there are several: for the host, for a
 /// caller beyond it, and for one whose predecessor is not quite gone.
 #[embassy_executor::task(pool_size = SOCKETS)]
-async fn serve(mut socket: TcpSocket<'static>, shared: &'static Shared) {
+async fn serve(mut socket: TcpSocket<'static>, place: usize, shared: &'static Shared) {
     // The link writes what belongs together at once.
     socket.set_nagle_enabled(false);
     loop {
         if socket.accept(PORT).await.is_err() {
             return defmt::error!("port {} cannot be listened on", PORT);
+        }
+        // The stack gives callers to its sockets in order. Of two that are there at once the first is served.
+        for _ in 0..place {
+            yield_now().await;
         }
         let (mut reader, mut writer) = socket.split();
         let mut served = shared.link.run_over(&mut reader, &mut writer).await;
