@@ -103,7 +103,7 @@ impl Delegate for Echo {
     fn received(&self, peer: &Peer, message: Received) {
         let Some(token) = message.token else { return };
         // What becomes of it is seen at the other end.
-        let _ = peer.reply(token, message.body);
+        drop(peer.reply(token, message.body));
         self.answered.fetch_add(1, Ordering::Relaxed);
     }
 
