@@ -3,27 +3,25 @@
 //!
 //! ```no_run
 //! use embassy_sync::blocking_mutex::raw::NoopRawMutex;
-//! use hsms_embassy::{Buffers, Config, DeviceId, Error, Link, Opener};
+//! use hsms_embassy::{Buffers, Config, DeviceId, Link, Opener, Primary};
 //!
-//! async fn equipment(listener: impl Opener) -> Result<(), Error> {
+//! async fn equipment(listener: impl Opener) {
 //!     let mut buffers = Buffers::<512, 1024, 1024>::new();
 //!     let link = Link::<NoopRawMutex>::new(Config::equipment(DeviceId::new(7).unwrap()), buffers.lend()).unwrap();
 //!     link.enable();
+//!     let mut text = [0; 1024];
 //!     let answer = async {
-//!         let mut text = [0; 1024];
 //!         loop {
-//!             let primary = link.receive(&mut text).await?;
-//!             if let Some(token) = primary.token {
-//!                 link.reply(&token, b"\x01\x00").await?;
+//!             if let Ok(Primary { token: Some(token), .. }) = link.receive(&mut text).await {
+//!                 let _ = link.reply(&token, b"\x01\x00").await; // Fails where the connection has ended.
 //!             }
 //!         }
 //!     };
-//!     embassy_futures::select::select(link.run(listener), answer).await;
-//!     Ok(())
+//!     embassy_futures::join::join(link.run(listener), answer).await;
 //! }
 //! ```
 //!
-//! With `embassy-net` (feature `net`) the listener is [`net::Listen`](https://docs.rs/hsms-embassy/latest/hsms_embassy/net/struct.Listen.html) around a `TcpSocket`. In firmware `buffers` and `link` lie in a
+//! With `embassy-net` (feature `net`) the listener is `net::Listen` around a `TcpSocket`. In firmware `buffers` and `link` lie in a
 //! `StaticCell` each, `run` is awaited in a task of its own, and every other task has a `&'static Link`.
 //!
 //! The crate moves octets, keeps the clock and carries out what [`hsms_core::Connection`] asks for; it decides nothing about

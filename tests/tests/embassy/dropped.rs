@@ -6,8 +6,12 @@ use crate::kit::pipe::{Dial, Listen, Network};
 use crate::kit::scene::{DEVICE, Plain, S1F1, S6F11, Scene, Seen, beside, dropped_after, echo, quiet, selected};
 use embassy_futures::join::join;
 use embassy_futures::yield_now;
-use hsms_embassy::hsms_core::connection::{CloseReason, Notice, State};
-use hsms_embassy::{Buffers, Config, Error, Told};
+use embassy_sync::blocking_mutex::raw::NoopRawMutex;
+use embassy_time::Timer;
+use hsms_embassy::hsms_core::config::SelectMode;
+use hsms_embassy::hsms_core::connection::{Admission, CloseReason, General, Notice, SessionEntity, State};
+use hsms_embassy::hsms_core::wire::{SelectStatus, SessionId};
+use hsms_embassy::{Buffers, Config, Error, Link, Told};
 use std::cell::{Cell, RefCell};
 
 /// More pendings than any of these futures has.
@@ -358,5 +362,79 @@ fn a_run_that_is_dropped_and_called_again_carries_on_with_the_next_link() {
                 assert!(network.connections() <= 3);
             });
         }
+    }
+}
+
+#[test]
+fn the_calls_about_sessions_are_with_the_machine_or_not_and_the_link_lives() {
+    type Many<'b> = Link<'b, NoopRawMutex, 4, 8, General<1>>;
+    let etcher = SessionId(7);
+    for call in 0..4 {
+        let mut completed = false;
+        for pendings in 0..MOST {
+            let (mut ours, mut theirs) = (Buffers::<64, 64, 128>::new(), Buffers::<64, 64, 128>::new());
+            let config = quiet(Config::host(DEVICE)).with_select_mode(SelectMode::OnCommand);
+            let wanted = General::new(&[SessionEntity::wanted(etcher)]).unwrap();
+            let asked = SessionEntity::offered(etcher).with_admission(Admission::Ask);
+            let host = Many::general(config, wanted, ours.lend()).unwrap();
+            let config = quiet(Config::equipment(DEVICE));
+            let equipment = Many::general(config, General::new(&[asked]).unwrap(), theirs.lend()).unwrap();
+            let network = Network::new(ROOM);
+            let tasks: Vec<Task<'_>> = vec![
+                Box::pin(async { host.run(Dial(&network)).await.map(|_| ()).unwrap() }),
+                Box::pin(async { equipment.run(Listen(&network)).await.map(|_| ()).unwrap() }),
+            ];
+            completed = run_with(tasks, async {
+                equipment.enable();
+                host.enable();
+                host.reached(State::NotSelected).await.unwrap();
+                let dropped = |this: u8| if call == this { pendings } else { u32::MAX };
+                let answer = async {
+                    loop {
+                        if let Told::Notice(Notice::SelectAsked { session }) = equipment.told().await.unwrap() {
+                            let answered = equipment.answer_select(session, SelectStatus::COMMUNICATION_ESTABLISHED);
+                            if dropped_after(dropped(3), answered).await.is_none() {
+                                let again = equipment.answer_select(session, SelectStatus::COMMUNICATION_ESTABLISHED);
+                                again.await.unwrap();
+                            }
+                        }
+                    }
+                };
+                let work = async {
+                    let select = dropped_after(dropped(0), host.select_session(etcher)).await;
+                    while !host.is_selected(etcher) || !equipment.is_selected(etcher) {
+                        Timer::after_millis(1).await;
+                    }
+                    let mut buffer = [0; 10];
+                    for n in 0..10_u8 {
+                        let text = [n];
+                        let request = host.request_in(etcher, S1F1, &text, &mut buffer);
+                        let serve = async {
+                            let mut buffer = [0; 10];
+                            let primary = equipment.receive(&mut buffer).await.unwrap();
+                            equipment.reply(&primary.token.unwrap(), primary.body).await.unwrap();
+                        };
+                        assert_eq!(join(request, serve).await.0.unwrap().body, text);
+                    }
+                    let end = match call {
+                        1 => dropped_after(pendings, host.separate_session(etcher)).await,
+                        _ => dropped_after(dropped(2), host.deselect_session(etcher)).await,
+                    };
+                    while host.is_selected(etcher) || equipment.is_selected(etcher) {
+                        Timer::after_millis(1).await;
+                    }
+                    host.linktest().await.unwrap();
+                    // Neither separating nor answering ever has to wait here.
+                    call % 2 == 1 || (select.is_some() && end.is_some())
+                };
+                beside(work, answer).await
+            });
+            assert_eq!(network.connections(), 1);
+            if completed {
+                assert!(pendings > 0 || call % 2 == 1);
+                break;
+            }
+        }
+        assert!(completed, "it waits for ever");
     }
 }
