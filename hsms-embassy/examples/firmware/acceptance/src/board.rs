@@ -61,12 +61,19 @@ impl Board {
     }
 
     fn power(machine: Machine, image: &Path, settings: &str, port: u16) -> Result<Board, Failure> {
+        let network = format!("user,model={},restrict=on,hostfwd=tcp:127.0.0.1:{port}-:5000", machine.controller);
+        let mut board = Board::power_with(machine, image, &["-append", settings, "-nic", &network])?;
+        board.port = port;
+        Ok(board)
+    }
+
+    fn power_with(machine: Machine, image: &Path, options: &[&str]) -> Result<Board, Failure> {
         let octets = std::fs::read(image).map_err(|error| format!("{}: {error}", image.display()))?;
         let table = Table::parse(&octets).map_err(|error| error.to_string())?.ok_or("the image has no log")?;
         let mut qemu = Command::new("timeout")
             .args(["--kill-after=5", LONGEST, "qemu-system-arm", "-M", machine.name, "-nographic", "-monitor", "none"])
-            .args(["-serial", "null", "-semihosting-config", "enable=on,target=native", "-append", settings, "-nic"])
-            .arg(format!("user,model={},restrict=on,hostfwd=tcp:127.0.0.1:{port}-:5000", machine.controller))
+            .args(["-serial", "null", "-semihosting-config", "enable=on,target=native"])
+            .args(options)
             .arg("-kernel")
             .arg(image)
             .stdin(Stdio::null())
@@ -88,7 +95,7 @@ impl Board {
                 complaints.push(said.lines().map(|line| format!("QEMU: {line}")));
             }),
         ];
-        Ok(Board { qemu, port, log, readers })
+        Ok(Board { qemu, port: 0, log, readers })
     }
 
     fn is_up(&mut self, probe: &[u8], end: Instant) -> Result<(), Failure> {
@@ -151,6 +158,15 @@ impl Drop for Board {
     fn drop(&mut self) {
         self.stop();
     }
+}
+
+/// Runs an image that ends by itself, with an instruction for each nanosecond of its time; gives its log.
+pub fn run_to_end(machine: Machine, image: &Path) -> Result<Vec<String>, Failure> {
+    let mut board = Board::power_with(machine, image, &["-icount", "shift=0"])?;
+    let status = board.qemu.wait()?;
+    board.stop();
+    let lines = board.lines();
+    if status.success() { Ok(lines) } else { Err(format!("it ended with {status}: {lines:?}").into()) }
 }
 
 /// Reads defmt frames to the end.

@@ -9,6 +9,7 @@
 
 mod board;
 mod echo;
+mod figures;
 mod hosts;
 mod load;
 mod rules;
@@ -47,6 +48,7 @@ const PARTS: &[Part] = &[
     ("silence", load::silence),
     ("cuts", load::cuts),
     ("rules", rules::rules_for_the_passive_end),
+    ("figures", figures::figures),
 ];
 
 /// A Linktest.req. It is answered whether SELECTED or not, so that the first octet of the answer tells that the board is up. A strict

@@ -271,7 +271,7 @@ async fn report(shared: &'static Shared) {
         let Ok(event) = event else { continue };
         match shared.link.request(EVENT, event, &mut acknowledge).await {
             // Nobody has selected: the event is lost, as nothing here keeps it.
-            Ok(_) | Err(Error::Refused(hsms_core::Error::NotSelected { .. })) => {}
+            Ok(_) | Err(Error::Refused(hsms_core::Error::NotSelected)) => {}
             Err(error) => defmt::info!("an event was not acknowledged: {}", error),
         }
     }
