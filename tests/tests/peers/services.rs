@@ -186,6 +186,20 @@ fn tool_without_secret() -> Result<(), Failed> {
     Ok(serve(Settings::new(), &[], &expected)?.close()?)
 }
 
+/// Serves the peer until it says this: its own S1F13 may still be open when ours is answered.
+fn until_said(end: &mut Endpoint, peer: &mut Peer, wanted: &str) -> Result<(), Failed> {
+    let limit = Instant::now() + LIMIT;
+    while Instant::now() < limit {
+        end.next(Duration::from_millis(20))?;
+        while let Some(line) = peer.line() {
+            if line == wanted {
+                return Ok(());
+            }
+        }
+    }
+    Err(format!("not {wanted:?} but {:?}", peer.said()).into())
+}
+
 /// Both begin: S1F13 of one end crosses that of the other.
 fn gem_host() -> Result<(), Failed> {
     let mut peer = Peer::services_listening("equipment", &["--gem"]);
@@ -193,7 +207,7 @@ fn gem_host() -> Result<(), Failed> {
     let settings = Settings::new().without_names().with_communication(communication);
     let mut host = host(peer.port, settings)?;
     assert!(host.communicate(LIMIT)?);
-    peer.hears("communicating");
+    until_said(&mut host, &mut peer, "communicating")?;
     let identity = host.request(StreamFunction::new(1, 1), &[], LIMIT)?;
     let expected = Identity::Equipment { mdln: "secsgem", softrev: "0.3.0" };
     assert_eq!(Identity::read(&identity), Ok(expected));
@@ -206,18 +220,8 @@ fn gem_tool() -> Result<(), Failed> {
     let (mut tool, port) = tool(settings)?;
     let mut peer = Peer::services_dialling("host", port, &["--gem"]);
     assert!(tool.communicate(LIMIT)?);
-    // Its own S1F13 may still be open.
-    let end = Instant::now() + LIMIT;
-    let mut said = Vec::new();
-    while !said.iter().any(|line| line == "there True") {
-        assert!(Instant::now() < end, "{said:?}");
-        tool.next(Duration::from_millis(20))?;
-        while let Some(line) = peer.line() {
-            if line == "communicating" {
-                peer.say("are-you-there");
-            }
-            said.push(line);
-        }
-    }
+    until_said(&mut tool, &mut peer, "communicating")?;
+    peer.say("are-you-there");
+    until_said(&mut tool, &mut peer, "there True")?;
     Ok(tool.close()?)
 }
