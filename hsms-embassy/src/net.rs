@@ -10,8 +10,8 @@ pub struct Dial<'s> {
     remote: IpEndpoint,
 }
 
-/// The passive end: accepts one caller after the other on a port. While one is served, the stack, which has no queue of callers, resets
-/// others: E37 9.2.4 leaves that to us, and such a caller tries again after its T5.
+/// The passive end: accepts one caller after the other on a port. While one is served, the stack, which has no queue of callers, refuses
+/// others: option b of E37 9.2.4.
 pub struct Listen<'s> {
     socket: TcpSocket<'s>,
     local: IpListenEndpoint,
