@@ -13,6 +13,7 @@ use hsms_embassy::hsms_core::connection::{CloseReason, ControlRequest, General, 
 use hsms_embassy::hsms_core::wire::SessionId;
 use hsms_embassy::{Buffers, Config, Error, Limits, Link, StreamFunction, Told};
 use std::cell::{Cell, RefCell};
+use std::task::Poll;
 
 const S7F3: StreamFunction = StreamFunction::new(7, 3);
 
@@ -83,7 +84,28 @@ fn a_link_that_nobody_answers_is_tried_every_t5_and_can_be_disabled_meanwhile() 
         host.disable();
         Timer::at(Instant::from_secs(1000)).await;
         assert_eq!(attempts.get(), 10);
-        assert!(matches!(host.run(Nobody(&attempts)).await, Err(Error::Running)));
+        // Being refused changes nothing: the first still runs it.
+        for _ in 0..2 {
+            let second = embassy_futures::poll_once(host.run(Nobody(&attempts)));
+            assert!(matches!(second, Poll::Ready(Err(Error::Running))), "{second:?}");
+        }
+    });
+}
+
+#[test]
+fn a_caller_beyond_the_first_is_told_that_the_place_is_taken() {
+    use embedded_io_async::{Read, Write};
+    let (mut lent, ((reader, writer), (mut far_reader, mut far_writer))) = (Buffers::<64, 0, 64>::new(), pair(100));
+    let link = Plain::refusing(quiet(Config::equipment(DEVICE)), lent.lend()).unwrap();
+    let tasks: Vec<Task<'_>> = vec![Box::pin(async {
+        link.run_over(reader, writer).await.unwrap();
+    })];
+    run_with(tasks, async {
+        far_writer.write_all(b"\0\0\0\x0a\xff\xff\0\0\0\x01\0\0\0\x07").await.unwrap();
+        let mut frame = [0; 14];
+        far_reader.read_exact(&mut frame).await.unwrap();
+        assert_eq!(&frame, b"\0\0\0\x0a\xff\xff\0\x01\0\x02\0\0\0\x07", "Select.rsp, status 1");
+        assert_eq!(far_reader.read(&mut frame).await.unwrap(), 0);
     });
 }
 
