@@ -2,7 +2,7 @@
 
 use crate::kit::executor::{Task, run, run_with};
 use crate::kit::pipe::{Dial, End, Listen, Network, Reader, Writer, pair};
-use crate::kit::scene::{DEVICE, Plain, S1F1, S6F11, Scene, Seen, beside, echo, quiet, selected};
+use crate::kit::scene::{DEVICE, Plain, S1F1, S6F11, Scene, Seen, beside, echo, quiet, selected, selected_with};
 use embassy_futures::join::{join, join_array};
 use embassy_futures::select::select;
 use embassy_sync::blocking_mutex::raw::NoopRawMutex;
@@ -363,7 +363,8 @@ fn ten_mebibytes_go_both_ways_at_once_through_16_kib() {
 
 #[test]
 fn a_reader_that_is_slow_stops_the_peer_and_t8_stands_still() {
-    selected(50, async |scene| {
+    let minute = Duration::from_secs(60);
+    selected_with(50, Limits { write: minute, unread: minute, ..Limits::default() }, async |scene| {
         let text: Vec<u8> = (0..2000_u32).map(|at| at as u8).collect();
         let mut reply = [0; 4];
         let request = scene.host.request(S7F3, &text, &mut reply);
@@ -371,8 +372,8 @@ fn a_reader_that_is_slow_stops_the_peer_and_t8_stands_still() {
             let mut incoming = scene.equipment.next().await.unwrap();
             let (mut got, mut piece) = (Vec::new(), [0; 100]);
             loop {
-                // Long beside what the peer is patient with, and near what we are.
-                Timer::after_millis(4900).await;
+                // Nearly twice T8, which would find a peer that stops for so long.
+                Timer::after_secs(9).await;
                 match incoming.read(&mut piece).await.unwrap() {
                     0 => break,
                     read => got.extend_from_slice(&piece[..read]),
