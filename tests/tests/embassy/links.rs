@@ -1,8 +1,8 @@
 //! Two links over a network in memory: what they carry, and how they end.
 
 use crate::kit::executor::{Task, run, run_with};
-use crate::kit::pipe::{Dial, Listen, Network, pair};
-use crate::kit::scene::{DEVICE, Plain, S1F1, S6F11, Scene, Seen, beside, echo, quiet, selected};
+use crate::kit::pipe::{Dial, End, Listen, Network, Reader, Writer, pair};
+use crate::kit::scene::{DEVICE, Plain, S1F1, S6F11, Scene, Seen, beside, echo, quiet, selected, selected_with};
 use embassy_futures::join::{join, join_array};
 use embassy_futures::select::select;
 use embassy_sync::blocking_mutex::raw::NoopRawMutex;
@@ -11,7 +11,7 @@ use hsms_embassy::hsms_core::Error as Refusal;
 use hsms_embassy::hsms_core::config::SelectMode;
 use hsms_embassy::hsms_core::connection::{CloseReason, ControlRequest, General, SessionEntity, State, TransactionEnd};
 use hsms_embassy::hsms_core::wire::SessionId;
-use hsms_embassy::{Buffers, Config, Error, Limits, Link, StreamFunction, Told};
+use hsms_embassy::{Buffers, Config, Error, Limits, Link, OpenFailed, Opener, StreamFunction, Told};
 use std::cell::{Cell, RefCell};
 use std::task::Poll;
 
@@ -61,18 +61,18 @@ fn a_link_that_nobody_answers_is_tried_every_t5_and_can_be_disabled_meanwhile() 
     let host = Plain::new(quiet(Config::host(DEVICE)), buffers.lend()).unwrap();
     let attempts = Cell::new(0);
     struct Nobody<'a>(&'a Cell<u32>);
-    impl hsms_embassy::Opener for Nobody<'_> {
+    impl Opener for Nobody<'_> {
         type Reader<'t>
-            = crate::kit::pipe::Reader
+            = Reader
         where
             Self: 't;
         type Writer<'t>
-            = crate::kit::pipe::Writer
+            = Writer
         where
             Self: 't;
-        async fn open(&mut self) -> Result<crate::kit::pipe::End, hsms_embassy::OpenFailed> {
+        async fn open(&mut self) -> Result<End, OpenFailed> {
             self.0.set(self.0.get() + 1);
-            Err(hsms_embassy::OpenFailed)
+            Err(OpenFailed)
         }
         async fn close(&mut self) {}
     }
@@ -385,7 +385,8 @@ fn ten_mebibytes_go_both_ways_at_once_through_16_kib() {
 
 #[test]
 fn a_reader_that_is_slow_stops_the_peer_and_t8_stands_still() {
-    selected(50, async |scene| {
+    let minute = Duration::from_secs(60);
+    selected_with(50, Limits { write: minute, unread: minute, ..Limits::default() }, async |scene| {
         let text: Vec<u8> = (0..2000_u32).map(|at| at as u8).collect();
         let mut reply = [0; 4];
         let request = scene.host.request(S7F3, &text, &mut reply);
@@ -393,8 +394,8 @@ fn a_reader_that_is_slow_stops_the_peer_and_t8_stands_still() {
             let mut incoming = scene.equipment.next().await.unwrap();
             let (mut got, mut piece) = (Vec::new(), [0; 100]);
             loop {
-                // Long beside what the peer is patient with, and near what we are.
-                Timer::after_millis(4900).await;
+                // Nearly twice T8, which would find a peer that stops for so long.
+                Timer::after_secs(9).await;
                 match incoming.read(&mut piece).await.unwrap() {
                     0 => break,
                     read => got.extend_from_slice(&piece[..read]),
