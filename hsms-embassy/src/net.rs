@@ -10,8 +10,8 @@ pub struct Dial<'s> {
     remote: IpEndpoint,
 }
 
-/// The passive end: accepts one caller after the other on a port. While one is served no other is answered, as the stack has no queue of
-/// callers.
+/// The passive end: accepts one caller after the other on a port. While one is served, the stack, which has no queue of callers, refuses
+/// others: option b of E37 9.2.4.
 pub struct Listen<'s> {
     socket: TcpSocket<'s>,
     local: IpListenEndpoint,

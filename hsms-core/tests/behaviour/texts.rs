@@ -38,6 +38,23 @@ fn an_empty_text_at_the_end_of_a_read_is_a_whole_message() {
 }
 
 #[test]
+fn who_hands_over_no_more_than_the_prefix_learns_what_comes_before_its_text_does() {
+    let scene = passive().selected();
+    let (mut connection, now) = (scene.connection.clone(), scene.now());
+    let frame = hex("0000000C 0001 81 01 00 00 00000009 0100");
+    for octet in 0..13 {
+        assert_eq!(connection.prefix_left(), 14 - octet);
+        assert_eq!(connection.receive(now, &frame[octet..=octet]), Ok((1, None)));
+    }
+    let (class, seen) = piece(&mut connection, now, &frame[13..14]);
+    assert_eq!((class, seen.body, connection.prefix_left(), connection.body_left()), (Class::Primary, &[][..], 0, 2));
+    piece(&mut connection, now, &frame[14..15]);
+    assert_eq!((connection.prefix_left(), connection.body_left()), (0, 1));
+    piece(&mut connection, now, &frame[15..]);
+    assert_eq!((connection.prefix_left(), connection.body_left()), (14, 0), "the next message");
+}
+
+#[test]
 fn a_header_at_the_end_of_a_read_is_the_first_piece_and_starts_t8() {
     // A primary, a reply of ours, one for nobody, one that is refused.
     for (header, class) in [
