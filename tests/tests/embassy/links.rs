@@ -1,16 +1,17 @@
 //! Two links over a network in memory: what they carry, and how they end.
 
 use crate::kit::executor::{Task, run, run_with};
-use crate::kit::pipe::{Dial, Listen, Network, pair};
-use crate::kit::scene::{DEVICE, Plain, S1F1, S6F11, Scene, Seen, beside, echo, quiet, selected};
+use crate::kit::pipe::{Dial, End, Listen, Network, Reader, Writer, pair};
+use crate::kit::scene::{DEVICE, Plain, S1F1, S6F11, Scene, Seen, beside, echo, quiet, selected, selected_with};
 use embassy_futures::join::{join, join_array};
 use embassy_futures::select::select;
 use embassy_sync::blocking_mutex::raw::NoopRawMutex;
 use embassy_time::{Duration, Instant, Timer};
 use hsms_embassy::hsms_core::Error as Refusal;
-use hsms_embassy::hsms_core::connection::{CloseReason, General, SessionEntity, State, TransactionEnd};
+use hsms_embassy::hsms_core::config::SelectMode;
+use hsms_embassy::hsms_core::connection::{CloseReason, ControlRequest, General, SessionEntity, State, TransactionEnd};
 use hsms_embassy::hsms_core::wire::SessionId;
-use hsms_embassy::{Buffers, Config, Error, Limits, Link, StreamFunction, Told};
+use hsms_embassy::{Buffers, Config, Error, Limits, Link, OpenFailed, Opener, StreamFunction, Told};
 use std::cell::{Cell, RefCell};
 use std::task::Poll;
 
@@ -60,18 +61,18 @@ fn a_link_that_nobody_answers_is_tried_every_t5_and_can_be_disabled_meanwhile() 
     let host = Plain::new(quiet(Config::host(DEVICE)), buffers.lend()).unwrap();
     let attempts = Cell::new(0);
     struct Nobody<'a>(&'a Cell<u32>);
-    impl hsms_embassy::Opener for Nobody<'_> {
+    impl Opener for Nobody<'_> {
         type Reader<'t>
-            = crate::kit::pipe::Reader
+            = Reader
         where
             Self: 't;
         type Writer<'t>
-            = crate::kit::pipe::Writer
+            = Writer
         where
             Self: 't;
-        async fn open(&mut self) -> Result<crate::kit::pipe::End, hsms_embassy::OpenFailed> {
+        async fn open(&mut self) -> Result<End, OpenFailed> {
             self.0.set(self.0.get() + 1);
-            Err(hsms_embassy::OpenFailed)
+            Err(OpenFailed)
         }
         async fn close(&mut self) {}
     }
@@ -114,10 +115,7 @@ fn linktests_go_out_in_their_period_and_find_a_peer_that_is_gone() {
     let host = Plain::new(Config::host(DEVICE), ours.lend()).unwrap();
     let ((reader, writer), (mut far_reader, mut far_writer)) = ends;
     let tasks: Vec<Task<'_>> = vec![Box::pin(async {
-        assert_eq!(
-            host.run_over(reader, writer).await.unwrap(),
-            CloseReason::T6(hsms_embassy::hsms_core::connection::ControlRequest::Linktest)
-        );
+        assert_eq!(host.run_over(reader, writer).await.unwrap(), CloseReason::T6(ControlRequest::Linktest));
     })];
     run_with(tasks, async {
         use embedded_io_async::{Read, Write};
@@ -387,7 +385,8 @@ fn ten_mebibytes_go_both_ways_at_once_through_16_kib() {
 
 #[test]
 fn a_reader_that_is_slow_stops_the_peer_and_t8_stands_still() {
-    selected(50, async |scene| {
+    let minute = Duration::from_secs(60);
+    selected_with(50, Limits { write: minute, unread: minute, ..Limits::default() }, async |scene| {
         let text: Vec<u8> = (0..2000_u32).map(|at| at as u8).collect();
         let mut reply = [0; 4];
         let request = scene.host.request(S7F3, &text, &mut reply);
@@ -395,8 +394,8 @@ fn a_reader_that_is_slow_stops_the_peer_and_t8_stands_still() {
             let mut incoming = scene.equipment.next().await.unwrap();
             let (mut got, mut piece) = (Vec::new(), [0; 100]);
             loop {
-                // Long beside what the peer is patient with, and near what we are.
-                Timer::after_millis(4900).await;
+                // Nearly twice T8, which would find a peer that stops for so long.
+                Timer::after_secs(9).await;
                 match incoming.read(&mut piece).await.unwrap() {
                     0 => break,
                     read => got.extend_from_slice(&piece[..read]),
@@ -442,8 +441,7 @@ fn sessions_of_hsms_gs_are_selected_one_by_one() {
     type Many<'b> = Link<'b, NoopRawMutex, 4, 8, General<2>>;
     let (etcher, robot) = (SessionId(7), SessionId(8));
     let entities = |entity: fn(SessionId) -> SessionEntity| General::new(&[entity(etcher), entity(robot)]).unwrap();
-    let config =
-        |config: Config| quiet(config).with_select_mode(hsms_embassy::hsms_core::config::SelectMode::OnCommand);
+    let config = |config: Config| quiet(config).with_select_mode(SelectMode::OnCommand);
     let (mut ours, mut theirs) = (Buffers::<64, 64, 128>::new(), Buffers::<64, 64, 128>::new());
     let host = Many::general(config(Config::host(DEVICE)), entities(SessionEntity::wanted), ours.lend()).unwrap();
     let equipment =

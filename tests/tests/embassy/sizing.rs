@@ -9,7 +9,9 @@ use std::path::Path;
 type Of<const TRANSACTIONS: usize, const CALLS: usize> = Link<'static, CriticalSectionRawMutex, TRANSACTIONS, CALLS>;
 
 /// For whom, octets of input, inbox and output, octets of the socket's buffers, transactions and calls.
-const USES: [(&str, [usize; 3], usize, (usize, usize)); 4] = [
+type Use = (&'static str, [usize; 3], usize, (usize, usize));
+
+const USES: [Use; 4] = [
     ("a sensor: texts of a hundred octets", [64, 128, 256], 2 * 256, (1, 4)),
     ("small equipment: texts of half a kibibyte", [256, 512, 1052], 2 * 536, (4, 8)),
     ("equipment: texts of 2 KiB, longer ones in pieces", [1024, 2048, 4124], 2 * 1460, (4, 8)),

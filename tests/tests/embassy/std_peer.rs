@@ -21,12 +21,12 @@ struct Pipe {
 
 impl hsms_std::transport::Transport for Pipe {
     fn read(&mut self, octets: &mut [u8], _: Duration) -> io::Result<usize> {
-        let mut reader = self.reader.borrow_mut();
-        reader.as_mut().and_then(|reader| reader.try_read(octets)).ok_or(ErrorKind::WouldBlock.into())
+        let reader = self.reader.borrow();
+        reader.as_ref().and_then(|reader| reader.try_read(octets)).ok_or(ErrorKind::WouldBlock.into())
     }
 
     fn write(&mut self, parts: &[IoSlice<'_>], _: Duration) -> io::Result<usize> {
-        let writer = self.writer.as_mut().ok_or(ErrorKind::BrokenPipe)?;
+        let writer = self.writer.as_ref().ok_or(ErrorKind::BrokenPipe)?;
         let part = parts.iter().find(|part| !part.is_empty()).map_or(&[][..], |part| part);
         match writer.try_write(part) {
             None => Err(ErrorKind::BrokenPipe.into()),

@@ -84,11 +84,11 @@ impl Reader {
             way.reader = Some(cx.waker().clone());
             Poll::Pending
         })
-        .await
+        .await;
     }
 
     /// Reads what is there, where something is or the stream has ended.
-    pub(crate) fn try_read(&mut self, buffer: &mut [u8]) -> Option<usize> {
+    pub(crate) fn try_read(&self, buffer: &mut [u8]) -> Option<usize> {
         self.0.borrow_mut().take(buffer)
     }
 }
@@ -100,7 +100,7 @@ impl Writer {
     }
 
     /// Writes as much as there is room for; `None` where the stream has ended.
-    pub(crate) fn try_write(&mut self, octets: &[u8]) -> Option<usize> {
+    pub(crate) fn try_write(&self, octets: &[u8]) -> Option<usize> {
         self.0.borrow_mut().put(octets)
     }
 }

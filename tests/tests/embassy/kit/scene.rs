@@ -5,7 +5,7 @@ use super::pipe::{Dial, Listen, Network};
 use embassy_futures::select::{Either, select};
 use embassy_sync::blocking_mutex::raw::NoopRawMutex;
 use hsms_embassy::hsms_core::connection::State;
-use hsms_embassy::{Buffers, Config, DeviceId, Error, Link, StreamFunction};
+use hsms_embassy::{Buffers, Config, DeviceId, Error, Limits, Link, StreamFunction};
 use std::cell::RefCell;
 use std::future::Future;
 use std::pin::pin;
@@ -31,9 +31,14 @@ pub(crate) fn quiet(config: Config) -> Config {
 
 /// Runs `test` with both ends selected, over streams that hold `room` octets.
 pub(crate) fn selected<R>(room: usize, test: impl AsyncFnOnce(&Scene<'_, '_>) -> R) -> R {
+    selected_with(room, Limits::default(), test)
+}
+
+/// The same with other limits at both ends.
+pub(crate) fn selected_with<R>(room: usize, limits: Limits, test: impl AsyncFnOnce(&Scene<'_, '_>) -> R) -> R {
     let (mut ours, mut theirs) = (Buffers::<64, 64, 128>::new(), Buffers::<64, 64, 128>::new());
-    let host = Plain::new(quiet(Config::host(DEVICE)), ours.lend()).unwrap();
-    let equipment = Plain::new(quiet(Config::equipment(DEVICE)), theirs.lend()).unwrap();
+    let host = Plain::new(quiet(Config::host(DEVICE)), ours.lend()).unwrap().with_limits(limits);
+    let equipment = Plain::new(quiet(Config::equipment(DEVICE)), theirs.lend()).unwrap().with_limits(limits);
     let network = Network::new(room);
     let tasks: Vec<Task<'_>> = vec![
         Box::pin(async {
