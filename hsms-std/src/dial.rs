@@ -22,7 +22,14 @@ pub(crate) struct Attempt {
 /// What has come of an attempt.
 pub(crate) enum Attempted {
     /// With the place of the address that has answered.
-    Open(TcpStream, usize),
+    Open(
+        TcpStream,
+        #[cfg_attr(
+            not(feature = "manager"),
+            expect(dead_code, reason = "the blocking adapter begins with the first each time")
+        )]
+        usize,
+    ),
     Goes(Attempt),
     Failed(io::Error),
 }
