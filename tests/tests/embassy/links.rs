@@ -4,8 +4,10 @@ use crate::kit::executor::{Task, run, run_with};
 use crate::kit::pipe::{Dial, End, Listen, Network, Reader, Writer, pair};
 use crate::kit::scene::{DEVICE, Plain, S1F1, S6F11, Scene, Seen, beside, echo, quiet, selected, selected_with};
 use embassy_futures::join::{join, join_array};
+use embassy_futures::poll_once;
 use embassy_futures::select::select;
 use embassy_sync::blocking_mutex::raw::NoopRawMutex;
+use embassy_sync::signal::Signal;
 use embassy_time::{Duration, Instant, Timer};
 use hsms_embassy::hsms_core::Error as Refusal;
 use hsms_embassy::hsms_core::config::SelectMode;
@@ -500,4 +502,47 @@ fn nobody_is_woken_for_nothing_while_nothing_happens() {
         let polls = crate::kit::executor::polls() - polls;
         assert!(polls < 20, "{polls} polls in 80,000 seconds");
     });
+}
+
+#[test]
+fn messages_leave_in_the_order_in_which_they_were_asked_for_and_a_turn_that_is_given_up_is_passed_on() {
+    for dropped in [false, true] {
+        let (mut ours, mut theirs) = (Buffers::<64, 64, 128>::new(), Buffers::<64, 64, 128>::new());
+        let host = Plain::new(quiet(Config::host(DEVICE)), ours.lend()).unwrap();
+        let equipment = Plain::new(quiet(Config::equipment(DEVICE)), theirs.lend()).unwrap();
+        let (network, seen) = (Network::new(100), RefCell::new(Vec::new()));
+        let go = Signal::<NoopRawMutex, ()>::new();
+        let tasks: Vec<Task<'_>> = vec![
+            Box::pin(async { host.run(Dial(&network)).await.map(|_| ()).unwrap() }),
+            Box::pin(async { equipment.run(Listen(&network)).await.map(|_| ()).unwrap() }),
+            Box::pin(echo(&equipment, &seen)),
+            Box::pin(async {
+                go.wait().await;
+                host.send(S6F11, &[3]).await.unwrap();
+            }),
+        ];
+        run_with(tasks, async {
+            equipment.enable();
+            host.enable();
+            host.reached(State::Selected).await.unwrap();
+            let mut writer = host.begin_send(S6F11, 1).await.unwrap();
+            let mut second = Box::pin(host.send(S6F11, &[2]));
+            assert!(poll_once(second.as_mut()).is_pending());
+            // The third asks behind it, in a task of its own.
+            go.signal(());
+            Timer::after_millis(1).await;
+            writer.write(&[1]).await.unwrap();
+            writer.end().await.unwrap();
+            // It was the second's turn, which has not been polled since.
+            Timer::after_millis(1).await;
+            if dropped {
+                drop(second);
+            } else {
+                second.await.unwrap();
+            }
+            Timer::after_millis(1).await;
+            let expected: &[[u8; 1]] = if dropped { &[[1], [3]] } else { &[[1], [2], [3]] };
+            assert_eq!(*seen.borrow(), expected);
+        });
+    }
 }
