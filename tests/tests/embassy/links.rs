@@ -88,7 +88,7 @@ fn a_link_that_nobody_answers_is_tried_every_t5_and_can_be_disabled_meanwhile() 
         assert_eq!(attempts.get(), 10);
         // Being refused changes nothing: the first still runs it.
         for _ in 0..2 {
-            let second = embassy_futures::poll_once(host.run(Nobody(&attempts)));
+            let second = poll_once(host.run(Nobody(&attempts)));
             assert!(matches!(second, Poll::Ready(Err(Error::Running))), "{second:?}");
         }
     });
