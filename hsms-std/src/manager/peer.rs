@@ -38,7 +38,7 @@ pub(super) struct Shared {
     pub(super) queue: Queue,
     pub(super) settings: Arc<PeerSettings>,
     #[cfg(feature = "services")]
-    pub(super) services: Option<super::services::Served>,
+    pub(super) services: Option<Box<super::services::Served>>,
     pub(super) local: OnceLock<Arc<SocketAddr>>,
     /// It is meant to be.
     pub(super) enabled: AtomicBool,

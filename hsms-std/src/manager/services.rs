@@ -149,7 +149,7 @@ impl PeerServices {
     }
 
     fn served(&self) -> Option<&Served> {
-        self.peer.shared.services.as_ref()
+        self.peer.shared.services.as_deref()
     }
 
     fn state(&self) -> Result<MutexGuard<'_, Serving>, Error> {

@@ -167,7 +167,7 @@ pub struct PeerSettings {
     sessions: Option<Arc<dyn Maker>>,
     tap: Option<Arc<dyn Tap>>,
     #[cfg(feature = "services")]
-    services: Option<crate::services::Settings>,
+    services: Option<Box<crate::services::Settings>>,
 }
 
 impl PeerSettings {
@@ -268,14 +268,16 @@ impl PeerSettings {
     #[cfg(feature = "services")]
     #[must_use]
     pub fn with_services(mut self, settings: crate::services::Settings) -> Self {
-        self.services = Some(settings);
+        self.services = Some(Box::new(settings));
         self
     }
 
     /// What keeps its services.
     #[cfg(feature = "services")]
-    pub(super) fn served(&self) -> Result<Option<super::services::Served>, Error> {
-        let served = self.services.clone().map(|settings| super::services::Served::new(settings, &self.config));
+    pub(super) fn served(&self) -> Result<Option<Box<super::services::Served>>, Error> {
+        // Boxed: a peer without services takes no room for them.
+        let new = |settings| super::services::Served::new(settings, &self.config).map(Box::new);
+        let served = self.services.as_deref().cloned().map(new);
         served.transpose().map_err(Error::Services)
     }
 
