@@ -213,6 +213,8 @@ fn select_by_hand(address: SocketAddr, again: &mut usize) -> Result<TcpStream, F
             .and_then(|()| stream.read_exact(&mut answer));
         match selected {
             Ok(()) if answer[..10] == [0, 0, 0, 10, 0xFF, 0xFF, 0, 0, 0, 2] => return Ok(stream),
+            // Status 1: it has not noticed yet that the last one is gone.
+            Ok(()) if answer[..10] == [0, 0, 0, 10, 0xFF, 0xFF, 0, 1, 0, 2] => *again += 1,
             Ok(()) => return Err(format!("the board answers Select.req with {answer:?}").into()),
             Err(error)
                 if matches!(
