@@ -41,7 +41,7 @@ pub(super) struct Entry {
     requests: Option<Box<Requests>>,
     waits: Vec<(Awaited, Promise<()>)>,
     /// How often the delegate has been told of a close and has not returned from it.
-    farewells: usize,
+    farewells: u32,
     closed: Option<Box<(CloseReason, Option<io::Error>)>>,
     pool: Arc<Pool>,
 }
@@ -530,7 +530,7 @@ impl Entry {
 
     fn push(&mut self, event: Event) -> Pushed {
         let pushed = self.shared.queue.push(event, self.shared.settings.options());
-        self.farewells = self.farewells.saturating_sub(pushed.farewells);
+        self.farewells = self.farewells.saturating_sub(u32::try_from(pushed.farewells).unwrap_or(u32::MAX));
         if !pushed.first {
             self.pool.help();
         }
