@@ -125,10 +125,10 @@ impl Decoder {
 
     /// How many octets of length field and header are still to come; zero inside a text.
     #[must_use]
-    pub const fn prefix_left(&self) -> usize {
+    pub fn prefix_left(&self) -> usize {
         match self.0 {
             Position::Between => PREFIX_LEN,
-            Position::Prefix { filled, .. } => PREFIX_LEN.saturating_sub(filled as usize),
+            Position::Prefix { filled, .. } => PREFIX_LEN.saturating_sub(filled.into()),
             Position::Body { .. } => 0,
         }
     }

@@ -228,7 +228,7 @@ impl<const TRANSACTIONS: usize, S: Sessions> Connection<TRANSACTIONS, S> {
     /// How many octets are still to come in front of the text of the message that is arriving or comes next; zero inside a
     /// text. Who hands [`receive`](Self::receive) no more than that learns what a message is before any of its text is taken.
     #[must_use]
-    pub const fn prefix_left(&self) -> usize {
+    pub fn prefix_left(&self) -> usize {
         self.decoder.prefix_left()
     }
 

@@ -61,10 +61,10 @@ const NEWS: usize = 8;
 /// let ticket = host.send(now, ServiceId::READ, 7, true, Instant::from_millis(2_000))?;
 /// assert_eq!(host.poll_action(), None); // It waits for the connection.
 /// host.link(now, State::Selected);
-/// let Some(EndpointAction::Send { what, .. }) = host.poll_action() else { panic!("the name comes first") };
+/// let Some(EndpointAction::Send { what, .. }) = host.poll_action() else { return Err("the name comes first".into()) };
 /// assert_eq!(what, Outgoing::Own(OwnMessage::Name(Status::OKAY)));
 /// host.sent(&what, SystemBytes(1));
-/// let Some(EndpointAction::Send { what, stream_function, .. }) = host.poll_action() else { panic!("then the request") };
+/// let Some(EndpointAction::Send { what, stream_function, .. }) = host.poll_action() else { return Err("then the request".into()) };
 /// assert_eq!((what, stream_function.function), (Outgoing::Application(ticket), 11));
 /// # Ok::<(), Box<dyn core::error::Error>>(())
 /// ```

@@ -98,6 +98,16 @@ impl Managed {
         while self.manager.next(Duration::from_millis(50)).is_some() {}
     }
 
+    /// Waits so long, in which linktests are answered and nothing else happens.
+    pub(crate) fn stay_idle(&self, span: Duration) -> Outcome<()> {
+        match self.manager.next(span) {
+            None => Ok(()),
+            Some((peer, event)) => {
+                Err(Wrong(format!("{}: {event:?}, while nothing was to happen", peer.name())).into())
+            }
+        }
+    }
+
     /// One request on each at any time, asked by this thread: how many were answered in a second.
     pub(crate) fn rate(&self, warm_up: Duration, span: Duration) -> Outcome<f64> {
         let ready = Arc::new(Ready::default());

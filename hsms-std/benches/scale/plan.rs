@@ -89,8 +89,7 @@ fn measure(connections: usize, plains: usize, effort: Effort) -> Outcome<Row> {
     managed.settle();
     let each = Memory::now()?.each(nobody, connections);
     let processor = Processor::now()?;
-    #[expect(clippy::disallowed_methods, reason = "that nothing happens for so long is what is measured")]
-    std::thread::sleep(effort.idle());
+    managed.stay_idle(effort.idle())?;
     let idle = processor.share()?;
     let mut plains = Plains::connect(&tools.addresses, plains)?;
     let (mut rates, mut ratios) = (Vec::new(), Vec::new());
