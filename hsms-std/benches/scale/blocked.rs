@@ -1,6 +1,6 @@
 //! Linktests of all tools at once, while every thread that handles messages is blocked.
 
-use crate::common::{LIMIT, Outcome, Wrong};
+use crate::common::{LIMIT, Outcome};
 use crate::managed::Managed;
 use crate::tools::Tools;
 use hsms_std::manager::{Delegate, ManagerSettings, Peer, Received};
@@ -37,7 +37,7 @@ pub(crate) fn measure(connections: usize) -> Outcome<Blocked> {
     tools.ask()?;
     let handlers = ManagerSettings::new().max_handlers().min(connections);
     let blocked = gate.wait_blocked(handlers);
-    let waits = if blocked { tools.test() } else { Err(Wrong("the handlers are not called".to_owned()).into()) };
+    let waits = if blocked { tools.test() } else { Err("the handlers are not called".into()) };
     gate.open();
     managed.stop()?;
     Ok(Blocked { connections, handlers, waits: waits? })

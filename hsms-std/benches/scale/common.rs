@@ -3,7 +3,6 @@
 use hsms_std::core::wire::Header;
 use hsms_std::{DeviceId, StreamFunction, SystemBytes};
 use std::error::Error;
-use std::fmt;
 use std::time::Duration;
 
 /// The outcome of a step: any error ends the run and is printed.
@@ -31,22 +30,10 @@ pub(crate) fn body() -> [u8; BODY] {
 /// A request as it is on the wire.
 pub(crate) fn request() -> Outcome<Vec<u8>> {
     let header = Header::data(SystemBytes(1), ASKED, true, device()?.session());
-    let prefix = header.encode_prefix(u32::try_from(BODY)?).map_err(|error| Wrong(error.to_string()))?;
+    let prefix = header.encode_prefix(u32::try_from(BODY)?).map_err(|error| error.to_string())?;
     Ok([&prefix[..], &body()].concat())
 }
 
 pub(crate) fn device() -> Outcome<DeviceId> {
-    DeviceId::new(0).ok_or_else(|| Wrong("0 is no device id".to_owned()).into())
+    DeviceId::new(0).ok_or_else(|| "0 is no device id".into())
 }
-
-/// Something that did what it must not do.
-#[derive(Debug)]
-pub(crate) struct Wrong(pub(crate) String);
-
-impl fmt::Display for Wrong {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl Error for Wrong {}

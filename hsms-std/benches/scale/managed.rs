@@ -1,6 +1,6 @@
 //! The manager with its peers, and the application that asks them.
 
-use crate::common::{ASKED, LIMIT, Outcome, Wrong, body, device};
+use crate::common::{ASKED, LIMIT, Outcome, body, device};
 use crate::ready::Ready;
 use hdrhistogram::Histogram;
 use hsms_std::Config;
@@ -38,7 +38,7 @@ impl Managed {
         delegate: Option<&Arc<dyn Delegate>>,
     ) -> Outcome<()> {
         let config = Config::host(device()?).with_t5(T5).and_then(|config| config.with_linktest_period(LINKTEST));
-        let config = config.map_err(|error| Wrong(error.to_string()))?;
+        let config = config.map_err(|error| error.to_string())?;
         for (number, address) in addresses.iter().cycle().take(many).enumerate() {
             let settings = PeerSettings::active([*address], config);
             let settings = match delegate {
@@ -79,14 +79,14 @@ impl Managed {
         let begun = Instant::now();
         let many = cut()?;
         if many < self.peers.len() {
-            return Err(Wrong(format!("{many} connections were cut, of {}", self.peers.len())).into());
+            return Err(format!("{many} connections were cut, of {}", self.peers.len()).into());
         }
         let mut closed = 0;
         while closed < self.peers.len() {
             match self.manager.next(LIMIT) {
                 Some((_, Event::Closed { .. })) => closed += 1,
                 Some(_) => {}
-                None => return Err(Wrong(format!("{closed} of {many} have noticed that they were cut")).into()),
+                None => return Err(format!("{closed} of {many} have noticed that they were cut").into()),
             }
         }
         self.wait_selected()?;
@@ -102,9 +102,7 @@ impl Managed {
     pub(crate) fn stay_idle(&self, span: Duration) -> Outcome<()> {
         match self.manager.next(span) {
             None => Ok(()),
-            Some((peer, event)) => {
-                Err(Wrong(format!("{}: {event:?}, while nothing was to happen", peer.name())).into())
-            }
+            Some((peer, event)) => Err(format!("{}: {event:?}, while nothing was to happen", peer.name()).into()),
         }
     }
 
@@ -122,12 +120,12 @@ impl Managed {
         let mut open = waiting.len();
         while open > 0 {
             if !ready.take(&mut taken, LIMIT) {
-                return Err(Wrong("no reply comes".to_owned()).into());
+                return Err("no reply comes".into());
             }
             for &number in &taken {
                 while let Poll::Ready(reply) = poll(&mut waiting[number], &wakers[number]) {
                     if reply?.body != expected {
-                        return Err(Wrong("a reply has another text".to_owned()).into());
+                        return Err("a reply has another text".into());
                     }
                     answered += 1;
                     if rate.is_some() {
@@ -145,12 +143,12 @@ impl Managed {
                 _ => {}
             }
         }
-        rate.ok_or_else(|| Wrong("the round ended before its time".to_owned()).into())
+        rate.ok_or_else(|| "the round ended before its time".into())
     }
 
     /// What a request to the last peer takes while all others are busy: microseconds. The rate of those beside it.
     pub(crate) fn waits_while_busy(&mut self, warm_up: Duration, span: Duration) -> Outcome<(f64, Histogram<u64>)> {
-        let Some(watched) = self.peers.pop() else { return Err(Wrong("there is no peer".to_owned()).into()) };
+        let Some(watched) = self.peers.pop() else { return Err("there is no peer".into()) };
         let over = AtomicBool::new(false);
         let (rate, waits) = thread::scope(|scope| {
             let watching = scope.spawn(|| watch(&watched, &over));
@@ -159,7 +157,7 @@ impl Managed {
             (rate, watching.join())
         });
         self.peers.push(watched);
-        let waits = waits.map_err(|_| Wrong("whoever watched has panicked".to_owned()))??;
+        let waits = waits.map_err(|_| "whoever watched has panicked")??;
         Ok((rate?, waits))
     }
 

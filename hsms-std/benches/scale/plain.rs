@@ -1,7 +1,7 @@
 //! What a manager is set beside: as many connections to the same tools, each with the octets of one request on the way, on one
 //! event loop that knows neither messages nor timers.
 
-use crate::common::{FRAME, LIMIT, Outcome, Wrong, request};
+use crate::common::{FRAME, LIMIT, Outcome, request};
 use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token};
 use std::io::{self, Read, Write};
@@ -53,7 +53,7 @@ impl Plains {
         loop {
             self.poll.poll(&mut events, Some(LIMIT))?;
             if events.is_empty() {
-                return Err(Wrong("no tool answers".to_owned()).into());
+                return Err("no tool answers".into());
             }
             for event in &events {
                 answered += self.connections[event.token().0].go_on(&mut buffer, &self.request, &self.reply)?;
@@ -76,7 +76,7 @@ impl Plains {
             let end = Instant::now() + LIMIT;
             while plain.come < FRAME {
                 match plain.stream.read(buffer) {
-                    Ok(0) => return Err(Wrong("a tool has hung up".to_owned()).into()),
+                    Ok(0) => return Err("a tool has hung up".into()),
                     Ok(octets) => plain.come += octets,
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock && Instant::now() < end => {
                         std::thread::yield_now();
@@ -102,10 +102,10 @@ impl Plain {
         let mut answered = 0;
         loop {
             match self.stream.read(buffer) {
-                Ok(0) => return Err(Wrong("a tool has hung up".to_owned()).into()),
+                Ok(0) => return Err("a tool has hung up".into()),
                 Ok(octets) => {
                     if reply.get(self.come..self.come + octets) != buffer.get(..octets) {
-                        return Err(Wrong("a tool answers something else".to_owned()).into());
+                        return Err("a tool answers something else".into());
                     }
                     self.come += octets;
                     if self.come == FRAME {

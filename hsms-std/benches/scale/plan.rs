@@ -1,7 +1,7 @@
 //! What is measured, in which order, and what is said about it.
 
 use crate::blocked::{self, Blocked};
-use crate::common::{Outcome, Wrong};
+use crate::common::Outcome;
 use crate::managed::{LINKTEST, Managed, T5};
 use crate::options::{Effort, Options};
 use crate::page;
@@ -10,7 +10,6 @@ use crate::tools::Tools;
 use crate::usage::{Memory, Processor, raise_descriptors};
 use hdrhistogram::Histogram;
 use std::env;
-use std::fmt::Write;
 use std::fs;
 use std::time::{Duration, Instant};
 
@@ -31,16 +30,16 @@ pub(crate) struct Row {
     pub(crate) connections: usize,
     pub(crate) select: Duration,
     /// Of each connection, beyond what is configured.
-    pub(crate) heap: usize,
-    pub(crate) resident: usize,
+    heap: usize,
+    resident: usize,
     /// A share of one core.
-    pub(crate) idle: f64,
+    idle: f64,
     /// Requests answered in a second.
     pub(crate) rate: f64,
     pub(crate) plain: f64,
-    pub(crate) ratio: f64,
+    ratio: f64,
     /// Of a connection beside the busy ones, in microseconds.
-    pub(crate) waits: Histogram<u64>,
+    waits: Histogram<u64>,
     pub(crate) recover: Duration,
 }
 
@@ -59,7 +58,7 @@ pub(crate) fn run(options: &Options) -> Outcome<()> {
         let room = descriptors.saturating_sub(u64::try_from(*connections)?.saturating_add(OTHERS));
         let plains = usize::try_from(room)?.min(*connections);
         if plains <= *connections / 2 {
-            return Err(Wrong(format!("this process may have {descriptors} descriptors, which are too few")).into());
+            return Err(format!("this process may have {descriptors} descriptors, which are too few").into());
         }
         rows.push(measure(*connections, plains, options.effort)?);
     }
@@ -69,9 +68,9 @@ pub(crate) fn run(options: &Options) -> Outcome<()> {
         println!("everything was tried once; figures are taken by `cargo bench` only");
         return Ok(());
     }
-    println!("{}", table(&rows)?);
+    println!("{}", table(&rows));
     if let Some(file) = &options.rows {
-        fs::write(file, values(&rows)?)?;
+        fs::write(file, values(&rows))?;
     }
     if let Some(file) = &options.page {
         fs::write(file, page::of(&rows, &handlers)?)?;
@@ -125,71 +124,66 @@ fn median(figures: impl Iterator<Item = f64>) -> f64 {
     sorted.get(sorted.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
-fn table(rows: &[Row]) -> Outcome<String> {
+/// What each figure is called, and how wide its column is.
+pub(crate) const COLUMNS: [(&str, usize); 12] = [
+    ("connections", 11),
+    ("select ms", 9),
+    ("octets", 6),
+    ("resident", 8),
+    ("idle %", 6),
+    ("requests", 8),
+    ("plain", 8),
+    ("ratio", 6),
+    ("p50 us", 7),
+    ("p99 us", 7),
+    ("most us", 7),
+    ("recover ms", 10),
+];
+
+impl Row {
+    /// The figures as they are printed, in the order of the columns.
+    pub(crate) fn figures(&self) -> [String; COLUMNS.len()] {
+        [
+            self.connections.to_string(),
+            format!("{:.1}", millis(self.select)),
+            self.heap.to_string(),
+            self.resident.to_string(),
+            format!("{:.2}", self.idle * 100.0),
+            format!("{:.0}", self.rate),
+            format!("{:.0}", self.plain),
+            format!("{:.3}", self.ratio),
+            self.waits.value_at_quantile(0.5).to_string(),
+            self.waits.value_at_quantile(0.99).to_string(),
+            self.waits.max().to_string(),
+            format!("{:.1}", millis(self.recover)),
+        ]
+    }
+}
+
+fn table(rows: &[Row]) -> String {
+    let line = |figures: [&str; COLUMNS.len()]| {
+        let cells = figures.iter().zip(COLUMNS).map(|(figure, (_, width))| format!("{figure:>width$}"));
+        cells.collect::<Vec<_>>().join(" ") + "\n"
+    };
     let mut text = format!(
         "one request of 64 octets in flight on each; linktest every {} s, T5 {} s; octets are those of an idle connection beyond the {} \
-         that are configured\n{:>11} {:>10} {:>6} {:>8} {:>7} {:>9} {:>9} {:>6} {:>8} {:>8} {:>8} {:>10}\n",
+         that are configured\n",
         LINKTEST.as_secs(),
         T5.as_secs(),
         Managed::configured(),
-        "connections",
-        "select ms",
-        "octets",
-        "resident",
-        "idle %",
-        "msg/s",
-        "plain",
-        "ratio",
-        "p50 us",
-        "p99 us",
-        "max us",
-        "recover ms",
     );
+    text += &line(COLUMNS.map(|(name, _)| name));
     for row in rows {
-        writeln!(
-            text,
-            "{:>11} {:>10.1} {:>6} {:>8} {:>7.2} {:>9.0} {:>9.0} {:>6.3} {:>8} {:>8} {:>8} {:>10.1}",
-            row.connections,
-            millis(row.select),
-            row.heap,
-            row.resident,
-            row.idle * 100.0,
-            row.rate,
-            row.plain,
-            row.ratio,
-            row.waits.value_at_quantile(0.5),
-            row.waits.value_at_quantile(0.99),
-            row.waits.max(),
-            millis(row.recover),
-        )?;
+        text += &line(row.figures().each_ref().map(String::as_str));
     }
-    Ok(text)
+    text
 }
 
 /// The same for programs.
-fn values(rows: &[Row]) -> Outcome<String> {
-    let mut text =
-        "connections,select_ms,octets,resident,idle_percent,rate,plain,ratio,p50_us,p99_us,max_us,recover_ms\n"
-            .to_owned();
-    for row in rows {
-        writeln!(
-            text,
-            "{},{:.1},{},{},{:.3},{:.0},{:.0},{:.3},{},{},{},{:.1}",
-            row.connections,
-            millis(row.select),
-            row.heap,
-            row.resident,
-            row.idle * 100.0,
-            row.rate,
-            row.plain,
-            row.ratio,
-            row.waits.value_at_quantile(0.5),
-            row.waits.value_at_quantile(0.99),
-            row.waits.max(),
-            millis(row.recover),
-        )?;
-    }
-    Ok(text)
+fn values(rows: &[Row]) -> String {
+    let names = COLUMNS.map(|(name, _)| name.replace(' ', "_").replace('%', "percent")).join(",");
+    let lines = rows.iter().map(|row| row.figures().join(","));
+    std::iter::once(names).chain(lines).map(|line| line + "\n").collect()
 }
 
 pub(crate) fn millis(time: Duration) -> f64 {
@@ -220,7 +214,7 @@ fn check(rows: &[Row], handlers: &Blocked) -> Outcome<()> {
         );
     }
     if missed > 0 && env::var("HSMS_BENCH").is_ok_and(|wanted| wanted == "required") {
-        return Err(Wrong(format!("{missed} figures are missed")).into());
+        return Err(format!("{missed} figures are missed").into());
     }
     Ok(())
 }

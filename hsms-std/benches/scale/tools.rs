@@ -4,7 +4,7 @@
 //! connections, and tells their number; `ask` has every tool send a primary; `test` has every tool send Linktest.req at once, and tells
 //! when all are answered what half of them, 99 of 100 and the last one waited, in microseconds. It ends with its input.
 
-use crate::common::{Outcome, Wrong, request};
+use crate::common::{Outcome, request};
 use crate::usage::raise_descriptors;
 use hsms_std::core::wire::{Header, Kind};
 use hsms_std::{StreamFunction, SystemBytes};
@@ -46,7 +46,7 @@ impl Tools {
         let mut child =
             Command::new(env::current_exe()?).arg("--tools").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
         let (Some(orders), Some(answers)) = (child.stdin.take(), child.stdout.take()) else {
-            return Err(Wrong("the tools cannot be talked to".to_owned()).into());
+            return Err("the tools cannot be talked to".into());
         };
         let mut tools = Tools { child, orders: Some(orders), answers: BufReader::new(answers), addresses: Vec::new() };
         let told = tools.answer()?;
@@ -68,7 +68,7 @@ impl Tools {
     /// microseconds.
     pub(crate) fn test(&mut self) -> Outcome<[u64; 3]> {
         let waits: Vec<u64> = self.order("test")?.split_ascii_whitespace().map(str::parse).collect::<Result<_, _>>()?;
-        waits.try_into().map_err(|_| Wrong("the tools tell something else".to_owned()).into())
+        waits.try_into().map_err(|_| "the tools tell something else".into())
     }
 
     fn order(&mut self, order: &str) -> Outcome<String> {
@@ -81,7 +81,7 @@ impl Tools {
     fn answer(&mut self) -> Outcome<String> {
         let mut line = String::new();
         if self.answers.read_line(&mut line)? == 0 {
-            return Err(Wrong("the tools have ended".to_owned()).into());
+            return Err("the tools have ended".into());
         }
         Ok(line)
     }
@@ -234,7 +234,7 @@ impl Floor {
                     self.tested += 1;
                 }
             }
-            other => return Err(Wrong(format!("`{other}` is no order")).into()),
+            other => return Err(format!("`{other}` is no order").into()),
         }
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! What this process takes of the machine.
 
-use crate::common::{Outcome, Wrong};
+use crate::common::Outcome;
 use rustix::process::{Resource, getrlimit, setrlimit};
 use rustix::time::{ClockId, clock_gettime};
 use std::fs;
@@ -30,7 +30,7 @@ impl Memory {
             .lines()
             .find_map(|line| line.strip_prefix("Rss:"))
             .and_then(|value| value.trim().strip_suffix(" kB"))
-            .ok_or_else(|| Wrong("smaps_rollup tells no Rss".to_owned()))?;
+            .ok_or("smaps_rollup tells no Rss")?;
         Ok(Memory { heap: crate::HEAP.current_usage(), resident: resident.trim().parse::<usize>()? << 10 })
     }
 
