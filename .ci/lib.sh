@@ -140,7 +140,7 @@ stage_hygiene() {
 }
 
 # Each of these blocks of the README stands there once, with a table in which every row has a number beside its name.
-figures="core loopback"
+figures="core loopback scale"
 check_figures() {
   awk -v wanted="$figures" '
     function wrong(what) { print "README.md: figures block " what; bad = 1 }

@@ -17,6 +17,7 @@
 //! | [`tap`] | whoever looks on at everything that goes over a link |
 //! | [`statement`] | what the standards ask an implementation to document |
 //! | `manager` (feature) | any number of peers by name on one event loop, with delegates on worker threads |
+//! | `scale` (feature `manager`) | how the manager scales to 10,000 connections, measured |
 //! | `services` (feature) | service messages and dispatch: closures as handlers, inbox, trusted connections, names |
 //! | `coming_from` (features `manager` and `services`) | every name of secsgem and socket_protocol with its counterpart here |
 //! | `capture` (feature) | a tap that writes files for Wireshark |
@@ -78,6 +79,9 @@ mod meter;
 #[cfg(feature = "metrics")]
 pub mod metrics;
 mod options;
+#[cfg(feature = "manager")]
+#[doc = include_str!("../docs/scale.md")]
+pub mod scale {}
 pub mod security;
 #[cfg(feature = "services")]
 pub mod services;

@@ -101,6 +101,24 @@ class Settings(secsgem.hsms.HsmsSettings):
         return super().create_connection() if self.is_active else PassiveConnection(self)
 
 
+def settings_of(args: argparse.Namespace, **more: object) -> Settings:
+    modes = secsgem.hsms.HsmsConnectMode
+    types = secsgem.common.DeviceType
+    return Settings(
+        connect_mode=modes.PASSIVE if args.connect == "passive" else modes.ACTIVE,
+        device_type=types.HOST if args.role == "host" else types.EQUIPMENT,
+        address=args.address,
+        port=args.port,
+        session_id=args.session,
+        t3=args.t3,
+        t5=args.t5,
+        t6=args.t6,
+        t7=args.t7,
+        t8=args.t8,
+        **more,
+    )
+
+
 class LinesFromLog(logging.Handler):
     """What secsgem logs as a warning or worse becomes an error line."""
 
@@ -116,21 +134,7 @@ class Peer:
         self.args = args
         self.passive = args.connect == "passive"
         self.functions = AnyStreamsFunctions()
-        self.settings = Settings(
-            connect_mode=(secsgem.hsms.HsmsConnectMode.PASSIVE if self.passive else secsgem.hsms.HsmsConnectMode.ACTIVE),
-            device_type=(
-                secsgem.common.DeviceType.HOST if args.role == "host" else secsgem.common.DeviceType.EQUIPMENT
-            ),
-            address=args.address,
-            port=args.port,
-            session_id=args.session,
-            streams_functions=self.functions,
-            t3=args.t3,
-            t5=args.t5,
-            t6=args.t6,
-            t7=args.t7,
-            t8=args.t8,
-        )
+        self.settings = settings_of(args, streams_functions=self.functions)
         self.protocol = self.settings.create_protocol()
         # No public setting exists for the linktest period (30 s in secsgem) and the first system bytes (random).
         self.protocol._linktest_timeout = args.linktest or NEVER

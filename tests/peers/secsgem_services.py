@@ -18,7 +18,7 @@ import threading
 
 import secsgem.gem
 from secsgem.secs.variables import U1, U2, U4, Binary, String
-from secsgem_peer import LinesFromLog, Peer, Settings, arguments_parser, leave, on_thread_exception, say
+from secsgem_peer import LinesFromLog, Peer, arguments_parser, leave, on_thread_exception, say, settings_of
 
 STREAM = 64
 LABEL = b"HSMS trusted connection1"
@@ -139,19 +139,7 @@ class Services(Peer):
 def gem(args) -> None:
     passive = args.connect == "passive"
     host = args.role == "host"
-    settings = Settings(
-        connect_mode=(secsgem.hsms.HsmsConnectMode.PASSIVE if passive else secsgem.hsms.HsmsConnectMode.ACTIVE),
-        device_type=(secsgem.common.DeviceType.HOST if host else secsgem.common.DeviceType.EQUIPMENT),
-        address=args.address,
-        port=args.port,
-        session_id=args.session,
-        t3=args.t3,
-        t5=args.t5,
-        t6=args.t6,
-        t7=args.t7,
-        t8=args.t8,
-        establish_communication_timeout=2,
-    )
+    settings = settings_of(args, establish_communication_timeout=2)
     handler = (secsgem.gem.GemHostHandler if host else secsgem.gem.GemEquipmentHandler)(settings)
     handler.events.handler_communicating.register(lambda _: say("communicating"))
     if passive:

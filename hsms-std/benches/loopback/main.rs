@@ -12,38 +12,11 @@
 //! `cargo bench -p hsms-std --bench loopback -- --quick`
 
 #[cfg(target_os = "linux")]
-mod baseline;
-#[cfg(target_os = "linux")]
-mod contender;
-#[cfg(target_os = "linux")]
-mod load;
-#[cfg(target_os = "linux")]
-mod managed;
-#[cfg(target_os = "linux")]
-mod options;
-#[cfg(target_os = "linux")]
-mod ours;
-#[cfg(target_os = "linux")]
-mod pin;
-#[cfg(target_os = "linux")]
-mod plan;
-#[cfg(target_os = "linux")]
-mod planted;
-#[cfg(target_os = "linux")]
-mod round;
-#[cfg(target_os = "linux")]
-mod stats;
+mod linux;
 
 #[cfg(target_os = "linux")]
 fn main() -> std::process::ExitCode {
-    let outcome = options::Options::read().and_then(|options| options.as_ref().map_or(Ok(()), plan::run));
-    match outcome {
-        Ok(()) => std::process::ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("loopback: {error}");
-            std::process::ExitCode::FAILURE
-        }
-    }
+    linux::main()
 }
 
 #[cfg(not(target_os = "linux"))]

@@ -9,48 +9,11 @@
 //! `cargo bench -p hsms-std --bench scale -- --quick`
 
 #[cfg(target_os = "linux")]
-mod blocked;
-#[cfg(target_os = "linux")]
-mod chart;
-#[cfg(target_os = "linux")]
-mod common;
-#[cfg(target_os = "linux")]
-mod managed;
-#[cfg(target_os = "linux")]
-mod options;
-#[cfg(target_os = "linux")]
-mod page;
-#[cfg(target_os = "linux")]
-mod plain;
-#[cfg(target_os = "linux")]
-mod plan;
-#[cfg(target_os = "linux")]
-mod ready;
-#[cfg(target_os = "linux")]
-mod tools;
-#[cfg(target_os = "linux")]
-mod usage;
-
-/// Every octet that this process has of the heap is counted, for both contenders alike.
-#[cfg(target_os = "linux")]
-#[global_allocator]
-static HEAP: peak_alloc::PeakAlloc = peak_alloc::PeakAlloc;
+mod linux;
 
 #[cfg(target_os = "linux")]
 fn main() -> std::process::ExitCode {
-    use options::Task;
-    let outcome = options::read().and_then(|task| match task {
-        Task::Help => Ok(()),
-        Task::Tools => tools::run(),
-        Task::Measure(options) => plan::run(&options),
-    });
-    match outcome {
-        Ok(()) => std::process::ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("scale: {error}");
-            std::process::ExitCode::FAILURE
-        }
-    }
+    linux::main()
 }
 
 #[cfg(not(target_os = "linux"))]

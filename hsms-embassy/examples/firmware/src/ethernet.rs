@@ -14,7 +14,7 @@ pub const ADDRESS: [u8; 6] = [0x02, 0x48, 0x53, 0x4D, 0x53, 0x01];
 /// The task that waits for the controller.
 static WAITING: AtomicWaker = AtomicWaker::new();
 
-/// What the controller's interrupt calls, after it has been silenced.
+/// What the controller's interrupt calls after it has been silenced.
 pub(crate) fn wake() {
     WAITING.wake();
 }

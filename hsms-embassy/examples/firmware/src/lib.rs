@@ -13,6 +13,7 @@ pub mod console;
 pub mod equipment;
 pub mod ethernet;
 pub mod executor;
+mod interrupt;
 pub mod net;
 mod register;
 pub mod settings;

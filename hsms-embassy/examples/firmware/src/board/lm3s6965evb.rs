@@ -1,17 +1,15 @@
 //! Stellaris LM3S6965 evaluation board: Cortex-M3, 256 KiB of flash and 64 KiB of RAM, Ethernet in the chip.
 
-use crate::ethernet::{ADDRESS, FRAME, wake};
+use crate::ethernet::{ADDRESS, FRAME};
+use crate::interrupt;
 use crate::register::Register;
-use cortex_m::interrupt::InterruptNumber;
-use cortex_m::peripheral::NVIC;
-use cortex_m_rt::exception;
 
 /// Cycles of the processor in a second: what the clock is after a reset.
 pub(crate) const CLOCK_HZ: u32 = 12_500_000;
 
 const BASE: usize = 0x4004_8000;
 /// Of the Ethernet controller.
-const INTERRUPT: u16 = 42;
+pub(crate) const INTERRUPT: u16 = 42;
 
 const fn register(offset: usize) -> Register {
     assert!(offset < 0x40 && offset.is_multiple_of(4));
@@ -68,9 +66,7 @@ impl Controller {
         MACTCTL.write(TXEN | PADEN | CRC | DUPLEX);
         MACRCTL.write(RXEN | BADCRC);
         MACRIS.write(u32::MAX);
-        NVIC::unpend(Line);
-        // SAFETY: no code relies on the interrupt being masked: the driver shares nothing with it but registers and a waker.
-        unsafe { NVIC::unmask(Line) };
+        interrupt::unmask();
         Controller(())
     }
 
@@ -97,13 +93,7 @@ impl Controller {
         // Two octets of it stand in the first word.
         let [a, b, rest @ ..] = buffer;
         (*a, *b) = (first, second);
-        let mut room = rest.chunks_mut(4);
-        for _ in 0..whole.saturating_sub(LENGTH + 2).div_ceil(4) {
-            let word = MACDATA.read().to_le_bytes();
-            if let Some(place) = room.next() {
-                place.iter_mut().zip(word).for_each(|(place, octet)| *place = octet);
-            }
-        }
+        MACDATA.take(whole.saturating_sub(LENGTH + 2).div_ceil(4), rest);
         whole.checked_sub(LENGTH + CHECK).filter(|len| *len <= FRAME)
     }
 
@@ -112,29 +102,12 @@ impl Controller {
         let [low, high, ..] = frame.len().saturating_sub(HEADER).to_le_bytes();
         let [first, second, rest @ ..] = frame else { return };
         MACDATA.write(u32::from_le_bytes([low, high, *first, *second]));
-        for chunk in rest.chunks(4) {
-            let mut word = [0; 4];
-            word.iter_mut().zip(chunk).for_each(|(place, octet)| *place = *octet);
-            MACDATA.write(u32::from_le_bytes(word));
-        }
+        MACDATA.put(rest);
         MACTR.write(NEWTX);
     }
 }
 
-#[derive(Clone, Copy)]
-struct Line;
-
-// SAFETY: the board has an interrupt of that number.
-unsafe impl InterruptNumber for Line {
-    fn number(self) -> u16 {
-        INTERRUPT
-    }
-}
-
-// Every interrupt comes here, and only one is unmasked.
-// SAFETY: it writes a register that silences the interrupt, and wakes a task, which may be done from anywhere.
-#[exception]
-unsafe fn DefaultHandler(_: i16) {
+/// Has the controller tell of nothing until somebody [listens](Controller::listen) again.
+pub(crate) fn silence() {
     MACIM.write(0);
-    wake();
 }

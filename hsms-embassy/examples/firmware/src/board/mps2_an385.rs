@@ -1,17 +1,15 @@
 //! Arm MPS2 with image AN385: Cortex-M3, 4 MiB of code and 4 MiB of RAM, Ethernet by a LAN9118.
 
-use crate::ethernet::{ADDRESS, FRAME, wake};
+use crate::ethernet::{ADDRESS, FRAME};
+use crate::interrupt;
 use crate::register::Register;
-use cortex_m::interrupt::InterruptNumber;
-use cortex_m::peripheral::NVIC;
-use cortex_m_rt::exception;
 
 /// Cycles of the processor in a second.
 pub(crate) const CLOCK_HZ: u32 = 25_000_000;
 
 const BASE: usize = 0x4020_0000;
 /// Of the LAN9118.
-const INTERRUPT: u16 = 13;
+pub(crate) const INTERRUPT: u16 = 13;
 
 const fn register(offset: usize) -> Register {
     assert!(offset < 0x100 && offset.is_multiple_of(4));
@@ -84,9 +82,7 @@ impl Controller {
         write_mac(MAC_ADDRL, u32::from_le_bytes([a, b, c, d]));
         write_mac(MAC_ADDRH, u32::from_le_bytes([e, f, 0, 0]));
         write_mac(MAC_CR, MAC_CR_TXEN | MAC_CR_RXEN | MAC_CR_FDPX);
-        NVIC::unpend(Line);
-        // SAFETY: no code relies on the interrupt being masked: the driver shares nothing with it but registers and a waker.
-        unsafe { NVIC::unmask(Line) };
+        interrupt::unmask();
         Controller(())
     }
 
@@ -110,13 +106,7 @@ impl Controller {
     pub(crate) fn take(&mut self, buffer: &mut [u8; FRAME]) -> Option<usize> {
         let status = RX_STATUS_FIFO.read();
         let with_check = (status >> 16 & 0x3FFF) as usize;
-        let mut room = buffer.chunks_mut(4);
-        for _ in 0..with_check.div_ceil(4) {
-            let word = RX_DATA_FIFO.read().to_le_bytes();
-            if let Some(place) = room.next() {
-                place.iter_mut().zip(word).for_each(|(place, octet)| *place = octet);
-            }
-        }
+        RX_DATA_FIFO.take(with_check.div_ceil(4), buffer);
         with_check.checked_sub(CHECK).filter(|len| status & RX_STATUS_ERROR == 0 && *len <= FRAME)
     }
 
@@ -125,11 +115,7 @@ impl Controller {
         let len = frame.len() as u32;
         TX_DATA_FIFO.write(TX_FIRST_SEGMENT | TX_LAST_SEGMENT | len);
         TX_DATA_FIFO.write(len);
-        for chunk in frame.chunks(4) {
-            let mut word = [0; 4];
-            word.iter_mut().zip(chunk).for_each(|(place, octet)| *place = *octet);
-            TX_DATA_FIFO.write(u32::from_le_bytes(word));
-        }
+        TX_DATA_FIFO.put(frame);
         // Nobody asks what became of the frames before; the FIFO of their statuses must not run full.
         while TX_FIFO_INF.read() >> 16 & 0xFF != 0 {
             let _ = TX_STATUS_FIFO.read();
@@ -143,20 +129,7 @@ fn write_mac(register: u32, value: u32) {
     while MAC_CSR_CMD.read() & MAC_CSR_BUSY != 0 {}
 }
 
-#[derive(Clone, Copy)]
-struct Line;
-
-// SAFETY: the board has an interrupt of that number.
-unsafe impl InterruptNumber for Line {
-    fn number(self) -> u16 {
-        INTERRUPT
-    }
-}
-
-// Every interrupt comes here, and only one is unmasked.
-// SAFETY: it writes a register that silences the interrupt, and wakes a task, which may be done from anywhere.
-#[exception]
-unsafe fn DefaultHandler(_: i16) {
+/// Has the controller tell of nothing until somebody [listens](Controller::listen) again.
+pub(crate) fn silence() {
     INT_EN.write(0);
-    wake();
 }

@@ -1,7 +1,7 @@
 //! The figures as two charts beside each other.
 
-use crate::common::Outcome;
-use crate::plan::{Row, millis};
+use super::common::Outcome;
+use super::plan::{Row, millis};
 use plotters::coord::Shift;
 use plotters::coord::ranged1d::{AsRangedCoord, ValueFormatter};
 use plotters::prelude::*;

@@ -1,10 +1,10 @@
 //! The page of the documentation.
 
-use crate::blocked::Blocked;
-use crate::chart;
-use crate::common::Outcome;
-use crate::managed::{LINKTEST, Managed, T5};
-use crate::plan::{COLUMNS, Row};
+use super::blocked::Blocked;
+use super::chart;
+use super::common::Outcome;
+use super::managed::{LINKTEST, Managed, T5};
+use super::plan::{COLUMNS, Row};
 use std::fmt::Write;
 
 /// Figures as a table, and charts.

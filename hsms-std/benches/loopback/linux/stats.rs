@@ -4,7 +4,7 @@ use std::fmt;
 
 use hdrhistogram::Histogram;
 
-use crate::contender::{Case, Outcome, Sample};
+use super::contender::{Case, Outcome, Sample};
 
 /// The middle of some figures and how far they lie apart.
 #[derive(Clone, Copy, Debug)]

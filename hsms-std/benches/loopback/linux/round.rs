@@ -8,9 +8,9 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::contender::{Case, Contender, Meter, Outcome, Pace, Sample, Wrong};
-use crate::load::{Load, Start, Usage};
-use crate::pin::{Pinning, pin};
+use super::contender::{Case, Contender, Meter, Outcome, Pace, Sample, Wrong};
+use super::load::{Load, Start, Usage};
+use super::pin::{Pinning, pin};
 
 /// What a round may take beyond its warm-up and its span before it is given up.
 const GRACE: Duration = Duration::from_secs(10);

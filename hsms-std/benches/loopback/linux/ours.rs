@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use hsms_std::{Config, Connection, DeviceId, Incoming, Options, StreamFunction};
 
-use crate::contender::{Case, Contender, Meter, Outcome, Serve, Wrong};
+use super::contender::{Case, Contender, Meter, Outcome, Serve, Wrong};
 
 /// Room for the largest window.
 pub(crate) const TRANSACTIONS: usize = 1_024;

@@ -1,7 +1,7 @@
 //! What a manager is set beside: as many connections to the same tools, each with the octets of one request on the way, on one
 //! event loop that knows neither messages nor timers.
 
-use crate::common::{FRAME, LIMIT, Outcome, request};
+use super::common::{FRAME, LIMIT, Outcome, request};
 use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token};
 use std::io::{self, Read, Write};

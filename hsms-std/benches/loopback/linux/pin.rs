@@ -4,7 +4,7 @@ use std::fmt;
 
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
-use crate::contender::{Outcome, Wrong};
+use super::contender::{Outcome, Wrong};
 
 /// Where the two ends of a connection run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -4,8 +4,8 @@
 //! connections, and tells their number; `ask` has every tool send a primary; `test` has every tool send Linktest.req at once, and tells
 //! when all are answered what half of them, 99 of 100 and the last one waited, in microseconds. It ends with its input.
 
-use crate::common::{Outcome, request};
-use crate::usage::raise_descriptors;
+use super::common::{Outcome, request};
+use super::usage::raise_descriptors;
 use hsms_std::core::wire::{Header, Kind};
 use hsms_std::{StreamFunction, SystemBytes};
 use mio::event::Event;

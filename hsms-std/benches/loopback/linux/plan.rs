@@ -2,15 +2,15 @@
 
 use std::time::{Duration, Instant};
 
-use crate::baseline::{Batched, Plain};
-use crate::contender::{Case, Contender, Outcome, Pace, Wrong};
-use crate::load::Load;
-use crate::managed::Managed;
-use crate::options::{Effort, Options};
-use crate::ours::Ours;
-use crate::pin::Pinning;
-use crate::round;
-use crate::stats::{Comparison, Series, Spread, Table};
+use super::baseline::{Batched, Plain};
+use super::contender::{Case, Contender, Outcome, Pace, Wrong};
+use super::load::Load;
+use super::managed::Managed;
+use super::options::{Effort, Options};
+use super::ours::Ours;
+use super::pin::Pinning;
+use super::round;
+use super::stats::{Comparison, Series, Spread, Table};
 
 const PINGPONG: Case = Case { name: "64 B, 1 in flight", body: 64, window: 1 };
 const WINDOW64: Case = Case { name: "64 B, 64 in flight", body: 64, window: 64 };

@@ -1,7 +1,7 @@
 //! The manager with its peers, and the application that asks them.
 
-use crate::common::{ASKED, LIMIT, Outcome, body, device};
-use crate::ready::Ready;
+use super::common::{ASKED, LIMIT, Outcome, body, device};
+use super::ready::Ready;
 use hdrhistogram::Histogram;
 use hsms_std::Config;
 use hsms_std::manager::{Delegate, Error, Event, Manager, ManagerSettings, Peer, PeerSettings, Pending, Received};

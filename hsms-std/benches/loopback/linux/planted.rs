@@ -3,8 +3,8 @@
 use std::io::{Read, Write};
 use std::net::SocketAddr;
 
-use crate::baseline::{Batched, Plain, listen};
-use crate::contender::{Case, Contender, Meter, Outcome, Serve};
+use super::baseline::{Batched, Plain, listen};
+use super::contender::{Case, Contender, Meter, Outcome, Serve};
 
 /// The fault to plant, and the contender that has it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use rustix::time::{ClockId, clock_gettime};
 
-use crate::contender::{Outcome, Wrong};
-use crate::pin::Pinning;
+use super::contender::{Outcome, Wrong};
+use super::pin::Pinning;
 
 /// The share above which the figures should be taken again.
 const TOO_MUCH: f64 = 0.1;

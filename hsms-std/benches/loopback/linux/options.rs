@@ -3,8 +3,8 @@
 use lexopt::ValueExt;
 use lexopt::prelude::{Long, Short};
 
-use crate::contender::{Outcome, Wrong};
-use crate::planted::Planted;
+use super::contender::{Outcome, Wrong};
+use super::planted::Planted;
 
 const HELP: &str = "\
 Usage: cargo bench -p hsms-std --bench loopback [-- OPTIONS]

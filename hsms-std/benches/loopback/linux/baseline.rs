@@ -8,7 +8,7 @@ use std::ops::Range;
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, recv, send};
 
-use crate::contender::{Case, Contender, Meter, Outcome, PREFIX, Serve, Wrong};
+use super::contender::{Case, Contender, Meter, Outcome, PREFIX, Serve, Wrong};
 
 /// How much is asked for in one read, where a frame is not longer.
 const READ: usize = 256 * 1024;

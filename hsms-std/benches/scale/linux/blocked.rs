@@ -1,8 +1,8 @@
 //! Linktests of all tools at once, while every thread that handles messages is blocked.
 
-use crate::common::{LIMIT, Outcome};
-use crate::managed::Managed;
-use crate::tools::Tools;
+use super::common::{LIMIT, Outcome};
+use super::managed::Managed;
+use super::tools::Tools;
 use hsms_std::manager::{Delegate, ManagerSettings, Peer, Received};
 use std::fmt;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};

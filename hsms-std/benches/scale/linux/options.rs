@@ -1,6 +1,6 @@
 //! The command line.
 
-use crate::common::Outcome;
+use super::common::Outcome;
 use lexopt::ValueExt;
 use lexopt::prelude::{Long, Short, Value};
 use std::path::PathBuf;

@@ -11,8 +11,8 @@ use std::time::Duration;
 use hsms_std::manager::{Delegate, Error, Expected, Manager, Peer, PeerSettings, Pending, Received};
 use hsms_std::{CloseReason, Config, StreamFunction};
 
-use crate::contender::{Case, Contender, Meter, Outcome, Serve, Wrong};
-use crate::ours::{TRANSACTIONS, device};
+use super::contender::{Case, Contender, Meter, Outcome, Serve, Wrong};
+use super::ours::{TRANSACTIONS, device};
 
 /// How long anything may take that is not measured.
 const LIMIT: Duration = Duration::from_secs(5);

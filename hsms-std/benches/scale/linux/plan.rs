@@ -1,13 +1,13 @@
 //! What is measured, in which order, and what is said about it.
 
-use crate::blocked::{self, Blocked};
-use crate::common::Outcome;
-use crate::managed::{LINKTEST, Managed, T5};
-use crate::options::{Effort, Options};
-use crate::page;
-use crate::plain::Plains;
-use crate::tools::Tools;
-use crate::usage::{Memory, Processor, raise_descriptors};
+use super::blocked::{self, Blocked};
+use super::common::Outcome;
+use super::managed::{LINKTEST, Managed, T5};
+use super::options::{Effort, Options};
+use super::page;
+use super::plain::Plains;
+use super::tools::Tools;
+use super::usage::{Memory, Processor, raise_descriptors};
 use hdrhistogram::Histogram;
 use std::env;
 use std::fs;

@@ -1,6 +1,6 @@
 //! What this process takes of the machine.
 
-use crate::common::Outcome;
+use super::common::Outcome;
 use rustix::process::{Resource, getrlimit, setrlimit};
 use rustix::time::{ClockId, clock_gettime};
 use std::fs;
@@ -31,7 +31,7 @@ impl Memory {
             .find_map(|line| line.strip_prefix("Rss:"))
             .and_then(|value| value.trim().strip_suffix(" kB"))
             .ok_or("smaps_rollup tells no Rss")?;
-        Ok(Memory { heap: crate::HEAP.current_usage(), resident: resident.trim().parse::<usize>()? << 10 })
+        Ok(Memory { heap: super::HEAP.current_usage(), resident: resident.trim().parse::<usize>()? << 10 })
     }
 
     /// What each of so many has taken since.

@@ -1,0 +1,26 @@
+//! All of it: threads are pinned to cores.
+
+mod baseline;
+mod contender;
+mod load;
+mod managed;
+mod options;
+mod ours;
+mod pin;
+mod plan;
+mod planted;
+mod round;
+mod stats;
+
+use std::process::ExitCode;
+
+pub(crate) fn main() -> ExitCode {
+    let outcome = options::Options::read().and_then(|options| options.as_ref().map_or(Ok(()), plan::run));
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("loopback: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
