@@ -50,7 +50,7 @@ const MOST_EVENTS: usize = 256;
 /// sending stops nothing.
 const MOST_BEFORE_TIMEOUT: u32 = 1_024;
 
-/// What happened on an endpoint.
+/// What happened on an endpoint. Of more than 256 that nobody takes the oldest are lost, and not counted: the log has them all.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Event {
@@ -88,7 +88,7 @@ impl<const TRANSACTIONS: usize> Endpoint<TRANSACTIONS> {
         let (clock, events) = (Clock::new(), VecDeque::new());
         // What it is to tell may be what its owner has seen already.
         let mut endpoint = Endpoint { link, known, ahead: true, dropped, layer, clock, events, since_due: 0 };
-        endpoint.follow();
+        endpoint.follow(endpoint.link.has_kept());
         Ok(endpoint)
     }
 
@@ -434,7 +434,7 @@ impl<const TRANSACTIONS: usize> Endpoint<TRANSACTIONS> {
         match self.link.look_for_next(self.clock.until(end)) {
             Ok(true) => {}
             Ok(false) => {
-                self.follow();
+                self.follow(false);
                 return Ok(false);
             }
             // The connection has ended, and that is told next.
@@ -444,7 +444,8 @@ impl<const TRANSACTIONS: usize> Endpoint<TRANSACTIONS> {
         let dropped = self.link.dropped().notices;
         self.ahead |= dropped != self.dropped;
         self.dropped = dropped;
-        self.follow();
+        // It is one of those that wait, and perhaps of a link that is no more.
+        self.follow(true);
         let Some(incoming) = self.link.take_next() else { return Ok(false) };
         let (now, layer) = (self.clock.now(), &mut self.layer);
         let (mut task, mut told) = (Task::None, None);
@@ -495,15 +496,14 @@ impl<const TRANSACTIONS: usize> Endpoint<TRANSACTIONS> {
             self.known = (state, selections);
             self.layer.link(now, state);
         }
-        self.follow();
+        self.follow(self.link.has_kept());
         self.log();
         task.carry_out(&mut Via { link: &mut self.link, known: self.known });
         Ok(true)
     }
 
-    /// Where nothing more is told of the link, or not all of it, what counts is the link itself.
-    fn follow(&mut self) {
-        let waits = self.link.has_kept();
+    /// Where nothing `waits` to be told of the link, or not all that happened to it does, what counts is the link itself.
+    fn follow(&mut self, waits: bool) {
         if waits && !self.ahead {
             return;
         }
