@@ -100,19 +100,18 @@ impl Served {
         if self.starved.swap(false, Ordering::Relaxed) {
             self.retry();
         }
-        self.carry_out(via);
-        if self.with(Layer::expire) {
-            self.carry_out(via);
+        let (mut sent, mut expired) = (None, false);
+        while let Some(step) = self.with(|layer, now| {
+            layer.next_step(now, sent.take()).or_else(|| {
+                // With nothing asked for in between: what could go out would be late.
+                let more = !std::mem::replace(&mut expired, true) && layer.expire(now);
+                if more { layer.next_step(now, None) } else { None }
+            })
+        }) {
+            sent = step.carry_out(via);
         }
         self.starved.store(via.full, Ordering::Relaxed);
         self.come.notify_all();
-    }
-
-    fn carry_out(&self, via: &mut Via<'_>) {
-        let mut sent = None;
-        while let Some(step) = self.with(|layer, now| layer.next_step(now, sent.take())) {
-            sent = step.carry_out(via);
-        }
     }
 
     /// The peer is there, or there again.
