@@ -450,7 +450,10 @@ impl Order {
 
 fn dialled_to(entry: &mut Entry, dialled: Attempted, now: Instant) {
     match dialled {
-        Attempted::Goes(dial) => entry.dial = Some(Box::new(dial)),
+        Attempted::Goes(dial) => {
+            entry.link.dials();
+            entry.dial = Some(Box::new(dial));
+        }
         Attempted::Failed(error) => entry.open_failed(error, now),
         Attempted::Open(stream, place) => {
             entry.reached(place);

@@ -231,6 +231,11 @@ impl Link {
         self.ending |= ready.ends;
     }
 
+    /// The transport that was wanted is not open yet: what was told of an end was about one before.
+    pub(super) const fn dials(&mut self) {
+        self.ending = false;
+    }
+
     /// The transport that was wanted is open.
     pub(super) fn opened(
         &mut self,
@@ -254,7 +259,6 @@ impl Link {
     /// The transport that was wanted could not be opened.
     pub(super) fn open_failed(&mut self, error: &io::Error, onlookers: &Onlookers, now: Instant, told: &mut Vec<Told>) {
         if std::mem::take(&mut self.wanted) {
-            self.ending = false;
             onlookers.inside(|| trace::failed(error));
             self.happen(Event::TransportFailed, now, told);
         }
