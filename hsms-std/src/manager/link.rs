@@ -22,7 +22,7 @@ use std::io::{self, IoSlice};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Reads of one link before the others have their turn.
+/// Reads of one link before the others have their turn; it ends as well when a whole buffer has come.
 const MOST_READS: usize = 8;
 
 /// After a read that gave less than it could, the system tells of what comes behind it, without having been asked for it in vain first.
@@ -369,12 +369,12 @@ impl Link {
     /// Writes and reads as far as that goes at once, up to a share of the loop's time. `buffer` is the loop's.
     pub(super) fn go_on(&mut self, now: Instant, buffer: &mut [u8], told: &mut Vec<Told>) {
         self.write(now, told);
-        for _ in 0..MOST_READS {
-            if !self.has_more() {
-                break;
-            }
-            self.read_some(now, buffer, told);
+        let (mut reads, mut left) = (MOST_READS, buffer.len());
+        while reads > 0 && left > 0 && self.has_more() {
+            let octets = self.read(now, buffer, told);
+            self.receive(now, buffer.get(..octets).unwrap_or(&[]), told);
             self.write(now, told);
+            (reads, left) = (reads.saturating_sub(1), left.saturating_sub(octets));
         }
         self.pause_flooded(now);
     }
