@@ -1,5 +1,6 @@
 //! One machine and its socket, which never blocks: octets in, octets out, and what became of them.
 
+mod answer;
 mod handover;
 
 pub(super) use handover::HandedOver;
