@@ -3,6 +3,8 @@
 
 #[path = "embassy/dropped.rs"]
 mod dropped;
+#[path = "embassy/full.rs"]
+mod full;
 #[path = "embassy/kit/mod.rs"]
 mod kit;
 #[path = "embassy/links.rs"]

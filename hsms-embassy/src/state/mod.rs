@@ -253,7 +253,7 @@ impl<'b, const TRANSACTIONS: usize, const CALLS: usize, S: Sessions> State<'b, T
             return true;
         }
         if self.writer.is_none()
-            && self.output.room() >= PREFIX_LEN.saturating_add(MAX_CONTROL_FRAME)
+            && self.output.room() >= PREFIX_LEN
             && let Some(token) = take_first(&mut self.refused)
         {
             // Refused where the connection has ended: then its sender knows.

@@ -46,11 +46,14 @@ impl<const TRANSACTIONS: usize, const CALLS: usize, S: Sessions> State<'_, TRANS
         }
         let most = self.acceptable(now);
         let octets = self.input.len().min(most);
-        if octets == 0 {
-            return if most == 0 { self.block(now) } else { Step::Empty };
+        if octets == 0 && most == 0 {
+            return self.block(now);
         }
-        // A no-op where input is not paused.
+        // Timers go on, also where the peer has sent nothing more. A no-op where input is not paused.
         let _ = self.machine.resume_input(now);
+        if octets == 0 {
+            return Step::Empty;
+        }
         let State { machine, input, inbox, arriving, calls, .. } = self;
         let Some(octets) = input.octets().get(..octets) else { return Step::Empty };
         let Ok((taken, inbound)) = machine.receive(now, octets) else {
