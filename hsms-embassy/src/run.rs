@@ -116,7 +116,7 @@ impl<'b, M: RawMutex, const TRANSACTIONS: usize, const CALLS: usize, S: Sessions
         loop {
             match self.with(|state| state.step(clock::now())) {
                 Step::Progress => {}
-                Step::Blocked => self.unblock().await,
+                Step::Blocked(left) => self.unblock(left).await,
                 Step::Empty if reads >= READS_AT_ONCE => {
                     reads = 0;
                     yield_now().await;
@@ -145,8 +145,7 @@ impl<'b, M: RawMutex, const TRANSACTIONS: usize, const CALLS: usize, S: Sessions
     }
 
     /// Waits until what has been read can be dealt with, and gives up what nobody takes.
-    async fn unblock(&self) {
-        let left = self.with(|state| state.input.len());
+    async fn unblock(&self, left: usize) {
         let blocked = with_timeout(self.limits.unread, self.until(|state| !state.is_blocked(left))).await;
         if blocked.is_err() {
             self.with(|state| state.give_up(clock::now()));

@@ -17,5 +17,7 @@ mod sizing;
 mod stacks;
 #[path = "embassy/std_peer.rs"]
 mod std_peer;
+#[path = "embassy/threads.rs"]
+mod threads;
 #[path = "embassy/tokio.rs"]
 mod tokio;

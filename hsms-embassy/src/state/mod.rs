@@ -196,6 +196,7 @@ impl<'b, const TRANSACTIONS: usize, const CALLS: usize, S: Sessions> State<'b, T
 
     /// The drain rule, after every input and every command; and then what waited for it.
     pub(crate) fn settle(&mut self, now: Instant) {
+        let held_up = !self.settled;
         loop {
             self.drain();
             if !self.settled || !self.go_on(now) {
@@ -207,6 +208,9 @@ impl<'b, const TRANSACTIONS: usize, const CALLS: usize, S: Sessions> State<'b, T
         }
         if self.settled && self.writer.is_none() {
             self.calls.wake_turns();
+        }
+        if self.settled && held_up {
+            self.wake_reader();
         }
         self.runner.wake();
     }

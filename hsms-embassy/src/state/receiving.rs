@@ -33,8 +33,8 @@ pub(crate) enum Step {
     Progress,
     /// None are left.
     Empty,
-    /// Somebody else has to do something first.
-    Blocked,
+    /// Somebody else has to do something first; so many octets are left until then.
+    Blocked(usize),
 }
 
 impl<const TRANSACTIONS: usize, const CALLS: usize, S: Sessions> State<'_, TRANSACTIONS, CALLS, S> {
@@ -58,7 +58,7 @@ impl<const TRANSACTIONS: usize, const CALLS: usize, S: Sessions> State<'_, TRANS
         let Some(octets) = input.octets().get(..octets) else { return Step::Empty };
         let Ok((taken, inbound)) = machine.receive(now, octets) else {
             debug_assert!(false, "octets that the machine does not take");
-            return Step::Blocked;
+            return Step::Blocked(input.len());
         };
         let mut first = None;
         match inbound {
@@ -119,12 +119,17 @@ impl<const TRANSACTIONS: usize, const CALLS: usize, S: Sessions> State<'_, TRANS
     fn block(&mut self, now: Instant) -> Step {
         // Timers would count our delay as the peer's. Fails where there is no connection.
         let _ = self.machine.pause_input(now);
+        self.wake_reader();
+        Step::Blocked(self.input.len())
+    }
+
+    /// The call that takes the text of the reply that is arriving may go on.
+    pub(super) fn wake_reader(&mut self) {
         if let Arriving::Reply(system) = self.arriving
             && let Some(index) = self.calls.find(system)
         {
             self.calls.wake_one(index);
         }
-        Step::Blocked
     }
 
     /// Whether nothing has changed since the input was blocked: so many octets were left then.
@@ -133,7 +138,7 @@ impl<const TRANSACTIONS: usize, const CALLS: usize, S: Sessions> State<'_, TRANS
             _ if !self.settled || self.has_refused() => true,
             Arriving::Waiting(_) => self.inbox.is_full(),
             Arriving::Inbox => self.inbox.room() == 0 && self.machine.body_left() > 0,
-            Arriving::Reply(_) => self.input.len() == left,
+            Arriving::Reply(_) => !self.input.is_empty() && self.input.len() == left,
             Arriving::Nothing | Arriving::Passing => false,
         };
         self.open && nothing_to_do

@@ -2,13 +2,17 @@
 
 use crate::kit::raw::{against, control, data};
 use crate::kit::scene::{DEVICE, S1F1, S6F11, quiet};
+use embassy_futures::join::join;
+use embassy_futures::poll_once;
 use embassy_time::{Duration, Instant, Timer};
 use hsms_embassy::hsms_core::connection::{CloseReason, ControlRequest, State};
 use hsms_embassy::hsms_core::wire::{Header, SType, SystemBytes};
-use hsms_embassy::{Config, Limits, Told};
+use hsms_embassy::{Config, Limits, StreamFunction, Told};
 
 /// The least that a link can be lent.
 const LEAST: usize = 52;
+
+const S1F2: StreamFunction = StreamFunction::new(1, 2);
 
 #[test]
 fn a_peer_that_falls_silent_behind_primaries_that_waited_is_found_by_the_linktest() {
@@ -43,5 +47,34 @@ fn a_primary_is_refused_with_the_least_output_there_is() {
         assert_eq!((answer.stype, answer.system), (SType::LINKTEST_RSP, SystemBytes(20)));
         while !matches!(link.told().await.unwrap(), Told::Dropped(_)) {}
         assert!(Instant::now() - Instant::from_secs(5) < Duration::from_secs(1));
+    });
+}
+
+#[test]
+fn a_reply_that_comes_while_the_output_is_full_is_read_when_it_is_not() {
+    against::<64, 64, 128, _>(quiet(Config::equipment(DEVICE)), 60, Limits::default(), async |link, mut raw| {
+        raw.select().await;
+        let mut answer = link.begin_request(S1F1, 0).await.unwrap().end().unwrap();
+        let (primary, _) = raw.get().await;
+        let reply = data(S1F2, false, primary.system.0, &[7; 100]);
+        raw.put(&reply[..14]).await;
+        assert_eq!(answer.header().await.unwrap().1, 100);
+        // The stream takes most of the first, the other half of the output all of the second.
+        let mut sends = [(); 2].map(|()| Box::pin(link.send(S6F11, &[9; 50])));
+        for send in &mut sends {
+            assert!(poll_once(send.as_mut()).is_pending());
+            Timer::after_millis(1).await;
+        }
+        let mut text = [0; 100];
+        let peer = async {
+            raw.put(&reply[14..]).await;
+            Timer::after_secs(1).await;
+            for _ in 0..2 {
+                assert_eq!(raw.get().await.1, [9; 50]);
+            }
+        };
+        let (read, ()) = join(answer.read_whole(&mut text), peer).await;
+        assert_eq!(read.unwrap().body, [7; 100]);
+        assert!(Instant::now() < Instant::from_secs(2));
     });
 }
