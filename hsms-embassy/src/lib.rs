@@ -41,7 +41,8 @@
 //! | test the link | [`Link::linktest`]; the machine does it by itself every [`linktest_period`](hsms_core::Config::linktest_period) |
 //!
 //! Nothing is lost in silence. A call that sends ends when the transport has taken the message, or with an error; a primary of the
-//! peer's that nobody takes is answered SxF0 where its sender waits, and [`Told::Dropped`] tells of it.
+//! peer's that nobody takes is answered SxF0 where its sender waits, and [`Told::Dropped`] tells of it. What stands in the read buffer
+//! behind that has not been looked at: where the connection ends before it is, [`Told::Closed`] is all that tells.
 //!
 //! # Dropping futures
 //!
@@ -52,7 +53,7 @@
 //! | a call that sends a text longer than half of the output, or a [`Writer`], in the middle of the text | the connection, with `BodyAborted`; the next one carries on |
 //! | [`Link::receive`] of a text longer than the inbox, in the middle of it | that message: its sender gets SxF0 |
 //! | an [`Answer`], or [`Answer::read_whole`] | that transaction: its reply is passed by |
-//! | [`Link::run`] | the connection, as if its transport had ended; the next call carries on |
+//! | [`Link::run`] | the connection, as if its transport had ended; the next call carries on, with the same opener where it was lent |
 //!
 //! # Long texts
 //!

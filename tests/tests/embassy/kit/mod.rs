@@ -3,5 +3,6 @@
 pub(crate) mod executor;
 pub(crate) mod net;
 pub(crate) mod pipe;
+pub(crate) mod raw;
 pub(crate) mod scene;
 pub(crate) mod time;
