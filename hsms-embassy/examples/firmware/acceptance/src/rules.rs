@@ -87,7 +87,9 @@ pub fn rules_for_the_passive_end(bench: &Bench<'_>) -> Result<String, Failure> {
         }
     }
     for (why, names) in by_reason(&tally.undecided) {
-        println!("    undecided, {} runs, as {why}", names.len());
+        let rules: BTreeSet<&str> = names.iter().filter_map(|name| name.split(' ').next()).collect();
+        let rules: Vec<_> = rules.into_iter().collect();
+        println!("    undecided, {} runs, as {why}: {}", names.len(), rules.join(", "));
     }
     if !wrong.is_empty() || bench.log {
         print!("{}", print_undecided(&tally.undecided));
