@@ -63,7 +63,7 @@ impl Board {
                 Ok(()) => return Ok(board),
                 Err(_) if board.has_no_port() && Instant::now() < end => port = free_port()?,
                 Err(why) => {
-                    let said = board.log.with(|log| log.lines.clone());
+                    let said = board.lines();
                     return Err(format!("{why}; it said: {said:?}").into());
                 }
             }
