@@ -66,7 +66,7 @@
 //!
 //! # Settings that survive a restart
 //!
-//! With feature `serde` of `hsms-core` a [`Config`] can be kept in flash; what is loaded is valid or is refused. `tests/tests/embassy/settings.rs`
+//! With feature `serde` of `hsms-core` a [`Config`] can be kept in flash; what is loaded is valid or is refused. `examples/firmware/src/stored.rs`
 //! in the repository does it with `postcard`, and an octet in front for the version of the layout.
 //!
 //! # Features
@@ -74,6 +74,8 @@
 //! None by default: `net` (connections of `embassy-net`), `defmt` (logs, and `defmt::Format` on every value).
 #![doc = ""]
 #![doc = include_str!("../docs/sizing.md")]
+#![doc = ""]
+#![doc = include_str!("../docs/board.md")]
 #![no_std]
 #![cfg_attr(
     not(test),
