@@ -5,7 +5,7 @@ pub(crate) mod calls;
 pub(crate) mod inbox;
 pub(crate) mod input;
 pub(crate) mod output;
-mod receiving;
+pub(crate) mod receiving;
 
 pub(crate) use receiving::{AT_ONCE, Step};
 
@@ -56,6 +56,13 @@ pub(crate) struct State<'b, const TRANSACTIONS: usize, const CALLS: usize, S> {
     pub(crate) link: u32,
     /// The state that the calls know of.
     seen: Selection,
+    /// How often that has changed.
+    pub(crate) changes: u16,
+    /// How often something happened.
+    #[cfg_attr(not(feature = "services"), expect(dead_code, reason = "for the services"))]
+    pub(crate) happened: u16,
+    /// Replies that nobody waits for go to the inbox as well.
+    pub(crate) strays: bool,
     /// Why the last one ended.
     pub(crate) closed: Option<CloseReason>,
     /// All actions have been carried out: the machine takes inputs.
@@ -90,6 +97,9 @@ impl<'b, const TRANSACTIONS: usize, const CALLS: usize, S: Sessions> State<'b, T
             open: false,
             link: 0,
             seen: Selection::NotConnected,
+            changes: 0,
+            happened: 0,
+            strays: false,
             closed: None,
             settled: true,
             writer: None,
@@ -203,8 +213,12 @@ impl<'b, const TRANSACTIONS: usize, const CALLS: usize, S: Sessions> State<'b, T
             }
         }
         if core::mem::replace(&mut self.seen, self.machine.state()) != self.machine.state() {
+            self.changes = self.changes.wrapping_add(1);
             self.calls.wake(Topic::State);
         }
+        self.happened = self.happened.wrapping_add(1);
+        #[cfg(feature = "services")]
+        self.calls.wake(Topic::Anything);
         if self.settled && self.writer.is_none() {
             self.calls.wake_turns();
         }

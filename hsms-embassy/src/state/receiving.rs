@@ -2,9 +2,9 @@
 
 use super::State;
 use super::calls::{Awaits, Topic};
-use super::inbox::Entry;
+use super::inbox::{Entry, LinkNumber};
 use crate::log;
-use hsms_core::connection::{Inbound, Sessions};
+use hsms_core::connection::{Class, Inbound, Sessions, Stray};
 use hsms_core::time::Instant;
 use hsms_core::wire::SystemBytes;
 
@@ -51,7 +51,7 @@ impl<const TRANSACTIONS: usize, const CALLS: usize, S: Sessions> State<'_, TRANS
         }
         // A no-op where input is not paused.
         let _ = self.machine.resume_input(now);
-        let State { machine, input, inbox, arriving, calls, .. } = self;
+        let State { machine, input, inbox, arriving, calls, strays, link, .. } = self;
         let Some(octets) = input.octets().get(..octets) else { return Step::Empty };
         let Ok((taken, inbound)) = machine.receive(now, octets) else {
             debug_assert!(false, "octets that the machine does not take");
@@ -61,7 +61,7 @@ impl<const TRANSACTIONS: usize, const CALLS: usize, S: Sessions> State<'_, TRANS
         match inbound {
             Some(inbound) if inbound.first() => {
                 log::received(&inbound);
-                first = Some(Beginning::of(&inbound));
+                first = Some(Beginning::of(&inbound, *strays, low(*link)));
             }
             Some(inbound) => {
                 if let Arriving::Inbox = arriving {
@@ -229,6 +229,9 @@ impl<const TRANSACTIONS: usize, const CALLS: usize, S: Sessions> State<'_, TRANS
             self.pass(false);
         }
         self.calls.wake(Topic::Inbox);
+        // Where the connection has ended the services have waited for this.
+        #[cfg(feature = "services")]
+        self.calls.wake(Topic::State);
         self.wake_runner();
     }
 
@@ -266,6 +269,12 @@ impl<const TRANSACTIONS: usize, const CALLS: usize, S: Sessions> State<'_, TRANS
     }
 }
 
+/// The lower half.
+pub(crate) const fn low(link: u32) -> LinkNumber {
+    let [_, _, high, low] = link.to_be_bytes();
+    LinkNumber::from_be_bytes([high, low])
+}
+
 /// What has to be known of a message that begins, without its octets.
 struct Beginning {
     sort: Sort,
@@ -279,10 +288,13 @@ enum Sort {
 }
 
 impl Beginning {
-    fn of(inbound: &Inbound<'_>) -> Self {
+    /// `strays`: a reply that nobody waits for is one for the inbox.
+    fn of(inbound: &Inbound<'_>, strays: bool, link: LinkNumber) -> Self {
+        let unawaited = matches!(inbound.class, Class::Stray(Stray::Late | Stray::Orphan));
         let sort = match (inbound.is_reply(), inbound.is_for_application()) {
             (true, _) => Sort::Reply,
             (false, true) => Sort::Primary,
+            (false, false) if strays && unawaited => Sort::Primary,
             (false, false) => Sort::Other,
         };
         let entry = Entry {
@@ -292,6 +304,7 @@ impl Beginning {
             here: 0,
             whole: inbound.last(),
             cut: false,
+            link,
         };
         Beginning { sort, entry }
     }

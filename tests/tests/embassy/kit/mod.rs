@@ -4,4 +4,5 @@ pub(crate) mod executor;
 pub(crate) mod net;
 pub(crate) mod pipe;
 pub(crate) mod scene;
+pub(crate) mod services;
 pub(crate) mod time;
