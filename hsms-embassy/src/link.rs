@@ -13,9 +13,7 @@ use core::task::Poll;
 use embassy_sync::blocking_mutex::Mutex;
 use embassy_sync::blocking_mutex::raw::RawMutex;
 use embassy_time::Duration;
-use hsms_core::connection::{
-    CloseReason, Connection, General, Notice, Sessions, Single, State as Selection, Stream9,
-};
+use hsms_core::connection::{CloseReason, Connection, General, Notice, Sessions, Single, State as Selection, Stream9};
 use hsms_core::wire::Header;
 use hsms_core::{Config, Error as Refusal};
 
@@ -304,12 +302,7 @@ impl<'b, M: RawMutex, const TRANSACTIONS: usize, const CALLS: usize, S: Sessions
     }
 
     /// `within`: not after the state of the connection has [changed](State::changes) since it was this.
-    pub(crate) async fn report_within(
-        &self,
-        within: Option<u16>,
-        error: Stream9,
-        about: &Header,
-    ) -> Result<(), Error> {
+    pub(crate) async fn report_within(&self, within: Option<u16>, error: Stream9, about: &Header) -> Result<(), Error> {
         let place = self.place()?;
         poll_fn(|cx| {
             self.with(|state| {

@@ -214,9 +214,7 @@ impl<'b, M: RawMutex, const TRANSACTIONS: usize, const CALLS: usize, S: Sessions
         let place = self.place()?;
         let begun = poll_fn(|cx| {
             self.with(|state| match within {
-                Some(changes) if changes != state.changes => {
-                    Poll::Ready(Err(Error::Refused(Refusal::NotSelected)))
-                }
+                Some(changes) if changes != state.changes => Poll::Ready(Err(Error::Refused(Refusal::NotSelected))),
                 _ => state.poll_begin(cx, place.index, &what, body_len, whole),
             })
         });

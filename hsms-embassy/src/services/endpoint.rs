@@ -4,8 +4,8 @@ use super::Core;
 use super::error::Error;
 use super::owed::Joint;
 use super::shared::Shared;
-use crate::state::calls::Topic;
 use crate::Link;
+use crate::state::calls::Topic;
 use core::cell::RefCell;
 use core::future::poll_fn;
 use core::task::Poll;
@@ -105,10 +105,7 @@ impl<
     /// refused, how a message is to be written into a log.
     ///
     /// It is called under a lock: it is to return soon, and cannot call the endpoint.
-    pub fn look<R>(
-        &self,
-        look: impl FnOnce(&Core<'l, H, SENDINGS, HANDLERS, ENTRIES, MESSAGES, OCTETS>) -> R,
-    ) -> R {
+    pub fn look<R>(&self, look: impl FnOnce(&Core<'l, H, SENDINGS, HANDLERS, ENTRIES, MESSAGES, OCTETS>) -> R) -> R {
         self.peek(|shared| look(&shared.core))
     }
 
@@ -225,7 +222,11 @@ impl<
                 let data = message.data().unwrap_or_default();
                 let needed = u32::try_from(data.len()).unwrap_or(u32::MAX);
                 let room = buffer.get_mut(..data.len());
-                room.map(|room| room.copy_from_slice(data)).ok_or(crate::Error::NoRoom { header, token: None, needed })?;
+                room.map(|room| room.copy_from_slice(data)).ok_or(crate::Error::NoRoom {
+                    header,
+                    token: None,
+                    needed,
+                })?;
                 Ok((header, message.service_id(), message.data_id(), message.status(), message.data().map(<[u8]>::len)))
             })
         });
@@ -306,8 +307,7 @@ impl<
     const ENTRIES: usize,
     const MESSAGES: usize,
     const OCTETS: usize,
-> core::fmt::Debug
-    for Endpoint<'_, '_, M, H, TRANSACTIONS, CALLS, SENDINGS, HANDLERS, ENTRIES, MESSAGES, OCTETS>
+> core::fmt::Debug for Endpoint<'_, '_, M, H, TRANSACTIONS, CALLS, SENDINGS, HANDLERS, ENTRIES, MESSAGES, OCTETS>
 {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.debug_struct("Endpoint").finish_non_exhaustive()

@@ -87,14 +87,14 @@ pub use call::{Call, Primary, Request};
 pub use endpoint::{Endpoint, Kept, Told};
 pub use error::Error;
 
+#[cfg(feature = "auth")]
+pub use hsms_core::services::{
+    BeforeTrust, CHALLENGE_LEN, Secret, SecretTooShort, TrustError, TrustFailure, TrustSettings, TrustState,
+};
 pub use hsms_core::services::{
     CommunicationFailure, CommunicationSettings, CommunicationState, Complaint, EndpointError, EndpointNotice,
     EndpointSettings, Pair, PairError, RegisterError, SendError, ServiceId, ServiceMessage, Status, TableFull,
     UnhandledPolicy, Waiting,
-};
-#[cfg(feature = "auth")]
-pub use hsms_core::services::{
-    BeforeTrust, CHALLENGE_LEN, Secret, SecretTooShort, TrustError, TrustFailure, TrustSettings, TrustState,
 };
 
 #[cfg(doc)]

@@ -7,8 +7,9 @@ use super::shared::{Leave, Stage};
 use crate::clock;
 use crate::send::{What, Writer, length_of};
 use core::future::poll_fn;
-use core::task::Poll;
+use core::task::{Poll, Waker};
 use embassy_futures::select::{Either, select};
+use embassy_futures::yield_now;
 use embassy_sync::blocking_mutex::raw::RawMutex;
 use embassy_time::Duration;
 use hsms_core::connection::{Single, TransactionEnd};
@@ -138,10 +139,8 @@ impl<
             Instant,
             Instant,
         ) -> Result<Ticket, SendError>,
-    ) -> Result<
-        Sending<'_, 'l, 'b, M, H, TRANSACTIONS, CALLS, SENDINGS, HANDLERS, ENTRIES, MESSAGES, OCTETS>,
-        SendError,
-    > {
+    ) -> Result<Sending<'_, 'l, 'b, M, H, TRANSACTIONS, CALLS, SENDINGS, HANDLERS, ENTRIES, MESSAGES, OCTETS>, SendError>
+    {
         self.act(|shared| {
             shared.follow(&self.joint);
             let now = clock::now();
@@ -208,6 +207,12 @@ impl<
             Either::First(error) => return Err(error),
             Either::Second(Err(crate::Error::NoReply { system, end, .. })) => return Err(self.ended(system, end)),
             Either::Second(Err(crate::Error::Aborted { header })) => {
+                // Where the peer has told why, that came before, and whoever takes it has been woken.
+                yield_now().await;
+                yield_now().await;
+                if let Some(error) = self.error() {
+                    return Err(error);
+                }
                 let outcome = self.endpoint.act(|shared| shared.replied(&header, &[]));
                 return outcome.unwrap_or(Err(SendError::Aborted)).map_err(Error::Sending);
             }
@@ -230,10 +235,7 @@ impl<
 
     /// Waits until it can go out, and begins it.
     #[expect(clippy::type_complexity, reason = "an alias would have as many parameters")]
-    async fn go_out(
-        &self,
-        length: u32,
-    ) -> Result<(Leave, Writer<'l, 'b, M, TRANSACTIONS, CALLS, Single>), Error> {
+    async fn go_out(&self, length: u32) -> Result<(Leave, Writer<'l, 'b, M, TRANSACTIONS, CALLS, Single>), Error> {
         let (endpoint, link) = (self.endpoint, self.endpoint.joint.link);
         loop {
             let leave = match self.turn().await {
@@ -289,9 +291,14 @@ impl<
     /// No response will come: gives what the core makes of that.
     fn ended(&self, system: hsms_core::wire::SystemBytes, end: TransactionEnd) -> Error {
         self.endpoint.act(|shared| shared.ended(system, end));
-        match self.endpoint.peek(|shared| shared.stage(self.ticket, core::task::Waker::noop())) {
-            Stage::Over(Err(error)) => error.into(),
-            _ => SendError::LinkLost.into(),
+        self.error().unwrap_or(SendError::LinkLost.into())
+    }
+
+    /// Why it is over, where it is.
+    fn error(&self) -> Option<Error> {
+        match self.endpoint.peek(|shared| shared.stage(self.ticket, Waker::noop())) {
+            Stage::Over(Err(error)) => Some(error.into()),
+            _ => None,
         }
     }
 }

@@ -3,14 +3,12 @@
 use super::Core;
 use super::endpoint::Told;
 use super::owed::{Joint, Owed, failed};
-use crate::{clock, log};
 use crate::state::receiving::low;
+use crate::{clock, log};
 use core::task::Waker;
 use embassy_sync::blocking_mutex::raw::RawMutex;
 use hsms_core::connection::{ReplyToken, State as Selection, TransactionEnd};
-use hsms_core::services::{
-    Answer, Done, EndpointAction, Outgoing, Reaction, Response, SendError, ServiceId, Ticket,
-};
+use hsms_core::services::{Answer, Done, EndpointAction, Outgoing, Reaction, Response, SendError, ServiceId, Ticket};
 use hsms_core::time::Instant;
 use hsms_core::wire::{Header, StreamFunction, SystemBytes};
 

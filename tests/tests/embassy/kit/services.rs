@@ -5,6 +5,7 @@ use super::pipe::{Dial, Listen, Network};
 use super::scene::{DEVICE, beside, quiet};
 use embassy_sync::blocking_mutex::raw::NoopRawMutex;
 use embassy_time::{Duration, Timer};
+use hsms_embassy::hsms_core::connection::State;
 use hsms_embassy::hsms_core::secs2::messages::Identity;
 use hsms_embassy::services::{
     BeforeTrust, Call, CommunicationSettings, Core, Endpoint, EndpointSettings, Error, Secret, ServiceId, Status,
@@ -59,7 +60,9 @@ pub(crate) fn usual() -> [Machine; 2] {
     for core in &mut ends {
         for (request, name) in [(10, "read"), (20, "write"), (30, "execute")] {
             let service = core.services_mut().add_service(request, request + 1, name, "response").unwrap().request();
-            core.services_mut().add_data(service, 7, "temperature").unwrap();
+            for data_id in [7, 8, 9] {
+                core.services_mut().add_data(service, data_id, "temperature").unwrap();
+            }
         }
     }
     let equipment = &mut ends[1];
@@ -102,7 +105,7 @@ pub(crate) fn communicating(mut settings: [EndpointSettings<'static>; 2]) -> [Ma
     settings.map(|settings| Machine::new(settings).unwrap())
 }
 
-/// Runs `test` with both ends enabled, over streams that hold `room` octets.
+/// Runs `test` when both ends are SELECTED, over streams that hold `room` octets.
 pub(crate) fn joined<R>(room: usize, ends: [Machine; 2], test: impl AsyncFnOnce(&Ends<'_, '_, '_>) -> R) -> R {
     let (mut ours, mut theirs) = (Buffers::<64, 128, 512>::new(), Buffers::<64, 128, 512>::new());
     let host_link = Link::<NoopRawMutex>::new(quiet(Config::host(DEVICE)), ours.lend()).unwrap();
@@ -119,6 +122,8 @@ pub(crate) fn joined<R>(room: usize, ends: [Machine; 2], test: impl AsyncFnOnce(
     run_with(tasks, async {
         equipment_link.enable();
         host_link.enable();
+        host_link.reached(State::Selected).await.unwrap();
+        equipment_link.reached(State::Selected).await.unwrap();
         test(&Ends { host: &host, equipment: &equipment, network: &network }).await
     })
 }
@@ -147,10 +152,7 @@ pub(crate) async fn serve(services: &Services<'_, '_>, seen: &RefCell<Vec<Vec<u8
     }
 }
 
-async fn one(
-    call: Call<'_, '_, '_, '_, NoopRawMutex, Duty, 4, 8>,
-    seen: &RefCell<Vec<Vec<u8>>>,
-) -> Result<(), Error> {
+async fn one(call: Call<'_, '_, '_, '_, NoopRawMutex, Duty, 4, 8>, seen: &RefCell<Vec<Vec<u8>>>) -> Result<(), Error> {
     match call {
         Call::Service { handler, request } => {
             let data = request.data();
