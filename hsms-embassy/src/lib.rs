@@ -71,7 +71,8 @@
 //!
 //! # Features
 //!
-//! None by default: `net` (connections of `embassy-net`), `defmt` (logs, and `defmt::Format` on every value).
+//! None by default: `net` (connections of `embassy-net`), `services` (dispatch to handlers, service messages, establishing
+//! communication), `auth` (the same with a secret that both ends prove), `defmt` (logs, and `defmt::Format` on every value).
 #![doc = ""]
 #![doc = include_str!("../docs/sizing.md")]
 #![doc = ""]
@@ -107,6 +108,8 @@ mod opener;
 mod receive;
 mod run;
 mod send;
+#[cfg(feature = "services")]
+pub mod services;
 mod sizes;
 mod state;
 

@@ -12,7 +12,7 @@ use core::task::Poll;
 use embassy_futures::select::{Either, Either3, select, select3};
 use embassy_futures::yield_now;
 use embassy_sync::blocking_mutex::raw::RawMutex;
-use embassy_time::with_timeout;
+use embassy_time::{Duration, with_timeout};
 use embedded_io_async::{Read, Write};
 use hsms_core::connection::{CloseReason, Event, Sessions};
 
@@ -149,10 +149,11 @@ impl<'b, M: RawMutex, const TRANSACTIONS: usize, const CALLS: usize, S: Sessions
 
     /// Waits until what has been read can be dealt with, and gives up what nobody takes.
     async fn unblock(&self, left: usize) {
+        let ticks = self.limits.unread.as_ticks().checked_div(PARTS_OF_UNREAD.into());
+        let part = Duration::from_ticks(ticks.unwrap_or_default());
         let mut untaken = 0;
         while untaken < PARTS_OF_UNREAD {
             let put = self.with(|state| state.output.end());
-            let part = self.limits.unread / PARTS_OF_UNREAD;
             if with_timeout(part, self.until(|state| !state.is_blocked(left))).await.is_ok() {
                 return;
             }
