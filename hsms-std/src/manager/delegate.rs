@@ -311,6 +311,10 @@ fn work(pool: &Pool) {
 }
 
 fn deliver(peer: &Peer, item: Item) {
+    #[cfg_attr(
+        not(feature = "services"),
+        expect(clippy::infallible_destructuring_match, reason = "with services there are calls as well")
+    )]
     let event = match item {
         Item::Event(event) => event,
         #[cfg(feature = "services")]
