@@ -18,6 +18,8 @@ mod histories;
 mod inbox;
 #[path = "services/kit.rs"]
 mod kit;
+#[path = "services/late.rs"]
+mod late;
 #[path = "services/lives.rs"]
 mod lives;
 #[path = "services/log.rs"]

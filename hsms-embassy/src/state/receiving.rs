@@ -4,7 +4,7 @@ use super::State;
 use super::calls::{Awaits, Topic};
 use super::inbox::{Entry, LinkNumber};
 use crate::log;
-use hsms_core::connection::{Class, Inbound, Sessions, Stray};
+use hsms_core::connection::{Inbound, Sessions};
 use hsms_core::time::Instant;
 use hsms_core::wire::{Header, SystemBytes};
 
@@ -325,11 +325,10 @@ enum Sort {
 impl Beginning {
     /// `strays`: a reply that nobody waits for is one for the inbox.
     fn of(inbound: &Inbound<'_>, strays: bool, link: LinkNumber) -> Self {
-        let unawaited = matches!(inbound.class, Class::Stray(Stray::Late | Stray::Orphan));
         let sort = match (inbound.is_reply(), inbound.is_for_application()) {
             (true, _) => Sort::Reply,
             (false, true) => Sort::Primary,
-            (false, false) if strays && unawaited => Sort::Primary,
+            (false, false) if strays && inbound.is_unawaited() => Sort::Primary,
             (false, false) => Sort::Other,
         };
         let entry = Entry {

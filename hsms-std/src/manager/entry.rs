@@ -82,6 +82,8 @@ impl Entry {
         }
         let settings = &shared.settings;
         let link = Link::new(settings.machine(), settings.options()).with_most_transactions(settings.transactions());
+        #[cfg(feature = "services")]
+        let link = link.with_unawaited(shared.services.is_some());
         Entry {
             shared,
             link,

@@ -96,6 +96,8 @@ pub(super) struct Link {
     /// Primaries that can wait for their reply at the same time.
     most_transactions: u16,
     tell_control: bool,
+    /// Replies that nobody waits for are passed on as well.
+    unawaited: bool,
     tally: Tally,
     stream: Option<Stream<Socket>>,
     watch: Watch,
@@ -140,6 +142,7 @@ impl Link {
             machine,
             most_transactions: u16::MAX,
             tell_control: options.tell_control(),
+            unawaited: false,
             tally: Tally::default(),
             stream: None,
             watch: Watch::default(),
@@ -163,6 +166,13 @@ impl Link {
     /// Primaries that can wait for their reply at the same time.
     pub(super) fn with_most_transactions(mut self, most: usize) -> Self {
         self.most_transactions = u16::try_from(most).unwrap_or(u16::MAX);
+        self
+    }
+
+    /// Whether replies that nobody waits for are passed on as well: there is somebody who keeps them.
+    #[cfg(feature = "services")]
+    pub(super) const fn with_unawaited(mut self, unawaited: bool) -> Self {
+        self.unawaited = unawaited;
         self
     }
 
@@ -451,7 +461,7 @@ impl Link {
     /// Puts messages together. What is reserved has arrived: no length field is believed.
     fn piece(&mut self, inbound: &Inbound<'_>, told: &mut Vec<Told>) {
         if inbound.first() {
-            if !inbound.is_for_application() {
+            if !self.wants(inbound) {
                 if self.tell_control || !inbound.is_dealt_with() {
                     let (header, body_len, class) = (*inbound.header(), inbound.piece.body_len, inbound.class);
                     told.push(Told::Other { header, body_len, class });
@@ -460,8 +470,8 @@ impl Link {
             }
             let sort = match (inbound.is_abort(), inbound.is_reply()) {
                 (true, _) => Sort::Abort,
-                (false, true) => Sort::Reply,
-                (false, false) => Sort::Primary(inbound.reply_token()),
+                (false, false) if !inbound.is_unawaited() => Sort::Primary(inbound.reply_token()),
+                (false, _) => Sort::Reply,
             };
             let (header, body) = (*inbound.header(), inbound.body().to_vec());
             if inbound.last() {
@@ -476,11 +486,15 @@ impl Link {
         }
         if inbound.last()
             && let Some(assembly) = self.assembly.take()
-            && inbound.is_for_application()
+            && self.wants(inbound)
         {
             let Assembly { header, sort, body } = *assembly;
             told.push(Told::Message { header, sort, body });
         }
+    }
+
+    const fn wants(&self, inbound: &Inbound<'_>) -> bool {
+        inbound.is_for_application() || (self.unawaited && inbound.is_unawaited())
     }
 
     pub(super) fn write(&mut self, now: Instant, told: &mut Vec<Told>) {

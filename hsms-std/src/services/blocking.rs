@@ -82,8 +82,9 @@ impl<const TRANSACTIONS: usize> Endpoint<TRANSACTIONS> {
     /// # Errors
     /// [`Error::Settings`]; [`Error::Connection`] with [`WhichDevice`](crate::Error::WhichDevice) where the connection does not serve
     /// exactly one device id.
-    pub fn new(link: Connection<TRANSACTIONS>, settings: Settings) -> Result<Self, Error> {
+    pub fn new(mut link: Connection<TRANSACTIONS>, settings: Settings) -> Result<Self, Error> {
         let layer = settings.layer(link.config())?;
+        link.keep_unawaited();
         let (known, dropped) = ((State::NotConnected, 0), link.dropped().notices);
         let (clock, events) = (Clock::new(), VecDeque::new());
         // What it is to tell may be what its owner has seen already.
