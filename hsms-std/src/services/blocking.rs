@@ -131,6 +131,22 @@ impl<const TRANSACTIONS: usize> Endpoint<TRANSACTIONS> {
         self.layer.add_status(status, name)
     }
 
+    /// Names a stream, for log lines.
+    ///
+    /// # Errors
+    /// [`Error::Register`].
+    pub fn add_stream(&mut self, stream: u8, name: &'static str) -> Result<(), Error> {
+        self.layer.add_stream(stream, name)
+    }
+
+    /// Names a function of a stream, for log lines.
+    ///
+    /// # Errors
+    /// [`Error::Register`].
+    pub fn add_function(&mut self, stream_function: StreamFunction, name: &'static str) -> Result<(), Error> {
+        self.layer.add_function(stream_function, name)
+    }
+
     // Handlers.
 
     /// Has a closure answer service messages; `None` is any. That under both keys is called, else that of the service, else that of the data
