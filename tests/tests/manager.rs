@@ -1,5 +1,7 @@
 //! The manager (feature `manager` of hsms-std): any number of peers on one event loop. Over loopback, with scripted callers.
 
+#[path = "manager/bounds.rs"]
+mod bounds;
 #[path = "manager/caller.rs"]
 mod caller;
 #[path = "manager/closing.rs"]
