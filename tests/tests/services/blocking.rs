@@ -54,9 +54,9 @@ fn a_connection_that_is_selected_already_is_taken_as_it_is() {
         let mut expected = vec![EndpointNotice::Named { differ: false }];
         expected.extend(secret.is_some().then_some(EndpointNotice::Trusted));
         assert_eq!(notices(&mut host), expected);
-        host.close().unwrap();
-        assert_eq!(notices(&mut tool.stop()), expected);
-        assert_eq!(called.load(Ordering::SeqCst), 1);
+        let primaries = host.connection().counters().sent.messages.primary;
+        assert_eq!((primaries, called.load(Ordering::SeqCst)), (if secret.is_some() { 4 } else { 2 }, 1));
+        tool.stop();
     }
 }
 
@@ -115,10 +115,11 @@ fn a_proof_that_came_in_time_counts_whenever_it_is_looked_at() {
             Endpoint::new(Connection::active(address, config(Config::host(DEVICE))).unwrap(), settings).unwrap();
         let end = Instant::now() + LIMIT;
         while host.trust_state() != Some(TrustState::KeySent) && Instant::now() < end {
-            if host.trust_state() == Some(TrustState::Trusted) || !notices(&mut host).is_empty() {
+            // One step at a time.
+            if let Some(Event::Services(_)) = host.next(Duration::ZERO).unwrap() {
                 break;
             }
-            let _ = host.next(Duration::from_millis(1)).unwrap();
+            thread::yield_now();
         }
         if host.trust_state() == Some(TrustState::KeySent) {
             // The proof leaves, and the deadline passes.
