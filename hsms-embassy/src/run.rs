@@ -12,7 +12,7 @@ use core::task::Poll;
 use embassy_futures::select::{Either, Either3, select, select3};
 use embassy_futures::yield_now;
 use embassy_sync::blocking_mutex::raw::RawMutex;
-use embassy_time::with_timeout;
+use embassy_time::{Duration, with_timeout};
 use embedded_io_async::{Read, Write};
 use hsms_core::connection::{CloseReason, Event, Sessions};
 
@@ -21,7 +21,7 @@ use hsms_core::connection::{CloseReason, Event, Sessions};
 const READS_AT_ONCE: u8 = 16;
 
 /// Parts of [`Limits::unread`](crate::Limits::unread) that count or do not, each by what the peer did in it.
-const PARTS_OF_UNREAD: u32 = 4;
+const PARTS_OF_UNREAD: u64 = 4;
 
 impl<'b, M: RawMutex, const TRANSACTIONS: usize, const CALLS: usize, S: Sessions> Link<'b, M, TRANSACTIONS, CALLS, S> {
     /// Runs the link over transports of `opener`, for ever: to be awaited in a task of its own, or joined with what uses the link.
@@ -152,7 +152,7 @@ impl<'b, M: RawMutex, const TRANSACTIONS: usize, const CALLS: usize, S: Sessions
         let mut untaken = 0;
         while untaken < PARTS_OF_UNREAD {
             let put = self.with(|state| state.output.end());
-            let part = self.limits.unread / PARTS_OF_UNREAD;
+            let part = Duration::from_ticks(self.limits.unread.as_ticks() / PARTS_OF_UNREAD);
             if with_timeout(part, self.until(|state| !state.is_blocked(left))).await.is_ok() {
                 return;
             }
