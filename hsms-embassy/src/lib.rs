@@ -66,14 +66,17 @@
 //!
 //! # Settings that survive a restart
 //!
-//! With feature `serde` of `hsms-core` a [`Config`] can be kept in flash; what is loaded is valid or is refused. `tests/tests/embassy/settings.rs`
+//! With feature `serde` of `hsms-core` a [`Config`] can be kept in flash; what is loaded is valid or is refused. `examples/firmware/src/stored.rs`
 //! in the repository does it with `postcard`, and an octet in front for the version of the layout.
 //!
 //! # Features
 //!
-//! None by default: `net` (connections of `embassy-net`), `defmt` (logs, and `defmt::Format` on every value).
+//! None by default: `net` (connections of `embassy-net`), `services` (dispatch to handlers, service messages, establishing
+//! communication), `auth` (the same with a secret that both ends prove), `defmt` (logs, and `defmt::Format` on every value).
 #![doc = ""]
 #![doc = include_str!("../docs/sizing.md")]
+#![doc = ""]
+#![doc = include_str!("../docs/board.md")]
 #![no_std]
 #![cfg_attr(
     not(test),
@@ -105,6 +108,8 @@ mod opener;
 mod receive;
 mod run;
 mod send;
+#[cfg(feature = "services")]
+pub mod services;
 mod sizes;
 mod state;
 

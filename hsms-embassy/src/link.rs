@@ -13,7 +13,7 @@ use core::task::Poll;
 use embassy_sync::blocking_mutex::Mutex;
 use embassy_sync::blocking_mutex::raw::RawMutex;
 use embassy_time::Duration;
-use hsms_core::connection::{CloseReason, Connection, General, Notice, Sessions, Single, State as Selection};
+use hsms_core::connection::{CloseReason, Connection, General, Notice, Sessions, Single, State as Selection, Stream9};
 use hsms_core::wire::Header;
 use hsms_core::{Config, Error as Refusal};
 
@@ -290,6 +290,42 @@ impl<'b, M: RawMutex, const TRANSACTIONS: usize, const CALLS: usize, S: Sessions
                 }
                 state.calls.wait(place.index, Topic::Outcome, cx.waker());
                 Poll::Pending
+            })
+        })
+        .await
+    }
+
+    /// Tells the host what is wrong with a message that came from it: S9F3, S9F5 or S9F7 with the header of that (E5 7.13), as equipment
+    /// does. Waits until the machine takes it.
+    ///
+    /// Cancel-safe: dropped at an await, nothing is sent.
+    ///
+    /// # Errors
+    /// [`Error::Refused`], see [`Connection::report_error`]; [`Error::TooManyCalls`].
+    pub async fn report_error(&self, error: Stream9, about: &Header) -> Result<(), Error> {
+        self.report_within(None, error, about).await
+    }
+
+    /// `within`: not after the state of the connection has [changed](State::changes) since it was this.
+    pub(crate) async fn report_within(&self, within: Option<u16>, error: Stream9, about: &Header) -> Result<(), Error> {
+        let place = self.place()?;
+        poll_fn(|cx| {
+            self.with(|state| {
+                if within.is_some_and(|changes| changes != state.changes) {
+                    return Poll::Ready(Err(Error::Refused(Refusal::NotSelected)));
+                }
+                let now = clock::now();
+                match state.machine.report_error(now, error, about) {
+                    Ok(()) => {
+                        state.settle(now);
+                        Poll::Ready(Ok(()))
+                    }
+                    Err(Refusal::ActionsPending | Refusal::BodyOpen) => {
+                        state.calls.wait(place.index, Topic::Room, cx.waker());
+                        Poll::Pending
+                    }
+                    Err(refusal) => Poll::Ready(Err(Error::Refused(refusal))),
+                }
             })
         })
         .await

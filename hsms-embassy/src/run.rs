@@ -21,7 +21,7 @@ use hsms_core::connection::{CloseReason, Event, Sessions};
 const READS_AT_ONCE: u8 = 16;
 
 /// Parts of [`Limits::unread`](crate::Limits::unread) that count or do not, each by what the peer did in it.
-const PARTS_OF_UNREAD: u64 = 4;
+const PARTS_OF_UNREAD: u32 = 4;
 
 impl<'b, M: RawMutex, const TRANSACTIONS: usize, const CALLS: usize, S: Sessions> Link<'b, M, TRANSACTIONS, CALLS, S> {
     /// Runs the link over transports of `opener`, for ever: to be awaited in a task of its own, or joined with what uses the link.
@@ -149,10 +149,11 @@ impl<'b, M: RawMutex, const TRANSACTIONS: usize, const CALLS: usize, S: Sessions
 
     /// Waits until what has been read can be dealt with, and gives up what nobody takes.
     async fn unblock(&self, left: usize) {
+        let ticks = self.limits.unread.as_ticks().checked_div(PARTS_OF_UNREAD.into());
+        let part = Duration::from_ticks(ticks.unwrap_or_default());
         let mut untaken = 0;
         while untaken < PARTS_OF_UNREAD {
             let put = self.with(|state| state.output.end());
-            let part = Duration::from_ticks(self.limits.unread.as_ticks() / PARTS_OF_UNREAD);
             if with_timeout(part, self.until(|state| !state.is_blocked(left))).await.is_ok() {
                 return;
             }

@@ -9,6 +9,10 @@ mod full;
 mod kit;
 #[path = "embassy/links.rs"]
 mod links;
+#[path = "embassy/services.rs"]
+mod services;
+#[path = "embassy/services_dropped.rs"]
+mod services_dropped;
 #[path = "embassy/settings.rs"]
 mod settings;
 #[path = "embassy/sizing.rs"]

@@ -17,7 +17,12 @@ pub(crate) struct Entry {
     pub(crate) whole: bool,
     /// The rest of its text will not come.
     pub(crate) cut: bool,
+    /// Which link it came over: see [`LinkNumber`].
+    pub(crate) link: LinkNumber,
 }
+
+/// Which link since the start, as far as that tells apart the few that messages in the inbox came over.
+pub(crate) type LinkNumber = u16;
 
 /// At most `N` primaries, in the order in which they came. Only the last can be incomplete, and only the first be read.
 #[derive(Debug)]
@@ -44,6 +49,12 @@ impl<'b, const N: usize> Inbox<'b, N> {
     /// Octets of text that can be put in.
     pub(crate) const fn room(&self) -> usize {
         self.ring.len().saturating_sub(self.len)
+    }
+
+    /// Whether something that came over this link is still there.
+    #[cfg(feature = "services")]
+    pub(crate) fn holds(&self, link: LinkNumber) -> bool {
+        self.entries.iter().any(|entry| entry.link == link)
     }
 
     pub(crate) fn is_full(&self) -> bool {

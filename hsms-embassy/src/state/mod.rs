@@ -5,7 +5,7 @@ pub(crate) mod calls;
 pub(crate) mod inbox;
 pub(crate) mod input;
 pub(crate) mod output;
-mod receiving;
+pub(crate) mod receiving;
 
 pub(crate) use receiving::{AT_ONCE, Step};
 
@@ -57,6 +57,12 @@ pub(crate) struct State<'b, const TRANSACTIONS: usize, const CALLS: usize, S> {
     pub(crate) link: u32,
     /// The state that the calls know of.
     seen: Selection,
+    /// How often that has changed.
+    pub(crate) changes: u16,
+    /// How often something happened.
+    pub(crate) happened: u16,
+    /// Replies that nobody waits for go to the inbox as well.
+    pub(crate) strays: bool,
     /// Why the last one ended.
     pub(crate) closed: Option<CloseReason>,
     /// Since when the machine takes no inputs, as there is no room for its frames in the output.
@@ -95,6 +101,9 @@ impl<'b, const TRANSACTIONS: usize, const CALLS: usize, S: Sessions> State<'b, T
             open: false,
             link: 0,
             seen: Selection::NotConnected,
+            changes: 0,
+            happened: 0,
+            strays: false,
             closed: None,
             held_up: None,
             full: false,
@@ -249,8 +258,12 @@ impl<'b, const TRANSACTIONS: usize, const CALLS: usize, S: Sessions> State<'b, T
         self.held_up = if settled { None } else { since.or(Some(now)) };
         self.full &= !settled;
         if core::mem::replace(&mut self.seen, self.machine.state()) != self.machine.state() {
+            self.changes = self.changes.wrapping_add(1);
             self.calls.wake(Topic::State);
         }
+        self.happened = self.happened.wrapping_add(1);
+        #[cfg(feature = "services")]
+        self.calls.wake(Topic::Anything);
         if settled && self.writer.is_none() {
             self.calls.wake_turns();
         }

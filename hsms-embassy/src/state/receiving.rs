@@ -2,7 +2,7 @@
 
 use super::State;
 use super::calls::{Awaits, Topic};
-use super::inbox::Entry;
+use super::inbox::{Entry, LinkNumber};
 use crate::log;
 use hsms_core::connection::{Inbound, Sessions};
 use hsms_core::time::Instant;
@@ -54,7 +54,7 @@ impl<const TRANSACTIONS: usize, const CALLS: usize, S: Sessions> State<'_, TRANS
         if octets == 0 {
             return Step::Empty;
         }
-        let State { machine, input, inbox, arriving, calls, full, .. } = self;
+        let State { machine, input, inbox, arriving, calls, full, strays, link, .. } = self;
         let Some(octets) = input.octets().get(..octets) else { return Step::Empty };
         let Ok((taken, inbound)) = machine.receive(now, octets) else {
             // In the middle of a text, where its actions wait for room in the output.
@@ -65,7 +65,7 @@ impl<const TRANSACTIONS: usize, const CALLS: usize, S: Sessions> State<'_, TRANS
         match inbound {
             Some(inbound) if inbound.first() => {
                 log::received(&inbound);
-                first = Some(Beginning::of(&inbound));
+                first = Some(Beginning::of(&inbound, *strays, low(*link)));
             }
             Some(inbound) => {
                 if let Arriving::Inbox = arriving {
@@ -253,6 +253,9 @@ impl<const TRANSACTIONS: usize, const CALLS: usize, S: Sessions> State<'_, TRANS
             self.pass(false);
         }
         self.calls.wake(Topic::Inbox);
+        // Where the connection has ended the services have waited for this.
+        #[cfg(feature = "services")]
+        self.calls.wake(Topic::State);
         self.wake_runner();
     }
 
@@ -301,6 +304,12 @@ impl<const TRANSACTIONS: usize, const CALLS: usize, S: Sessions> State<'_, TRANS
     }
 }
 
+/// The lower half.
+pub(crate) const fn low(link: u32) -> LinkNumber {
+    let [_, _, high, low] = link.to_be_bytes();
+    LinkNumber::from_be_bytes([high, low])
+}
+
 /// What has to be known of a message that begins, without its octets.
 struct Beginning {
     sort: Sort,
@@ -314,10 +323,12 @@ enum Sort {
 }
 
 impl Beginning {
-    fn of(inbound: &Inbound<'_>) -> Self {
+    /// `strays`: a reply that nobody waits for is one for the inbox.
+    fn of(inbound: &Inbound<'_>, strays: bool, link: LinkNumber) -> Self {
         let sort = match (inbound.is_reply(), inbound.is_for_application()) {
             (true, _) => Sort::Reply,
             (false, true) => Sort::Primary,
+            (false, false) if strays && inbound.is_unawaited() => Sort::Primary,
             (false, false) => Sort::Other,
         };
         let entry = Entry {
@@ -327,6 +338,7 @@ impl Beginning {
             here: 0,
             whole: inbound.last(),
             cut: false,
+            link,
         };
         Beginning { sort, entry }
     }

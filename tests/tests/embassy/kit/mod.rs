@@ -5,4 +5,5 @@ pub(crate) mod net;
 pub(crate) mod pipe;
 pub(crate) mod raw;
 pub(crate) mod scene;
+pub(crate) mod services;
 pub(crate) mod time;
