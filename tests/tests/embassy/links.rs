@@ -11,8 +11,10 @@ use embassy_sync::signal::Signal;
 use embassy_time::{Duration, Instant, Timer};
 use hsms_embassy::hsms_core::Error as Refusal;
 use hsms_embassy::hsms_core::config::SelectMode;
-use hsms_embassy::hsms_core::connection::{CloseReason, ControlRequest, General, SessionEntity, State, TransactionEnd};
-use hsms_embassy::hsms_core::wire::SessionId;
+use hsms_embassy::hsms_core::connection::{
+    Admission, CloseReason, ControlRequest, General, SessionEntity, State, TransactionEnd,
+};
+use hsms_embassy::hsms_core::wire::{SelectStatus, SessionId};
 use hsms_embassy::{Buffers, Config, Error, Limits, Link, OpenFailed, Opener, StreamFunction, Told};
 use std::cell::{Cell, RefCell};
 use std::future::Future;
@@ -528,6 +530,35 @@ fn sessions_of_hsms_gs_are_selected_one_by_one() {
         };
         select(requests, serve).await;
         assert_eq!(host.state(), State::NotSelected);
+    });
+}
+
+#[test]
+fn what_a_select_is_answered_with_is_set_while_the_link_lives() {
+    type Many<'b> = Link<'b, NoopRawMutex, 4, 8, General<1>>;
+    let (etcher, robot) = (SessionId(7), SessionId(8));
+    let (mut ours, mut theirs) = (Buffers::<64, 64, 128>::new(), Buffers::<64, 64, 128>::new());
+    let config = quiet(Config::host(DEVICE)).with_select_mode(SelectMode::OnCommand);
+    let wanted = General::new(&[SessionEntity::wanted(etcher)]).unwrap();
+    let host = Many::general(config, wanted, ours.lend()).unwrap();
+    let offered = General::new(&[SessionEntity::offered(etcher)]).unwrap();
+    let equipment = Many::general(quiet(Config::equipment(DEVICE)), offered, theirs.lend()).unwrap();
+    let network = Network::new(50);
+    let tasks: Vec<Task<'_>> = vec![
+        Box::pin(async { host.run(Dial(&network)).await.map(|_| ()).unwrap() }),
+        Box::pin(async { equipment.run(Listen(&network)).await.map(|_| ()).unwrap() }),
+    ];
+    run_with(tasks, async {
+        equipment.enable();
+        host.enable();
+        host.reached(State::NotSelected).await.unwrap();
+        assert!(matches!(equipment.set_admission(robot, Admission::Always), Err(Error::Refused(_))));
+        equipment.set_admission(etcher, Admission::Refuse(SelectStatus(5))).unwrap();
+        let refused = host.select_session(etcher).await;
+        assert!(matches!(refused, Err(Error::SessionRefused(_))), "{refused:?}");
+        equipment.set_admission(etcher, Admission::Always).unwrap();
+        host.select_session(etcher).await.unwrap();
+        assert!(equipment.is_selected(etcher));
     });
 }
 

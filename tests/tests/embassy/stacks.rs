@@ -2,7 +2,7 @@
 
 use crate::kit::executor::{Task, run_with};
 use crate::kit::net::{Faults, Storage, Wire, address, stacks};
-use crate::kit::scene::{DEVICE, Plain, S1F1, S6F11, beside, echo};
+use crate::kit::scene::{DEVICE, Plain, S1F1, S6F11, beside, dropped_after, echo};
 use embassy_futures::join::join;
 use embassy_futures::select::select;
 use embassy_net::tcp::{State as Tcp, TcpSocket};
@@ -11,7 +11,7 @@ use embassy_sync::signal::Signal;
 use embassy_time::{Duration, Instant, Timer};
 use hsms_embassy::hsms_core::connection::{CloseReason, ControlRequest, State};
 use hsms_embassy::{Buffers, Config, Error, Limits, StreamFunction, net};
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 
 const PORT: u16 = 5000;
 const S7F3: StreamFunction = StreamFunction::new(7, 3);
@@ -303,4 +303,62 @@ fn a_host_that_does_not_close_its_end_is_reset() {
             host.abort();
         }
     });
+}
+
+#[test]
+fn an_opener_of_a_stack_that_is_dropped_at_any_await_opens_again() {
+    for active in [true, false] {
+        let mut completed = false;
+        for pendings in 0..2000 {
+            let wire = Wire::new(8, Faults::default());
+            let mut storage = Storage::new();
+            let ([ours, theirs], stacks) = stacks(&mut storage, &wire, 8);
+            let (mut buffers, mut far_buffers) = (Buffers::<512, 512, 512>::new(), Buffers::<512, 512, 512>::new());
+            let host = Plain::new(Config::host(DEVICE), buffers.lend()).unwrap();
+            let equipment = Plain::new(Config::equipment(DEVICE), far_buffers.lend()).unwrap();
+            let [mut rx, mut tx, mut far_rx, mut far_tx] = [[0; 600]; 4];
+            let mut dial = net::Dial::new(TcpSocket::new(ours, &mut rx, &mut tx), (address(1), PORT));
+            let mut listen = net::Listen::new(TcpSocket::new(theirs, &mut far_rx, &mut far_tx), PORT);
+            let dropped = Cell::new(false);
+            let mut tasks: Vec<Task<'_>> = stacks;
+            tasks.push(Box::pin(async {
+                if active {
+                    dropped_after(pendings, host.run(&mut dial)).await;
+                    dropped.set(true);
+                }
+                host.run(&mut dial).await.map(|_| ()).unwrap();
+            }));
+            tasks.push(Box::pin(async {
+                if !active {
+                    dropped_after(pendings, equipment.run(&mut listen)).await;
+                    dropped.set(true);
+                }
+                equipment.run(&mut listen).await.map(|_| ()).unwrap();
+            }));
+            run_with(tasks, async {
+                equipment.enable();
+                host.enable();
+                let seen = RefCell::new(Vec::new());
+                let work = async {
+                    let mut buffer = [0; 10];
+                    for round in 0..3_u8 {
+                        // Opened, served, closed and opened again.
+                        let mut answered = async || {
+                            host.reached(State::Selected).await.unwrap();
+                            equipment.reached(State::Selected).await.unwrap();
+                            host.request(S1F1, &[round], &mut buffer).await.is_ok()
+                        };
+                        while !answered().await {}
+                        if round == 1 { host.separate() } else { equipment.separate() }
+                    }
+                };
+                beside(work, echo(&equipment, &seen)).await;
+            });
+            completed = !dropped.get();
+            if completed {
+                break;
+            }
+        }
+        assert!(completed, "all of it takes more");
+    }
 }

@@ -5,7 +5,7 @@ use super::pipe::{Dial, Listen, Network};
 use embassy_futures::select::{Either, select};
 use embassy_sync::blocking_mutex::raw::NoopRawMutex;
 use hsms_embassy::hsms_core::connection::State;
-use hsms_embassy::{Buffers, Config, DeviceId, Error, Limits, Link, StreamFunction};
+use hsms_embassy::{Config, DeviceId, Error, Limits, Link, Storage, StreamFunction};
 use std::cell::RefCell;
 use std::future::Future;
 use std::pin::pin;
@@ -36,9 +36,19 @@ pub(crate) fn selected<R>(room: usize, test: impl AsyncFnOnce(&Scene<'_, '_>) ->
 
 /// The same with other limits at both ends.
 pub(crate) fn selected_with<R>(room: usize, limits: Limits, test: impl AsyncFnOnce(&Scene<'_, '_>) -> R) -> R {
-    let (mut ours, mut theirs) = (Buffers::<64, 64, 128>::new(), Buffers::<64, 64, 128>::new());
-    let host = Plain::new(quiet(Config::host(DEVICE)), ours.lend()).unwrap().with_limits(limits);
-    let equipment = Plain::new(quiet(Config::equipment(DEVICE)), theirs.lend()).unwrap().with_limits(limits);
+    selected_lent(room, 128, limits, test)
+}
+
+/// The same with so many octets of output at both ends.
+pub(crate) fn selected_lent<R>(
+    room: usize,
+    output: usize,
+    limits: Limits,
+    test: impl AsyncFnOnce(&Scene<'_, '_>) -> R,
+) -> R {
+    let [mut ours, mut theirs] = [(); 2].map(|()| ([0; 64], [0; 64], vec![0; output]));
+    let host = Plain::new(quiet(Config::host(DEVICE)), lend(&mut ours)).unwrap().with_limits(limits);
+    let equipment = Plain::new(quiet(Config::equipment(DEVICE)), lend(&mut theirs)).unwrap().with_limits(limits);
     let network = Network::new(room);
     let tasks: Vec<Task<'_>> = vec![
         Box::pin(async {
@@ -57,10 +67,17 @@ pub(crate) fn selected_with<R>(room: usize, limits: Limits, test: impl AsyncFnOn
     })
 }
 
+fn lend((input, inbox, output): &mut ([u8; 64], [u8; 64], Vec<u8>)) -> Storage<'_> {
+    Storage { input, inbox, output }
+}
+
 impl Scene<'_, '_> {
     pub(crate) async fn both_selected(&self) {
-        self.host.reached(State::Selected).await.unwrap();
-        self.equipment.reached(State::Selected).await.unwrap();
+        // One may not know yet that the other has gone, and one is selected before the other.
+        while [self.host, self.equipment].iter().any(|end| end.state() != State::Selected) {
+            self.host.reached(State::Selected).await.unwrap();
+            self.equipment.reached(State::Selected).await.unwrap();
+        }
     }
 
     /// Ten requests of the host and ten events of the equipment, all at once, while both [echo](echo) and keep what they see: none is
