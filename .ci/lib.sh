@@ -386,33 +386,22 @@ readme_command() { # its beginning
   printf '%s\n' "$line"
 }
 
+# The layers that go far go as far as there is time for here: optimised, and with the checks of debug builds.
 stage_tests() {
-  local command
+  local command log=$root/target/ci/tests.log status=0
   command=$(readme_command "cargo test --workspace") || return
   printf 'README.md: %s\n' "$command"
-  run_tests tests "HSMS_PEERS=required $command"
-}
-
-# The layers that go far, as far as there is time for here: the programs that stage tests has built, optimised and with the checks of
-# debug builds.
-stage_proof() {
-  run_tests proof "HSMS_SCALE=ci cargo test --locked --workspace $proof_tests -- --nocapture"
-}
-proof_tests="--test model --test simulation --test exhaustive --test torture --test properties --test reference_model --test secs2 --test fuzz_corpus --test generators --test manager"
-
-run_tests() { # name, command
-  local log=$root/target/ci/$1.log status=0
   mkdir -p "$root/target/ci"
   (
     set -o pipefail
-    cd "$root" && bash -c "$2" 2>&1 | tee "$log"
+    cd "$root" && bash -c "export HSMS_PEERS=required HSMS_SCALE=ci; $command" 2>&1 | tee "$log"
   ) || status=$?
-  count_tests "$log" "$1" || status=1
+  count_tests "$log" || status=1
   [ "$status" = 0 ] || fail "the tests failed"
 }
 
 # Sums the result lines of all test programs. Fails for no tests, a failed one, and an ignored one: nothing may be left out here.
-count_tests() { # log, name
+count_tests() { # log
   awk '
     /^test result: / {
       programs++
@@ -423,9 +412,9 @@ count_tests() { # log, name
       }
     }
     END {
-      printf "%s: %d passed, %d failed, %d ignored in %d programs\n", name, passed, failed, ignored, programs
+      printf "tests: %d passed, %d failed, %d ignored in %d programs\n", passed, failed, ignored, programs
       exit !(passed > 0 && failed == 0 && ignored == 0)
-    }' name="${2:-tests}" "$1" | tee "$root/target/ci/${2:-tests}-counts"
+    }' "$1" | tee "$root/target/ci/tests-counts"
   [ "${PIPESTATUS[0]}" = 0 ] || fail "not every test ran and passed"
 }
 

@@ -1,5 +1,6 @@
 //! One machine and its socket, which never blocks: octets in, octets out, and what became of them.
 
+mod answer;
 mod handover;
 
 pub(super) use handover::HandedOver;
@@ -22,7 +23,7 @@ use std::io::{self, IoSlice};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Reads of one link before the others have their turn.
+/// Reads of one link before the others have their turn; it ends as well when a whole buffer has come.
 const MOST_READS: usize = 8;
 
 /// After a read that gave less than it could, the system tells of what comes behind it, without having been asked for it in vain first.
@@ -95,6 +96,8 @@ pub(super) struct Link {
     /// Primaries that can wait for their reply at the same time.
     most_transactions: u16,
     tell_control: bool,
+    /// Replies that nobody waits for are passed on as well.
+    unawaited: bool,
     tally: Tally,
     stream: Option<Stream<Socket>>,
     watch: Watch,
@@ -139,6 +142,7 @@ impl Link {
             machine,
             most_transactions: u16::MAX,
             tell_control: options.tell_control(),
+            unawaited: false,
             tally: Tally::default(),
             stream: None,
             watch: Watch::default(),
@@ -162,6 +166,13 @@ impl Link {
     /// Primaries that can wait for their reply at the same time.
     pub(super) fn with_most_transactions(mut self, most: usize) -> Self {
         self.most_transactions = u16::try_from(most).unwrap_or(u16::MAX);
+        self
+    }
+
+    /// Whether replies that nobody waits for are passed on as well: there is somebody who keeps them.
+    #[cfg(feature = "services")]
+    pub(super) const fn with_unawaited(mut self, unawaited: bool) -> Self {
+        self.unawaited = unawaited;
         self
     }
 
@@ -231,6 +242,11 @@ impl Link {
         self.ending |= ready.ends;
     }
 
+    /// The transport that was wanted is not open yet: what was told of an end was about one before.
+    pub(super) const fn dials(&mut self) {
+        self.ending = false;
+    }
+
     /// The transport that was wanted is open.
     pub(super) fn opened(
         &mut self,
@@ -254,7 +270,6 @@ impl Link {
     /// The transport that was wanted could not be opened.
     pub(super) fn open_failed(&mut self, error: &io::Error, onlookers: &Onlookers, now: Instant, told: &mut Vec<Told>) {
         if std::mem::take(&mut self.wanted) {
-            self.ending = false;
             onlookers.inside(|| trace::failed(error));
             self.happen(Event::TransportFailed, now, told);
         }
@@ -365,12 +380,12 @@ impl Link {
     /// Writes and reads as far as that goes at once, up to a share of the loop's time. `buffer` is the loop's.
     pub(super) fn go_on(&mut self, now: Instant, buffer: &mut [u8], told: &mut Vec<Told>) {
         self.write(now, told);
-        for _ in 0..MOST_READS {
-            if !self.has_more() {
-                break;
-            }
-            self.read_some(now, buffer, told);
+        let (mut reads, mut left) = (MOST_READS, buffer.len());
+        while reads > 0 && left > 0 && self.has_more() {
+            let octets = self.read(now, buffer, told);
+            self.receive(now, buffer.get(..octets).unwrap_or(&[]), told);
             self.write(now, told);
+            (reads, left) = (reads.saturating_sub(1), left.saturating_sub(octets));
         }
         self.pause_flooded(now);
     }
@@ -446,7 +461,7 @@ impl Link {
     /// Puts messages together. What is reserved has arrived: no length field is believed.
     fn piece(&mut self, inbound: &Inbound<'_>, told: &mut Vec<Told>) {
         if inbound.first() {
-            if !inbound.is_for_application() {
+            if !self.wants(inbound) {
                 if self.tell_control || !inbound.is_dealt_with() {
                     let (header, body_len, class) = (*inbound.header(), inbound.piece.body_len, inbound.class);
                     told.push(Told::Other { header, body_len, class });
@@ -455,8 +470,8 @@ impl Link {
             }
             let sort = match (inbound.is_abort(), inbound.is_reply()) {
                 (true, _) => Sort::Abort,
-                (false, true) => Sort::Reply,
-                (false, false) => Sort::Primary(inbound.reply_token()),
+                (false, false) if !inbound.is_unawaited() => Sort::Primary(inbound.reply_token()),
+                (false, _) => Sort::Reply,
             };
             let (header, body) = (*inbound.header(), inbound.body().to_vec());
             if inbound.last() {
@@ -471,11 +486,15 @@ impl Link {
         }
         if inbound.last()
             && let Some(assembly) = self.assembly.take()
-            && inbound.is_for_application()
+            && self.wants(inbound)
         {
             let Assembly { header, sort, body } = *assembly;
             told.push(Told::Message { header, sort, body });
         }
+    }
+
+    const fn wants(&self, inbound: &Inbound<'_>) -> bool {
+        inbound.is_for_application() || (self.unawaited && inbound.is_unawaited())
     }
 
     pub(super) fn write(&mut self, now: Instant, told: &mut Vec<Told>) {

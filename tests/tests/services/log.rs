@@ -1,0 +1,200 @@
+//! What is logged of services, and that whoever reads it may do as he likes.
+
+use super::managed::{host_at, listen, tool};
+use super::rows::{DEVICE, LIMIT, config};
+use hsms_std::manager::{Expected, Manager, PeerServices, PeerSettings};
+use hsms_std::services::{Error, Returned, ServiceId, Settings, Status};
+use hsms_std::{Config, StreamFunction};
+use std::cell::RefCell;
+use std::fmt::{Debug, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, OnceLock, mpsc};
+use std::thread;
+use tracing::field::{Field, Visit};
+use tracing::level_filters::LevelFilter;
+use tracing::span::{Attributes, Id, Record};
+use tracing::{Event, Metadata, Subscriber};
+
+/// Peers of these names are read of.
+const SPANNED: &str = "a peer whose lines are kept";
+const ASKS: &str = "a peer whose reader asks";
+const NAMED: &str = "a peer whose messages are kept";
+const PANICS: &str = "a peer whose reader panics";
+
+#[derive(Default)]
+struct Reader {
+    /// The field `peer` of each span, which its number tells.
+    peers: Mutex<Vec<String>>,
+    lines: Mutex<Vec<(String, String)>>,
+    asks: OnceLock<PeerServices>,
+    asked: AtomicUsize,
+}
+
+thread_local! {
+    static INSIDE: RefCell<Vec<Id>> = const { RefCell::new(Vec::new()) };
+}
+
+impl Reader {
+    fn of(&self, name: &str) -> Vec<String> {
+        let lines = self.lines.lock().unwrap();
+        lines.iter().filter(|(peer, _)| peer == name).map(|(_, text)| text.clone()).collect()
+    }
+}
+
+fn reader() -> &'static Reader {
+    static READER: OnceLock<Reader> = OnceLock::new();
+    static LISTENS: OnceLock<()> = OnceLock::new();
+    let reader = READER.get_or_init(Reader::default);
+    LISTENS.get_or_init(|| tracing::subscriber::set_global_default(Listener).unwrap());
+    reader
+}
+
+struct Listener;
+
+struct Text<'t>(&'t mut String, &'static str);
+
+impl Visit for Text<'_> {
+    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
+        if field.name() == self.1 {
+            write!(self.0, "{value:?}").unwrap();
+        }
+    }
+}
+
+impl Subscriber for Listener {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        metadata.is_span() || ["hsms::services", "hsms::connection"].contains(&metadata.target())
+    }
+
+    fn max_level_hint(&self) -> Option<LevelFilter> {
+        Some(LevelFilter::DEBUG)
+    }
+
+    fn new_span(&self, span: &Attributes<'_>) -> Id {
+        let mut peer = String::new();
+        span.record(&mut Text(&mut peer, "peer"));
+        let mut peers = reader().peers.lock().unwrap();
+        peers.push(peer);
+        Id::from_u64(u64::try_from(peers.len()).unwrap())
+    }
+
+    fn record(&self, _: &Id, _: &Record<'_>) {}
+
+    fn record_follows_from(&self, _: &Id, _: &Id) {}
+
+    fn event(&self, event: &Event<'_>) {
+        let reader = reader();
+        let Some(span) = INSIDE.with_borrow(|spans| spans.last().cloned()) else { return };
+        let peer = reader.peers.lock().unwrap()[usize::try_from(span.into_u64()).unwrap() - 1].clone();
+        match peer.as_str() {
+            PANICS => panic!("on purpose"),
+            ASKS => {
+                if let Some(services) = reader.asks.get() {
+                    let _ = services.is_trusted();
+                    reader.asked.fetch_add(1, Ordering::SeqCst);
+                }
+            }
+            SPANNED | NAMED if event.metadata().target() == "hsms::services" => {
+                if (peer == NAMED) != (*event.metadata().level() == tracing::Level::DEBUG) {
+                    return;
+                }
+                let mut text = String::new();
+                event.record(&mut Text(&mut text, "message"));
+                reader.lines.lock().unwrap().push((peer, text));
+            }
+            _ => {}
+        }
+    }
+
+    fn enter(&self, id: &Id) {
+        INSIDE.with_borrow_mut(|spans| spans.push(id.clone()));
+    }
+
+    fn exit(&self, _: &Id) {
+        INSIDE.with_borrow_mut(Vec::pop);
+    }
+}
+
+#[test]
+fn what_services_of_a_peer_tell_is_logged_in_its_span_by_whoever_may_ask_them() {
+    let reader = reader();
+    let manager = Manager::start().unwrap();
+    let (tool, offered) = tool(&manager, listen(), Settings::new().with_name("oven"));
+    offered.on_request(None, None, |_| Ok(Returned::okay())).unwrap();
+    tool.enable().unwrap();
+    let (answers, answered) = mpsc::channel();
+    for name in [SPANNED, ASKS] {
+        let settings = PeerSettings::active([tool.local_addr().unwrap()], config(Config::host(DEVICE)));
+        let host = manager.add(name, settings.with_services(Settings::new())).unwrap();
+        let used = host.services().unwrap();
+        if name == ASKS {
+            let _ = reader.asks.set(used.clone());
+        }
+        host.enable().unwrap();
+        let answers = answers.clone();
+        thread::spawn(move || {
+            let _ = answers.send(used.send(ServiceId::READ, 7, &(), LIMIT).map(|_| ()));
+        });
+        answered.recv_timeout(LIMIT).expect("it stands still").unwrap();
+        manager.remove(name).unwrap();
+    }
+    assert_eq!(reader.of(SPANNED), ["names were exchanged"]);
+    assert!(reader.asked.load(Ordering::SeqCst) > 0);
+    manager.stop(LIMIT).unwrap();
+}
+
+#[test]
+fn messages_are_logged_by_the_names_of_streams_functions_services_data_ids_and_statuses() {
+    let reader = reader();
+    let manager = Manager::start().unwrap();
+    let (tool, offered) = tool(&manager, listen(), Settings::new());
+    offered.on_request(None, None, |_| Ok(Returned::okay())).unwrap();
+    offered.on_primary(None, None, |_| Ok(Vec::new())).unwrap();
+    tool.enable().unwrap();
+    let settings = PeerSettings::active([tool.local_addr().unwrap()], config(Config::host(DEVICE)));
+    let host = manager.add(NAMED, settings.with_services(Settings::new().without_names())).unwrap();
+    let used = host.services().unwrap();
+    let read = used.add_service(10, 11, "read", "read response").unwrap().request();
+    used.add_data(&[read], 7, "temperature").unwrap();
+    used.add_status(Status::OKAY, "well").unwrap();
+    used.add_stream(1, "equipment").unwrap();
+    used.add_function(StreamFunction::new(1, 1), "are you there").unwrap();
+    host.enable().unwrap();
+    used.send(read, 7, &(), LIMIT).unwrap();
+    used.request(StreamFunction::new(1, 1), &[], LIMIT).unwrap();
+    manager.stop(LIMIT).unwrap();
+    let expected = [
+        "sent service 10 (read), data id 7 (temperature), status 0 (well)",
+        "received service 11 (read response), data id 7 (temperature), status 0 (well)",
+        "sent S1F1 W (are you there)",
+        "received S1F2 (equipment)",
+    ];
+    assert_eq!(reader.of(NAMED), expected);
+}
+
+/// A reader of the log is the one part of an application that runs in the loop and that nobody catches.
+#[test]
+fn who_waits_for_services_learns_that_the_loop_has_panicked() {
+    let _ = reader();
+    let manager = Manager::start().unwrap();
+    let here = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    let settings = PeerSettings::passive(here, Expected::Anyone, config(Config::equipment(DEVICE)));
+    let doomed = manager.add(PANICS, settings.with_services(Settings::new())).unwrap();
+    let (_, other) = host_at(&manager, PeerSettings::active([here], config(Config::host(DEVICE))), Settings::new());
+    let used = doomed.services().unwrap();
+    let (tells, told) = mpsc::channel();
+    for services in [used.clone(), used, other] {
+        let tells = tells.clone();
+        thread::spawn(move || {
+            let _ = tells.send(services.send(ServiceId::READ, 7, &(), 10 * LIMIT).map(|_| ()));
+        });
+    }
+    doomed.enable().unwrap();
+    doomed.counters().wait(LIMIT).unwrap();
+    let _caller = TcpStream::connect(doomed.local_addr().unwrap()).unwrap();
+    for _ in 0..3 {
+        assert!(matches!(told.recv_timeout(LIMIT).unwrap(), Err(Error::Gone)));
+    }
+    assert!(manager.stop(LIMIT).is_err());
+}
