@@ -101,7 +101,6 @@ impl<
         }
     }
 
-    #[expect(clippy::type_complexity, reason = "an alias would have as many parameters")]
     fn poll_sending<'e>(
         &'e self,
         cx: &mut Context<'_>,
@@ -129,7 +128,6 @@ impl<
     }
 
     /// Sends one thing. It is done then, unless there was no place for the call.
-    #[expect(clippy::type_complexity, reason = "an alias would have as many parameters")]
     async fn send_owed<'e>(
         &'e self,
         owed: Owed<'l>,
@@ -176,7 +174,6 @@ impl<
     }
 
     /// Sends a request of the core's own; `None` where it is of no use any more.
-    #[expect(clippy::type_complexity, reason = "an alias would have as many parameters")]
     async fn request_own<'e>(
         &'e self,
         changes: u16,

@@ -130,7 +130,6 @@ impl<
         }
     }
 
-    #[expect(clippy::type_complexity, reason = "an alias would have as many parameters")]
     fn begin(
         &self,
         within: Duration,
@@ -234,7 +233,6 @@ impl<
     }
 
     /// Waits until it can go out, and begins it.
-    #[expect(clippy::type_complexity, reason = "an alias would have as many parameters")]
     async fn go_out(&self, length: u32) -> Result<(Leave, Writer<'l, 'b, M, TRANSACTIONS, CALLS, Single>), Error> {
         let (endpoint, link) = (self.endpoint, self.endpoint.joint.link);
         loop {

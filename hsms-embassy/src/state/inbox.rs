@@ -17,7 +17,6 @@ pub(crate) struct Entry {
     /// The rest of its text will not come.
     pub(crate) cut: bool,
     /// Which link it came over: see [`LinkNumber`].
-    #[cfg_attr(not(feature = "services"), expect(dead_code, reason = "for the services"))]
     pub(crate) link: LinkNumber,
 }
 

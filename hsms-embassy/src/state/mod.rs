@@ -59,7 +59,6 @@ pub(crate) struct State<'b, const TRANSACTIONS: usize, const CALLS: usize, S> {
     /// How often that has changed.
     pub(crate) changes: u16,
     /// How often something happened.
-    #[cfg_attr(not(feature = "services"), expect(dead_code, reason = "for the services"))]
     pub(crate) happened: u16,
     /// Replies that nobody waits for go to the inbox as well.
     pub(crate) strays: bool,
