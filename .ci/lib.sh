@@ -241,9 +241,18 @@ stage_docs() {
 }
 
 stage_deny() {
-  (cd "$root" && cargo deny --locked --all-features --config "$deny_config" check licenses bans sources)
+  (cd "$root" && cargo deny --locked --all-features --config "$deny_config" check licenses bans sources) && deny_workspaces
+}
+
+deny_workspaces() {
+  local manifest
+  for manifest in "${workspaces[@]/%//Cargo.toml}"; do
+    (cd "$root" && cargo deny --locked --all-features --workspace --manifest-path "$manifest" --config "$deny_beside" \
+      check licenses bans sources) || fail "$manifest takes what it may not" || return
+  done
 }
 deny_config=$root/.ci/deny.toml
+deny_beside=$root/.ci/deny-beside.toml
 
 # A library without std that has its own panic handler does not compile with std anywhere below it: two handlers.
 stage_no_std() {
@@ -325,17 +334,25 @@ footprint_gate() { # toolchain
     fail "the footprint of hsms-core is not what it was"
 }
 
-# Two emulated boards with the firmware, spoken to over real sockets.
+# Emulated boards with the firmware, spoken to over real sockets.
 stage_firmware() {
   local toolchain folder=${CARGO_TARGET_DIR:-$root/target/firmware} board
   toolchain=$(footprint_toolchain) || fail "there is no toolchain for the bare-metal targets" || return
   (cd "$root/hsms-embassy/examples/firmware" && cargo fmt --all --check) || fail "the firmware is not formatted" || return
-  for board in mps2-an385 lm3s6965evb; do
+  firmware_acceptance || return
+  for board in $(bash "$root/.ci/firmware" --boards); do
     (cd "$root/hsms-embassy/examples/firmware" && CARGO_TARGET_DIR=$folder RUSTUP_TOOLCHAIN=$toolchain cargo clippy --quiet --locked \
       --release --target thumbv7m-none-eabi --no-default-features --features "$board" -- -D warnings) ||
       fail "the firmware for $board is not in order" || return
   done
   HSMS_EMBEDDED_TOOLCHAIN=$toolchain CARGO_TARGET_DIR=$folder bash "$root/.ci/firmware" || fail "the firmware does not do what it must"
+}
+
+# The program that talks to the boards: what it says of them is right only where its own tests pass.
+firmware_acceptance() {
+  (cd "$root/hsms-embassy/examples/firmware" && export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$root/target/firmware} &&
+    cargo clippy --quiet --locked -p hsms-firmware-acceptance --all-targets -- -D warnings &&
+    cargo test --quiet --locked -p hsms-firmware-acceptance) || fail "the acceptance of the firmware is not in order"
 }
 
 # At the level of firmware alone; `tests/nopanic/run` without a level tries all three.

@@ -69,7 +69,8 @@ impl<'b, M: RawMutex, const TRANSACTIONS: usize, const CALLS: usize, S: Sessions
     /// see [`Writer`].
     ///
     /// # Errors
-    /// [`Error::Refused`], see [`Connection::begin_primary`](hsms_core::Connection::begin_primary); [`Error::NoReply`],
+    /// [`Error::Refused`], see [`Connection::begin_primary`](hsms_core::Connection::begin_primary); [`Error::WhichSession`];
+    /// [`Error::Closed`] where the connection ended in the middle of a text longer than half of the output; [`Error::NoReply`],
     /// [`Error::Aborted`], [`Error::NoRoom`] where `reply` is too short, [`Error::Cut`], [`Error::TooManyCalls`].
     pub async fn request<'r>(
         &self,
@@ -85,7 +86,7 @@ impl<'b, M: RawMutex, const TRANSACTIONS: usize, const CALLS: usize, S: Sessions
     /// Cancel-safe as [`request`](Self::request) is.
     ///
     /// # Errors
-    /// Those of [`request`](Self::request).
+    /// Those of [`request`](Self::request) but for [`Error::WhichSession`].
     pub async fn request_in<'r>(
         &self,
         session: SessionId,
@@ -103,8 +104,8 @@ impl<'b, M: RawMutex, const TRANSACTIONS: usize, const CALLS: usize, S: Sessions
     /// [`Writer`].
     ///
     /// # Errors
-    /// [`Error::Refused`], see [`Connection::begin_primary`](hsms_core::Connection::begin_primary); [`Error::Closed`] where the
-    /// connection ended before the transport had taken all of it; [`Error::TooManyCalls`].
+    /// [`Error::Refused`], see [`Connection::begin_primary`](hsms_core::Connection::begin_primary); [`Error::WhichSession`];
+    /// [`Error::Closed`] where the connection ended before the transport had taken all of it; [`Error::TooManyCalls`].
     pub async fn send(&self, primary: StreamFunction, body: &[u8]) -> Result<(), Error> {
         self.whole(None, primary_of(None, primary, false), &[body]).await?.taken().await
     }
@@ -114,7 +115,7 @@ impl<'b, M: RawMutex, const TRANSACTIONS: usize, const CALLS: usize, S: Sessions
     /// Cancel-safe as [`send`](Self::send) is.
     ///
     /// # Errors
-    /// Those of [`send`](Self::send).
+    /// Those of [`send`](Self::send) but for [`Error::WhichSession`].
     pub async fn send_in(&self, session: SessionId, primary: StreamFunction, body: &[u8]) -> Result<(), Error> {
         self.whole(None, primary_of(Some(session), primary, false), &[body]).await?.taken().await
     }
@@ -145,7 +146,7 @@ impl<'b, M: RawMutex, const TRANSACTIONS: usize, const CALLS: usize, S: Sessions
     /// Cancel-safe: dropped at an await, nothing is sent. The [`RequestWriter`] is not.
     ///
     /// # Errors
-    /// [`Error::Refused`], [`Error::TooManyCalls`].
+    /// [`Error::Refused`], [`Error::WhichSession`], [`Error::TooManyCalls`].
     pub async fn begin_request(
         &self,
         primary: StreamFunction,
@@ -160,7 +161,7 @@ impl<'b, M: RawMutex, const TRANSACTIONS: usize, const CALLS: usize, S: Sessions
     /// Cancel-safe: dropped at an await, nothing is sent. The [`Writer`] is not.
     ///
     /// # Errors
-    /// [`Error::Refused`], [`Error::TooManyCalls`].
+    /// [`Error::Refused`], [`Error::WhichSession`], [`Error::TooManyCalls`].
     pub async fn begin_send(
         &self,
         primary: StreamFunction,
@@ -378,7 +379,7 @@ impl<const TRANSACTIONS: usize, const CALLS: usize, S: Sessions> State<'_, TRANS
     ) -> Poll<Result<(SystemBytes, u32), Error>> {
         let text = usize::try_from(body_len).ok().filter(|text| whole && *text <= self.output.whole());
         let needed = text.unwrap_or(0).saturating_add(PREFIX_LEN);
-        let turn = self.calls.is_turn(index) && self.writer.is_none() && self.settled && self.output.room() >= needed;
+        let turn = self.calls.is_turn(index) && self.writer.is_none() && self.settled() && self.output.room() >= needed;
         // Where nothing is selected nothing is waited for either.
         if !turn && self.machine.state() == Selection::Selected {
             self.calls.keep(index, cx.waker());

@@ -3,6 +3,9 @@
 use hsms_core::time::Instant;
 use std::time::Duration;
 
+/// A moment that never comes: of whoever waits until then for something else.
+pub(crate) const FOR_EVER: Instant = Instant::from_millis(u64::MAX);
+
 /// Milliseconds since it was made, from the system's monotonic clock.
 #[derive(Debug, Clone, Copy)]
 pub struct Clock {

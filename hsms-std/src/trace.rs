@@ -4,7 +4,7 @@
 //! the connection; level info for what was wanted, warn for the rest. All of it in a span `hsms` with the peer's name in its field `peer`.
 //!
 //! Target `hsms::services`: the messages of an endpoint by the names of services, data ids and statuses, level debug, and what the services tell,
-//! level info or warn; with the name of the connection in the field `channel`, and in no span. Without the feature nothing of it all is left.
+//! level info or warn; with the name of the connection in the field `channel`, and of a peer of a manager in its span. Without the feature nothing of it all is left.
 
 #![cfg_attr(not(feature = "tracing"), expect(unused_variables, reason = "there is nowhere to log to"))]
 
@@ -152,6 +152,19 @@ pub(crate) fn closed(reason: CloseReason, error: Option<&io::Error>) {
 pub(crate) fn failed(error: &io::Error) {
     #[cfg(feature = "tracing")]
     tracing::warn!(target: CONNECTION, %error, "not connected");
+}
+
+/// Whether anybody may want to know of service messages, and of what services tell at all. No subscriber is asked, so this can be
+/// where something is locked.
+#[cfg(feature = "services")]
+pub(crate) fn may_be_read() -> (bool, bool) {
+    #[cfg(feature = "tracing")]
+    {
+        use tracing::level_filters::LevelFilter;
+        (LevelFilter::current() >= LevelFilter::DEBUG, LevelFilter::current() > LevelFilter::OFF)
+    }
+    #[cfg(not(feature = "tracing"))]
+    (false, false)
 }
 
 /// A service message or a SECS-II message of an endpoint, by its names, on the connection of this name.

@@ -3,6 +3,8 @@
 
 #[path = "embassy/dropped.rs"]
 mod dropped;
+#[path = "embassy/full.rs"]
+mod full;
 #[path = "embassy/kit/mod.rs"]
 mod kit;
 #[path = "embassy/links.rs"]
@@ -19,5 +21,7 @@ mod sizing;
 mod stacks;
 #[path = "embassy/std_peer.rs"]
 mod std_peer;
+#[path = "embassy/threads.rs"]
+mod threads;
 #[path = "embassy/tokio.rs"]
 mod tokio;

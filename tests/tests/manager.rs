@@ -20,3 +20,5 @@ mod runtimes;
 mod sessions;
 #[path = "manager/tree.rs"]
 mod tree;
+#[path = "manager/turns.rs"]
+mod turns;

@@ -1,12 +1,15 @@
-//! What an idle connection of the manager costs, of all that is allocated in any thread.
+//! What an idle connection of the manager costs, of all that is allocated in any thread; and what is left of a long request.
 
 use hsms_std::core::wire::{Header, SType, SystemBytes};
 use hsms_std::manager::{Expected, Manager, PeerSettings};
+use hsms_std::services::{ServiceId, Settings};
 use hsms_std::{Config, DeviceId, StreamFunction};
 use peak_alloc::PeakAlloc;
 use std::io::{Read, Write};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
-use std::time::Duration;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
 
 #[global_allocator]
 static ALLOCATOR: PeakAlloc = PeakAlloc;
@@ -14,6 +17,9 @@ static ALLOCATOR: PeakAlloc = PeakAlloc;
 const LIMIT: Duration = Duration::from_secs(60);
 /// So many are added to as many: the tables of the manager double in size on the way, so each is as full as on average.
 const PEERS: u16 = 448;
+
+/// One measures at a time.
+static ALONE: Mutex<()> = Mutex::new(());
 
 fn selected(to: SocketAddr, from: Ipv4Addr) -> TcpStream {
     let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
@@ -30,6 +36,7 @@ fn selected(to: SocketAddr, from: Ipv4Addr) -> TcpStream {
 
 #[test]
 fn an_idle_selected_connection_takes_a_kibibyte_at_most() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let manager = Manager::start().unwrap();
     let config = Config::equipment(DeviceId::new(0).unwrap());
     let mut port = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
@@ -65,5 +72,42 @@ fn an_idle_selected_connection_takes_a_kibibyte_at_most() {
     let beyond = each - configured;
     println!("{each} octets for each idle selected connection, {beyond} beyond the {configured} that are configured");
     assert!(beyond <= 1_024, "{beyond}");
+    manager.stop(LIMIT).unwrap();
+}
+
+#[test]
+fn nothing_is_kept_of_the_text_of_a_service_request_that_has_gone_out() {
+    const TEXT: usize = 16 << 20;
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let manager = Manager::start().unwrap();
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let settings = PeerSettings::active([listener.local_addr().unwrap()], Config::host(DeviceId::new(0).unwrap()));
+    let host = manager.add("host", settings.with_services(Settings::new().without_names())).unwrap();
+    host.enable().unwrap();
+    let mut tool = listener.accept().unwrap().0;
+    tool.set_read_timeout(Some(LIMIT)).unwrap();
+    let mut select = [0; 14];
+    tool.read_exact(&mut select).unwrap();
+    let select = Header::decode(select[4..].try_into().unwrap());
+    tool.write_all(&Header::select_rsp(select.system).encode_alone()).unwrap();
+    let used = host.services().unwrap();
+    assert!(used.establish(LIMIT).unwrap());
+    let before = ALLOCATOR.current_usage();
+    let asks = thread::spawn(move || used.send(ServiceId::WRITE, 7, &"x".repeat(TEXT - 64), LIMIT));
+    let mut prefix = [0; 14];
+    tool.read_exact(&mut prefix).unwrap();
+    let length = u64::from(u32::from_be_bytes(prefix[..4].try_into().unwrap())) - 10;
+    assert_eq!(std::io::copy(&mut Read::take(&mut tool, length), &mut std::io::sink()).unwrap(), length);
+    // The caller has its value, and nobody else anything.
+    let end = Instant::now() + LIMIT;
+    while ALLOCATOR.current_usage() > before + TEXT + TEXT / 4 {
+        assert!(Instant::now() < end, "{} octets", ALLOCATOR.current_usage() - before);
+        thread::sleep(Duration::from_millis(1));
+    }
+    let asked = Header::decode(prefix[4..].try_into().unwrap());
+    let reply = Header::data(asked.system, StreamFunction::new(64, 22), false, asked.session);
+    let text = [1, 3, 0xb1, 4, 0, 0, 0, 7, 0xa5, 1, 0, 1, 0];
+    tool.write_all(&[&reply.encode_prefix(13).unwrap()[..], &text].concat()).unwrap();
+    asks.join().unwrap().unwrap();
     manager.stop(LIMIT).unwrap();
 }

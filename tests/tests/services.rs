@@ -2,6 +2,10 @@
 
 #[path = "services/attacker.rs"]
 mod attacker;
+#[path = "services/blocking.rs"]
+mod blocking;
+#[path = "services/bounds.rs"]
+mod bounds;
 #[path = "services/communication.rs"]
 mod communication;
 #[path = "services/dialogue.rs"]
@@ -14,12 +18,20 @@ mod histories;
 mod inbox;
 #[path = "services/kit.rs"]
 mod kit;
+#[path = "services/lives.rs"]
+mod lives;
+#[path = "services/log.rs"]
+mod log;
 #[path = "services/managed.rs"]
 mod managed;
 #[path = "services/name.rs"]
 mod name;
+#[path = "services/raw.rs"]
+mod raw;
 #[path = "services/rows.rs"]
 mod rows;
+#[path = "services/secrets.rs"]
+mod secrets;
 #[path = "services/trust.rs"]
 mod trust;
 

@@ -43,7 +43,7 @@ enums! {
     Response<'a> { Service(message), Function(text) }
     SendError {
         Full, NotPermitted, NotConnected, NotSent(waiting), NoResponse, T3, Aborted, Rejected(reason), ReplyTooLong { length },
-        SystemError(complaint), Status(status), Malformed(error), OtherDataId { data_id }, LinkLost,
+        ReplyDropped, SystemError(complaint), Status(status), Malformed(error), OtherDataId { data_id }, LinkLost,
         #[cfg(feature = "auth")] NotTrusted(failure), Refused(error),
     }
     Waiting { Trust, Communication, Room }

@@ -21,6 +21,7 @@ use super::{
 };
 use crate::config::ConnectMode;
 use crate::connection::State;
+use crate::secs2::Error;
 use crate::time::Instant;
 use crate::wire::{Header, SessionId, StreamFunction};
 use core::task::Poll;
@@ -166,7 +167,7 @@ impl<
     }
 
     /// The same with a secret: nothing flows before both ends have proven it but what `before` allows. `challenge` gives 32 octets that
-    /// nobody can foresee, others with each call.
+    /// nobody can foresee, others with each call; nothing but zeros where it has none to give, which ends the handshake.
     #[cfg(feature = "auth")]
     #[must_use]
     pub fn with_secret(
@@ -260,11 +261,20 @@ impl<
     /// stream and function.
     #[must_use]
     pub fn describe(&self, header: &Header, text: &[u8]) -> Described<'a> {
-        let service = ServiceId::from_function(header.function()).filter(|_| header.stream() == self.stream);
-        match service.map(|service| ServiceMessage::read(service, text)) {
+        match self.message(header, text) {
             Some(Ok(message)) => self.services.describe(&message),
             Some(Err(_)) | None => self.services.describe_header(header),
         }
+    }
+
+    /// What this message says as one of a service; `None` where it is of none.
+    ///
+    /// # Errors
+    /// Those of [`ServiceMessage::read`].
+    #[must_use]
+    pub fn message<'t>(&self, header: &Header, text: &'t [u8]) -> Option<Result<ServiceMessage<'t>, Error>> {
+        let service = ServiceId::from_function(header.function()).filter(|_| header.stream() == self.stream)?;
+        Some(ServiceMessage::read(service, text))
     }
 
     /// The inbox.
@@ -442,7 +452,13 @@ impl<
         }
     }
 
-    /// Time has passed.
+    /// The connection may have room again, of which nothing else here tells: a transaction of somebody else's has ended, or the peer has
+    /// taken what waited. What was [not sent](Self::not_sent) for want of room is asked for again.
+    pub const fn retry(&mut self) {
+        self.busy = false;
+    }
+
+    /// Time has passed. What has come in time is to be told before, and what can go out be polled: neither is late then.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.busy = false;
         if let Some(failure) = self.gate.handle_timeout(now) {

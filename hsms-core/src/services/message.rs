@@ -171,7 +171,7 @@ impl Status {
     pub const CHECKSUM_ERROR: Status = Status(5);
     /// 6: a proof failed, or a handler does not permit it.
     pub const OPERATION_NOT_PERMITTED: Status = Status(6);
-    /// 255: no handler, and no room to keep the request. Other implementations know it as one of the user's.
+    /// 255: no room to keep the request, which has no handler, or for what its handler would answer. Other implementations know it as one of the user's.
     pub const INBOX_FULL: Status = Status(255);
 
     /// What the number means; `None` of those of the user.

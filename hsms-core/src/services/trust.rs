@@ -25,13 +25,20 @@ pub const CHALLENGE_LEN: usize = 32;
 /// What every proof begins with, so that it proves nothing in another protocol.
 pub const PROOF_LABEL: &[u8; 24] = b"HSMS trusted connection1";
 
-/// What both ends know and nobody else. It is never printed, and overwritten when it is dropped.
+/// What both ends know and nobody else. It is never printed, and overwritten when it is dropped; with feature `alloc` it takes one
+/// allocation, so that moving it leaves no copy behind.
 ///
 /// It is the key of HMAC-SHA-256: octets of 0 at its end, up to 64 in all, and none are the same key.
 #[derive(Clone)]
 pub struct Secret {
-    key: [u8; 64],
+    key: Key,
 }
+
+/// Where there is a heap the octets stay in one place, and nothing is left of them where a secret has been moved from.
+#[cfg(feature = "alloc")]
+type Key = alloc::boxed::Box<[u8; 64]>;
+#[cfg(not(feature = "alloc"))]
+type Key = [u8; 64];
 
 impl Secret {
     /// The least octets of a secret.
@@ -46,7 +53,7 @@ impl Secret {
         if octets.len() < Secret::MIN_LEN {
             return Err(SecretTooShort { octets: octets.len() });
         }
-        let mut secret = Secret { key: [0; 64] };
+        let mut secret = Secret { key: Key::from([0; 64]) };
         if octets.len() > secret.key.len() {
             // As HMAC does it.
             let mut digest = Sha256::digest(octets);
@@ -64,7 +71,8 @@ impl Secret {
             ConnectMode::Active => b"C",
             ConnectMode::Passive => b"S",
         };
-        let mut proof = Hmac::<Sha256>::new((&self.key).into());
+        let key: &[u8; 64] = &self.key;
+        let mut proof = Hmac::<Sha256>::new(key.into());
         for part in [PROOF_LABEL.as_slice(), who, &session.0.to_be_bytes(), client, server] {
             proof.update(part);
         }
@@ -80,7 +88,7 @@ fn fill(key: &mut [u8; 64], octets: &[u8]) {
 
 impl Drop for Secret {
     fn drop(&mut self) {
-        self.key.zeroize();
+        self.key.as_mut_slice().zeroize();
     }
 }
 
@@ -277,7 +285,8 @@ impl Trust {
     }
 
     /// Begins the handshake, also where the connection is trusted already: until it ends, it is not. `challenge` has to be fresh:
-    /// 32 octets that nobody can foresee. Send what it gives, and tell [`sent`](Self::sent).
+    /// 32 octets that nobody can foresee. Zeros alone are refused always: a source that fails can give them. Send what it gives, and tell
+    /// [`sent`](Self::sent).
     ///
     /// # Errors
     /// [`TrustError`].
@@ -294,7 +303,7 @@ impl Trust {
         if let Some(until) = self.blocked_until(now) {
             return Err(TrustError::TooManyFailures { until });
         }
-        if challenge == self.own {
+        if self.is_stale(&challenge) {
             return Err(TrustError::ChallengeRepeated);
         }
         self.own = challenge;
@@ -367,7 +376,8 @@ impl Trust {
         unsent.then(|| self.fail(now, TrustFailure::Unanswered))
     }
 
-    /// A request came to the server. `challenge` is asked for where one is needed; it has to be fresh.
+    /// A request came to the server. `challenge` is asked for where one is needed; it has to be fresh, as that of
+    /// [`authenticate`](Self::authenticate).
     pub fn handle_request(
         &mut self,
         now: Instant,
@@ -394,7 +404,7 @@ impl Trust {
         match (self.state, data_id, message.octets) {
             (_, TrustMessage::SEED, Some(client)) => {
                 let own = challenge();
-                if own == self.own {
+                if self.is_stale(&own) {
                     return self.refuse(now, data_id, denied, TrustFailure::ChallengeRepeated);
                 }
                 (self.own, self.peer, self.state) = (own, client, TrustState::SeedSent);
@@ -442,6 +452,11 @@ impl Trust {
             self.failed = self.failed.saturating_add(1);
         }
         failure
+    }
+
+    /// Whether this is no challenge of ours: the last one again, or nothing but zeros, which is what a source without randomness leaves.
+    fn is_stale(&self, own: &Octets) -> bool {
+        *own == self.own || *own == [0; CHALLENGE_LEN]
     }
 
     fn prove(&self, secret: &Secret) -> Octets {

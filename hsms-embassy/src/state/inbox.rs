@@ -1,5 +1,6 @@
 //! Primaries that wait for the application, and their texts, in a ring that is lent.
 
+use super::take_first;
 use heapless::Vec;
 use hsms_core::connection::ReplyToken;
 use hsms_core::wire::Header;
@@ -128,7 +129,9 @@ impl<'b, const N: usize> Inbox<'b, N> {
     /// The first has been read, or is given up. Gives whether the rest of its text is still to come.
     pub(crate) fn finish(&mut self) -> bool {
         self.reading = false;
-        self.remove_first()
+        let Some(first) = take_first(&mut self.entries) else { return false };
+        self.discard(first.here);
+        !first.whole && !first.cut
     }
 
     /// Takes out the last, of which the rest will not come, unless it is being read: its reader learns of it. Gives it where it was taken out.
@@ -142,20 +145,6 @@ impl<'b, const N: usize> Inbox<'b, N> {
         let last = self.entries.pop()?;
         self.len = self.len.saturating_sub(last.here);
         Some(last)
-    }
-
-    fn remove_first(&mut self) -> bool {
-        let Some(first) = self.entries.first().copied() else { return false };
-        self.discard(first.here);
-        let mut place: Option<&mut Entry> = None;
-        for entry in &mut self.entries {
-            if let Some(place) = place {
-                *place = *entry;
-            }
-            place = Some(entry);
-        }
-        self.entries.pop();
-        !first.whole && !first.cut
     }
 
     /// Octets at the front of the ring are done with.

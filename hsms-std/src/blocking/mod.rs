@@ -5,6 +5,7 @@ mod getters;
 mod listen;
 mod sessions;
 
+use crate::clock::FOR_EVER;
 use crate::driver::{Driver, Serve};
 use crate::security::{Security, Stream};
 use crate::tap::Tap;
@@ -268,6 +269,11 @@ impl<const TRANSACTIONS: usize, S: Sessions> Connection<TRANSACTIONS, S> {
     /// [`Error::Disabled`] where nothing can come; [`Error::WriteStalled`]; [`Error::System`]. The end of a connection is no
     /// error but [`Incoming::Closed`].
     pub fn next(&mut self, limit: Duration) -> Result<Option<Incoming<'_>>, Error> {
+        Ok(if self.look_for_next(limit)? { self.driver.take() } else { None })
+    }
+
+    /// Waits for what [`next`](Self::next) gives, and leaves it where it is. Gives whether there is something.
+    pub(crate) fn look_for_next(&mut self, limit: Duration) -> Result<bool, Error> {
         let mut found = self.driver.look();
         if !found {
             let until = self.driver.tick().saturating_add(up_to(limit));
@@ -281,11 +287,23 @@ impl<const TRANSACTIONS: usize, S: Sessions> Connection<TRANSACTIONS, S> {
                 found = self.driver.look();
                 if !found && (!happened || self.driver.now() >= until) {
                     self.driver.write_answers();
-                    return Ok(None);
+                    break;
                 }
             }
         }
-        Ok(self.driver.take())
+        Ok(found)
+    }
+
+    /// Gives what has been looked for.
+    #[cfg(feature = "services")]
+    pub(crate) fn take_next(&mut self) -> Option<Incoming<'_>> {
+        self.driver.take()
+    }
+
+    /// Whether more has been kept for [`next`](Self::next), state changes perhaps.
+    #[cfg(feature = "services")]
+    pub(crate) fn has_kept(&self) -> bool {
+        self.driver.has_kept()
     }
 
     /// Takes the text of the message that [`next`](Self::next) or [`request`](Self::request) gave last: what `body` held is
@@ -494,6 +512,7 @@ impl<const TRANSACTIONS: usize, S: Sessions> Connection<TRANSACTIONS, S> {
     #[inline]
     fn turn_for_call(&mut self) -> Result<(), Error> {
         self.driver.tick();
+        // The machine's deadlines come first.
         let result = self.turn(FOR_EVER);
         if result.is_err() {
             self.driver.give_up();
@@ -525,9 +544,6 @@ impl Port {
         })
     }
 }
-
-/// The machine's deadlines come first.
-const FOR_EVER: Instant = Instant::from_millis(u64::MAX);
 
 /// Waiting a little longer is better than not at all.
 fn up_to(limit: Duration) -> Duration {

@@ -1,6 +1,7 @@
 //! What is told of a peer, to whom, and by which threads.
 
 use super::peer::{Command, Order, Peer};
+use super::queue::Item;
 use crate::security::Refusal;
 use crate::trace::Span;
 use hsms_core::connection::{Class, CloseReason, Notice, ReplyToken};
@@ -70,9 +71,6 @@ pub enum Event {
         /// What became of it.
         class: Class,
     },
-    /// A handler of the peer's services is to be called. The worker threads do that; nobody else is told.
-    #[cfg(feature = "services")]
-    Call(super::HandlerCall),
     /// More came than was taken. Told when nothing else waits to be told.
     Dropped {
         /// Primaries; those whose sender waits for a reply were answered SxF0.
@@ -133,7 +131,7 @@ pub(super) type Job = Box<dyn FnOnce() + Send>;
 
 /// What comes next.
 pub(super) enum Next {
-    Event(Peer, Event),
+    Item(Peer, Item),
     Job(Job),
 }
 
@@ -216,8 +214,8 @@ impl Pool {
                     Work::Tell(peer) => peer,
                     Work::Run(job) => return Some(Next::Job(job)),
                 };
-                if let Some(event) = peer.shared.queue.pop() {
-                    return Some(Next::Event(peer, event));
+                if let Some(item) = peer.shared.queue.pop() {
+                    return Some(Next::Item(peer, item));
                 }
                 if peer.shared.queue.goes_on() {
                     state.ready.push_back(Work::Tell(peer));
@@ -285,8 +283,8 @@ impl Pool {
 
 fn work(pool: &Pool) {
     loop {
-        let (peer, event) = match pool.next(IDLE) {
-            Some(Next::Event(peer, event)) => (peer, event),
+        let (peer, item) = match pool.next(IDLE) {
+            Some(Next::Item(peer, item)) => (peer, item),
             Some(Next::Job(job)) => {
                 // One that panics has told so itself.
                 let _ = catch_unwind(AssertUnwindSafe(job));
@@ -295,11 +293,11 @@ fn work(pool: &Pool) {
             None if pool.leave() => return,
             None => continue,
         };
-        let before_closed = matches!(event, Event::BeforeClosed);
-        let token = if let Event::Received(message) = &event { message.token } else { None };
+        let before_closed = matches!(item, Item::Event(Event::BeforeClosed));
+        let token = if let Item::Event(Event::Received(message)) = &item { message.token } else { None };
         // A handler that panics has told so itself, and harms neither its peer nor this thread.
         let span = Span::new(peer.name());
-        if catch_unwind(AssertUnwindSafe(|| span.inside(|| deliver(&peer, event)))).is_err()
+        if catch_unwind(AssertUnwindSafe(|| span.inside(|| deliver(&peer, item)))).is_err()
             && let Some(token) = token
         {
             // Nobody else will answer. Refused where the handler has.
@@ -312,11 +310,11 @@ fn work(pool: &Pool) {
     }
 }
 
-fn deliver(peer: &Peer, event: Event) {
-    #[cfg(feature = "services")]
-    let event = match event {
-        Event::Call(call) => return super::services::call(peer, call),
-        event => event,
+fn deliver(peer: &Peer, item: Item) {
+    let event = match item {
+        Item::Event(event) => event,
+        #[cfg(feature = "services")]
+        Item::Call(call) => return super::served::call(peer, call),
     };
     let Some(delegate) = peer.shared.settings.delegate() else { return };
     match event {

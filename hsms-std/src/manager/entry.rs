@@ -1,20 +1,19 @@
 //! One peer as the loop has it: its link, what is waited for, and what is told.
 
+#[cfg(feature = "services")]
+mod serve;
+
 use super::Error;
 use super::delegate::{Event, Pool, Received};
 use super::link::{HandedOver, Link, Sort, Told};
 use super::machine::SessionCommand;
 use super::peer::{Order, Peer, Shared, Target};
 use super::pending::Promise;
-use super::queue::Pushed;
-#[cfg(feature = "services")]
-use super::services::{self, HandlerCall};
+use super::queue::{Item, Pushed};
 use super::socket::Socket;
 use crate::dial::Attempt;
 use crate::driver::copy;
 use crate::security::Stream;
-#[cfg(feature = "services")]
-use crate::services::handler::Task;
 use hsms_core::connection::{CloseReason, Notice, State, TransactionEnd};
 use hsms_core::time::Instant;
 use hsms_core::wire::{Header, SessionId, StreamFunction, SystemBytes};
@@ -79,7 +78,7 @@ impl Entry {
     pub(super) fn new(shared: Arc<Shared>, pool: Arc<Pool>) -> Self {
         #[cfg(feature = "services")]
         if let Some(served) = &shared.services {
-            served.set_gone(false);
+            served.begin();
         }
         let settings = &shared.settings;
         let link = Link::new(settings.machine(), settings.options()).with_most_transactions(settings.transactions());
@@ -181,6 +180,11 @@ impl Entry {
             Order::Abort(token, promise) => {
                 promise.settle(self.link.abort(now, &mut self.told, &token).map_err(Error::from));
             }
+            #[cfg(feature = "services")]
+            Order::NoRoom(token, text) => {
+                // Fails only where the session has ended, and the sender knows then.
+                let _ = self.link.answer(now, &mut self.told, &token, &text);
+            }
             Order::Linktest(promise) => {
                 match self.link.command(now, &mut self.told, |machine, now| machine.linktest(now)) {
                     Ok(system) => self.waits.push((Awaited::Linktest(system), promise)),
@@ -211,6 +215,10 @@ impl Entry {
         }
         for (system, ..) in requests.extract_if(|_, (_, promise)| promise.is_abandoned()) {
             self.link.forget(now, &mut self.told, system);
+            #[cfg(feature = "services")]
+            if let Some(served) = &self.shared.services {
+                served.retry();
+            }
         }
     }
 
@@ -371,7 +379,7 @@ impl Entry {
     fn pass_on_one(&mut self, told: Told, now: Instant) -> bool {
         match told {
             Told::Message { header, sort: Sort::Primary(token), body } => {
-                let pushed = self.push(Event::Received(Received { header, token, body }));
+                let pushed = self.push(Item::Event(Event::Received(Received { header, token, body })));
                 if !pushed.kept
                     && let Some(token) = token
                 {
@@ -401,65 +409,6 @@ impl Entry {
             }
         }
         false
-    }
-
-    /// What is for the services goes to them. Gives what is for others; `first` is set where the peer is still to be scheduled.
-    #[cfg(feature = "services")]
-    fn serve(&mut self, told: Told, now: Instant, first: &mut bool) -> Option<Told> {
-        let shared = Arc::clone(&self.shared);
-        let Some(served) = &shared.services else { return Some(told) };
-        let task = match told {
-            Told::Message { header, sort: Sort::Primary(token), body } => served.primary(header, token, &body),
-            Told::Message { header, sort: Sort::Reply | Sort::Abort, body } if !self.is_asked(header.system) => {
-                served.reply(header, &body)
-            }
-            Told::Notice(Notice::TransactionEnded { system, end }) if !self.is_asked(system) => {
-                served.ended(system, end);
-                return Some(told);
-            }
-            Told::Notice(Notice::Selected) => {
-                served.link(State::Selected);
-                return Some(told);
-            }
-            Told::Notice(Notice::Deselected) => {
-                served.link(State::NotSelected);
-                return Some(told);
-            }
-            Told::Closed { .. } => {
-                served.link(State::NotConnected);
-                return Some(told);
-            }
-            told => return Some(told),
-        };
-        if let Task::Call(call) = task {
-            let refusal = call.refusal();
-            let pushed = self.push(Event::Call(HandlerCall(call)));
-            *first |= pushed.first;
-            if !pushed.kept {
-                services::carry_out(refusal, now, &mut self.link, &mut self.told);
-            }
-        } else {
-            services::carry_out(task, now, &mut self.link, &mut self.told);
-        }
-        None
-    }
-
-    /// Whether it is a request of somebody who does not ask by the services.
-    #[cfg(feature = "services")]
-    fn is_asked(&self, system: SystemBytes) -> bool {
-        self.requests.as_ref().is_some_and(|requests| requests.contains_key(&system))
-    }
-
-    /// Has the services do what they have to.
-    #[cfg(feature = "services")]
-    fn serve_on(&mut self, now: Instant) {
-        let shared = Arc::clone(&self.shared);
-        if let Some(served) = &shared.services
-            && served.go_on(now, &mut self.link, &mut self.told)
-        {
-            // Nobody removes a peer by this.
-            self.begin_close(Close::Separate, now, self.shared.settings.farewell());
-        }
     }
 
     fn aborted(&mut self, header: &Header) {
@@ -523,13 +472,13 @@ impl Entry {
 
     /// Tells the application.
     pub(super) fn tell(&mut self, event: Event) {
-        if self.push(event).first {
+        if self.push(Item::Event(event)).first {
             self.schedule();
         }
     }
 
-    fn push(&mut self, event: Event) -> Pushed {
-        let pushed = self.shared.queue.push(event, self.shared.settings.options());
+    fn push(&mut self, item: Item) -> Pushed {
+        let pushed = self.shared.queue.push(item, self.shared.settings.options());
         self.farewells = self.farewells.saturating_sub(u32::try_from(pushed.farewells).unwrap_or(u32::MAX));
         if !pushed.first {
             self.pool.help();
@@ -552,16 +501,12 @@ impl Entry {
     }
 
     /// The peer is no more: whoever still waits is told so.
-    pub(super) fn remove(self, stopped: bool) {
-        #[cfg(feature = "services")]
-        if let Some(served) = &self.shared.services {
-            served.set_gone(true);
-        }
+    pub(super) fn remove(mut self, stopped: bool) {
         let error = || if stopped { Error::Stopped } else { Error::Removed };
-        for (_, promise) in self.requests.into_iter().flat_map(|requests| requests.into_values()) {
+        for (_, promise) in self.requests.take().into_iter().flat_map(|requests| requests.into_values()) {
             promise.settle(Err(error()));
         }
-        for (_, promise) in self.waits {
+        for (_, promise) in std::mem::take(&mut self.waits) {
             promise.settle(Err(error()));
         }
     }

@@ -68,6 +68,18 @@ pub(super) struct EventLoop {
     stopping: Option<Instant>,
 }
 
+/// However it ends, by a panic as well: whoever waits for something learns that nothing comes any more.
+impl Drop for EventLoop {
+    fn drop(&mut self) {
+        self.mailbox.close();
+        for (_, entry) in self.peers.drain() {
+            (*entry).remove(true);
+        }
+        self.workers.stop();
+        self.events.stop();
+    }
+}
+
 /// A connection that has been closed and has something left to say.
 struct Leaving {
     farewell: Farewell,
@@ -141,12 +153,6 @@ impl EventLoop {
             self.go_on_handshakes();
             self.fire();
         }
-        self.mailbox.close();
-        for (_, entry) in self.peers.drain() {
-            (*entry).remove(true);
-        }
-        self.workers.stop();
-        self.events.stop();
     }
 
     /// A socket has something to say.
@@ -247,7 +253,7 @@ impl EventLoop {
         // What a turn has put into the output leaves with it.
         entry.link.finish(now, &mut entry.told);
         entry.pass_on(now);
-        if entry.link.has_more() {
+        if entry.link.has_more() || entry.link.can_write() {
             self.again.push(id);
         }
         entry.rest();
@@ -425,6 +431,10 @@ impl EventLoop {
 impl Order {
     /// Whether a message is to be sent. Everything else has a turn of its own.
     const fn is_message(&self) -> bool {
+        #[cfg(feature = "services")]
+        if matches!(self, Order::NoRoom(..)) {
+            return true;
+        }
         matches!(self, Order::Request(..) | Order::Send(..) | Order::Reply(..) | Order::Abort(..))
     }
 
@@ -433,7 +443,7 @@ impl Order {
         match self {
             Order::Enable | Order::Disable | Order::Remove | Order::FarewellSaid => {}
             #[cfg(feature = "services")]
-            Order::Serve => {}
+            Order::Serve | Order::NoRoom(..) => {}
             Order::Request(_, _, promise) => promise.settle(Err(Error::Removed)),
             Order::Send(_, _, promise) => promise.settle(Err(Error::Removed)),
             Order::Counters(promise) => promise.settle(Err(Error::Removed)),
@@ -450,7 +460,10 @@ impl Order {
 
 fn dialled_to(entry: &mut Entry, dialled: Attempted, now: Instant) {
     match dialled {
-        Attempted::Goes(dial) => entry.dial = Some(Box::new(dial)),
+        Attempted::Goes(dial) => {
+            entry.link.dials();
+            entry.dial = Some(Box::new(dial));
+        }
         Attempted::Failed(error) => entry.open_failed(error, now),
         Attempted::Open(stream, place) => {
             entry.reached(place);

@@ -1,5 +1,6 @@
 //! One machine and its socket, which never blocks: octets in, octets out, and what became of them.
 
+mod answer;
 mod handover;
 
 pub(super) use handover::HandedOver;
@@ -22,7 +23,7 @@ use std::io::{self, IoSlice};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Reads of one link before the others have their turn.
+/// Reads of one link before the others have their turn; it ends as well when a whole buffer has come.
 const MOST_READS: usize = 8;
 
 /// After a read that gave less than it could, the system tells of what comes behind it, without having been asked for it in vain first.
@@ -231,6 +232,11 @@ impl Link {
         self.ending |= ready.ends;
     }
 
+    /// The transport that was wanted is not open yet: what was told of an end was about one before.
+    pub(super) const fn dials(&mut self) {
+        self.ending = false;
+    }
+
     /// The transport that was wanted is open.
     pub(super) fn opened(
         &mut self,
@@ -254,7 +260,6 @@ impl Link {
     /// The transport that was wanted could not be opened.
     pub(super) fn open_failed(&mut self, error: &io::Error, onlookers: &Onlookers, now: Instant, told: &mut Vec<Told>) {
         if std::mem::take(&mut self.wanted) {
-            self.ending = false;
             onlookers.inside(|| trace::failed(error));
             self.happen(Event::TransportFailed, now, told);
         }
@@ -365,12 +370,12 @@ impl Link {
     /// Writes and reads as far as that goes at once, up to a share of the loop's time. `buffer` is the loop's.
     pub(super) fn go_on(&mut self, now: Instant, buffer: &mut [u8], told: &mut Vec<Told>) {
         self.write(now, told);
-        for _ in 0..MOST_READS {
-            if !self.has_more() {
-                break;
-            }
-            self.read_some(now, buffer, told);
+        let (mut reads, mut left) = (MOST_READS, buffer.len());
+        while reads > 0 && left > 0 && self.has_more() {
+            let octets = self.read(now, buffer, told);
+            self.receive(now, buffer.get(..octets).unwrap_or(&[]), told);
             self.write(now, told);
+            (reads, left) = (reads.saturating_sub(1), left.saturating_sub(octets));
         }
         self.pause_flooded(now);
     }

@@ -77,6 +77,8 @@ mod peer;
 mod pending;
 mod queue;
 #[cfg(feature = "services")]
+mod served;
+#[cfg(feature = "services")]
 mod services;
 mod sessions;
 mod settings;
@@ -89,7 +91,7 @@ pub use identify::{Decision, Identify, Unidentified};
 pub use peer::Peer;
 pub use pending::Pending;
 #[cfg(feature = "services")]
-pub use services::{HandlerCall, PeerServices};
+pub use services::PeerServices;
 pub use settings::{Expected, ManagerSettings, PeerSettings};
 
 use crate::security::CallersRefused;
@@ -98,6 +100,7 @@ use event_loop::{EventLoop, MAILBOX};
 use farewell::FAREWELL;
 use peer::{Command, Mailbox, Order, Shared};
 use pending::pending;
+use queue::Item;
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -229,13 +232,14 @@ impl Manager {
         added.outcome()
     }
 
-    /// Disables a peer, and removes it when its connection is closed. What still waits for it ends. The name is free at once; its
-    /// place on a port when the connection is closed.
+    /// Disables a peer, and removes it when its connection is closed. What still waits for it ends; handlers of its services, and their
+    /// secret, are dropped. The name is free at once; its place on a port when the connection is closed.
     ///
     /// # Errors
     /// [`Error::NameUnknown`].
     pub fn remove(&self, name: &str) -> Result<(), Error> {
         let peer = lock(&self.peers).remove(name).ok_or_else(|| unknown(name))?;
+        peer.retire_services();
         // Where the manager has stopped it has gone already.
         let _ = peer.order(Order::Remove);
         Ok(())
@@ -283,7 +287,7 @@ impl Manager {
     /// each gets some.
     #[must_use]
     pub fn next(&self, limit: Duration) -> Option<(Peer, Event)> {
-        let Next::Event(peer, event) = self.events.next(limit)? else { return None };
+        let Next::Item(peer, Item::Event(event)) = self.events.next(limit)? else { return None };
         self.events.finish(peer.clone(), false);
         Some((peer, event))
     }
@@ -319,6 +323,7 @@ impl Manager {
 /// Stops without waiting, and without farewells.
 impl Drop for Manager {
     fn drop(&mut self) {
+        self.peers().iter().for_each(Peer::retire_services);
         let _ = self.mailbox.post(Command::Stop { farewell: Duration::ZERO, limit: FAREWELL });
     }
 }

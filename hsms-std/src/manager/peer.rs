@@ -38,7 +38,7 @@ pub(super) struct Shared {
     pub(super) queue: Queue,
     pub(super) settings: Arc<PeerSettings>,
     #[cfg(feature = "services")]
-    pub(super) services: Option<Box<super::services::Served>>,
+    pub(super) services: Option<Box<super::served::Served>>,
     pub(super) local: OnceLock<Arc<SocketAddr>>,
     /// It is meant to be.
     pub(super) enabled: AtomicBool,
@@ -74,6 +74,9 @@ pub(super) enum Order {
     Send(Target, Body, Promise<SystemBytes>),
     Reply(ReplyToken, Body, Promise<()>),
     Abort(ReplyToken, Promise<()>),
+    /// A reply that says no more than that there is no room for another, whatever waits.
+    #[cfg(feature = "services")]
+    NoRoom(ReplyToken, Vec<u8>),
     Linktest(Promise<()>),
     Session(SessionId, SessionCommand, Promise<()>),
     Sessions(Promise<Vec<SessionId>>),
@@ -207,12 +210,19 @@ impl Shared {
         self.has_delegate()
     }
 
-    pub(super) fn new(id: usize, name: &str, mailbox: Arc<Mailbox>, settings: PeerSettings) -> Result<Self, Error> {
+    pub(super) fn new(
+        id: usize,
+        name: &str,
+        mailbox: Arc<Mailbox>,
+        #[cfg_attr(not(feature = "services"), expect(unused_mut, reason = "services are taken out of them"))]
+        mut settings: PeerSettings,
+    ) -> Result<Self, Error> {
+        let name: Arc<str> = name.into();
         Ok(Shared {
             #[cfg(feature = "services")]
-            services: settings.served()?,
+            services: settings.take_services(&name)?,
             id,
-            name: name.into(),
+            name,
             mailbox,
             queue: Queue::default(),
             settings: Arc::new(settings),
@@ -260,6 +270,14 @@ impl Peer {
     #[must_use]
     pub fn services(&self) -> Option<super::PeerServices> {
         super::PeerServices::of(self)
+    }
+
+    /// It is not to come again when it is gone.
+    pub(super) fn retire_services(&self) {
+        #[cfg(feature = "services")]
+        if let Some(served) = &self.shared.services {
+            served.retire();
+        }
     }
 
     /// Where it is listened for; `None` for an active peer.

@@ -2,10 +2,22 @@
 
 use super::delegate::{Event, lock};
 use crate::Options;
+#[cfg(feature = "services")]
+use crate::services::handler::Call;
 use hsms_core::connection::Notice;
 use hsms_core::wire::SessionId;
 use std::collections::VecDeque;
 use std::sync::Mutex;
+
+/// What waits.
+#[derive(Debug)]
+pub(super) enum Item {
+    /// An event, to be told.
+    Event(Event),
+    /// A handler of the services, to be called.
+    #[cfg(feature = "services")]
+    Call(Call),
+}
 
 /// Events of one peer in their order.
 #[derive(Debug, Default)]
@@ -23,7 +35,7 @@ struct State {
 
 #[derive(Debug, Default)]
 struct Waiting {
-    events: VecDeque<Event>,
+    items: VecDeque<Item>,
     messages: usize,
     octets: usize,
     /// What was dropped and has not been told.
@@ -50,10 +62,10 @@ enum Span {
 
 impl Queue {
     /// With the bounds of these options.
-    pub(super) fn push(&self, event: Event, options: &Options) -> Pushed {
+    pub(super) fn push(&self, item: Item, options: &Options) -> Pushed {
         let mut state = lock(&self.state);
         let waiting = state.waiting.get_or_insert_default();
-        let (kept, farewells) = waiting.push(event, options.inbox_messages(), options.inbox_octets());
+        let (kept, farewells) = waiting.push(item, options.inbox_messages(), options.inbox_octets());
         // Where nothing was kept it will be told that something was dropped.
         let first = !std::mem::replace(&mut state.scheduled, true);
         Pushed { kept, first, farewells }
@@ -68,33 +80,33 @@ impl Queue {
         }
     }
 
-    pub(super) fn pop(&self) -> Option<Event> {
+    pub(super) fn pop(&self) -> Option<Item> {
         let mut state = lock(&self.state);
         let waiting = state.waiting.as_mut()?;
-        let Some(event) = waiting.events.pop_front() else {
+        let Some(item) = waiting.items.pop_front() else {
             let (primaries, events) = std::mem::take(&mut waiting.untold);
-            return (primaries > 0 || events > 0).then_some(Event::Dropped { primaries, events });
+            return (primaries > 0 || events > 0).then_some(Item::Event(Event::Dropped { primaries, events }));
         };
-        if let Some(octets) = octets(&event) {
+        if let Some(octets) = octets(&item) {
             waiting.messages = waiting.messages.saturating_sub(1);
             waiting.octets = waiting.octets.saturating_sub(octets);
         }
-        Some(event)
+        Some(item)
     }
 
     /// Whether there is more to tell; where there is not, the next event schedules the peer anew.
     pub(super) fn goes_on(&self) -> bool {
         let mut state = lock(&self.state);
-        state.waiting.take_if(|waiting| waiting.events.is_empty() && waiting.untold == (0, 0));
+        state.waiting.take_if(|waiting| waiting.items.is_empty() && waiting.untold == (0, 0));
         state.scheduled = state.waiting.is_some();
         state.scheduled
     }
 }
 
 impl Waiting {
-    fn push(&mut self, event: Event, most: usize, most_octets: usize) -> (bool, usize) {
-        let others = self.events.len().saturating_sub(self.messages);
-        if let Some(octets) = octets(&event) {
+    fn push(&mut self, item: Item, most: usize, most_octets: usize) -> (bool, usize) {
+        let others = self.items.len().saturating_sub(self.messages);
+        if let Some(octets) = octets(&item) {
             // One message is kept however long it is.
             let fits = self.messages == 0 || self.octets.saturating_add(octets) <= most_octets;
             if self.messages >= most || !fits {
@@ -104,35 +116,35 @@ impl Waiting {
             self.messages = self.messages.saturating_add(1);
             self.octets = self.octets.saturating_add(octets);
         } else if others >= most {
-            if !changes_state(&event) {
+            if !changes_state(&item) {
                 self.untold.1 = self.untold.1.saturating_add(1);
                 return (false, 0);
             }
-            if let Some(farewells) = self.take_back(&event) {
+            if let Some(farewells) = self.take_back(&item) {
                 return (false, farewells);
             }
         }
-        self.events.push_back(event);
+        self.items.push_back(item);
         (true, 0)
     }
 
     /// Where the event ends what has not been told to have begun, neither needs to be told. Gives how many farewells were taken
     /// back. So changes of state are bounded and none that matters is lost: what is told ends as things stand.
-    fn take_back(&mut self, event: &Event) -> Option<usize> {
-        let span = ends(event)?;
-        let index = self.events.iter().rposition(|event| begins(event) == Some(span))?;
+    fn take_back(&mut self, item: &Item) -> Option<usize> {
+        let span = ends(item)?;
+        let index = self.items.iter().rposition(|item| begins(item) == Some(span))?;
         let (mut place, mut taken, mut farewells) = (0_usize, 1_u64, 0);
-        self.events.retain(|event| {
+        self.items.retain(|item| {
             let at = place;
             place = place.saturating_add(1);
             let inside = match span {
                 // Messages stay: they are nobody's state.
-                Span::Connection => at >= index && octets(event).is_none(),
+                Span::Connection => at >= index && octets(item).is_none(),
                 Span::Selection | Span::Session(_) => at == index,
             };
             if inside {
                 taken = taken.saturating_add(1);
-                farewells += usize::from(matches!(event, Event::BeforeClosed));
+                farewells += usize::from(matches!(item, Item::Event(Event::BeforeClosed)));
             }
             !inside
         });
@@ -142,33 +154,33 @@ impl Waiting {
 }
 
 /// Octets of a message; `None` of what is none.
-const fn octets(event: &Event) -> Option<usize> {
-    match event {
-        Event::Received(message) => Some(message.body.len()),
+const fn octets(item: &Item) -> Option<usize> {
+    match item {
+        Item::Event(Event::Received(message)) => Some(message.body.len()),
+        Item::Event(_) => None,
         #[cfg(feature = "services")]
-        Event::Call(call) => Some(call.0.len()),
+        Item::Call(call) => Some(call.len()),
+    }
+}
+
+fn changes_state(item: &Item) -> bool {
+    matches!(item, Item::Event(Event::BeforeClosed)) || begins(item).is_some() || ends(item).is_some()
+}
+
+const fn begins(item: &Item) -> Option<Span> {
+    match item {
+        Item::Event(Event::Established) => Some(Span::Connection),
+        Item::Event(Event::Notice(Notice::Selected)) => Some(Span::Selection),
+        Item::Event(Event::Notice(Notice::SessionSelected { session })) => Some(Span::Session(*session)),
         _ => None,
     }
 }
 
-fn changes_state(event: &Event) -> bool {
-    matches!(event, Event::BeforeClosed) || begins(event).is_some() || ends(event).is_some()
-}
-
-const fn begins(event: &Event) -> Option<Span> {
-    match event {
-        Event::Established => Some(Span::Connection),
-        Event::Notice(Notice::Selected) => Some(Span::Selection),
-        Event::Notice(Notice::SessionSelected { session }) => Some(Span::Session(*session)),
-        _ => None,
-    }
-}
-
-const fn ends(event: &Event) -> Option<Span> {
-    match event {
-        Event::Closed { .. } => Some(Span::Connection),
-        Event::Notice(Notice::Deselected) => Some(Span::Selection),
-        Event::Notice(Notice::SessionEnded { session, .. }) => Some(Span::Session(*session)),
+const fn ends(item: &Item) -> Option<Span> {
+    match item {
+        Item::Event(Event::Closed { .. }) => Some(Span::Connection),
+        Item::Event(Event::Notice(Notice::Deselected)) => Some(Span::Selection),
+        Item::Event(Event::Notice(Notice::SessionEnded { session, .. })) => Some(Span::Session(*session)),
         _ => None,
     }
 }

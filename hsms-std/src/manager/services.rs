@@ -1,146 +1,33 @@
-//! Services of a peer: the core stands in the event loop with the link, handlers are called by worker threads.
+//! Services of a peer, for whoever uses them.
 
 use super::delegate::lock;
-use super::link::{Link, Told};
 use super::peer::{Order, Peer};
-use crate::clock::Clock;
-use crate::services::handler::{Call, Handler, Task};
-use crate::services::layer::{Carrier, Layer, Outcome};
+use super::served::{Served, Serving};
+use crate::clock::FOR_EVER;
+use crate::services::handler::Handler;
+use crate::services::layer::{Layer, Outcome};
 use crate::services::{
-    Answered, EndpointNotice, Error, Failed, Kept, Pair, Request, Returned, ServiceId, Settings, Status, TrustState,
+    Answered, EndpointNotice, Error, Failed, Kept, Pair, Request, Returned, ServiceId, Status, TrustState,
 };
-use hsms_core::Config;
-use hsms_core::connection::{ReplyToken, State, Stream9, TransactionEnd};
 use hsms_core::secs2::serde::to_text;
 use hsms_core::services::Ticket;
 use hsms_core::time::Instant;
-use hsms_core::wire::{Header, Message, StreamFunction, SystemBytes};
+use hsms_core::wire::{Message, StreamFunction};
 use serde::Serialize;
 use std::fmt;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{MutexGuard, PoisonError};
 use std::task::Poll;
 use std::time::Duration;
 
 /// The services of a peer that was added with [`PeerSettings::with_services`](super::PeerSettings::with_services). Cheap to clone; for any
-/// number of threads.
+/// number of threads, and for handlers.
 ///
 /// Handlers are called by the worker threads of the manager, for one peer one at a time and in order. The calls that wait can be made by
-/// them as well, but not wait for what the handler itself has to answer.
+/// them as well, but not wait for what the handler itself has to answer. With the [removal](super::Manager::remove) of the peer, or when the
+/// manager is dropped, handlers and secret are dropped too, and what has come can still be [received](Self::receive).
 #[derive(Clone)]
 pub struct PeerServices {
     peer: Peer,
-}
-
-/// What the loop, workers and handles know of the services of a peer.
-#[derive(Debug)]
-pub(super) struct Served {
-    state: Mutex<Serving>,
-    /// Something has come of it.
-    come: Condvar,
-    /// Of its own, so that handles and the loop mean the same.
-    clock: Clock,
-}
-
-#[derive(Debug)]
-struct Serving {
-    layer: Layer,
-    /// The peer has been removed, or its loop has ended.
-    gone: bool,
-}
-
-/// A handler that is to be called: see [`Event::Call`](super::Event::Call).
-#[derive(Debug)]
-pub struct HandlerCall(pub(super) Call);
-
-impl Served {
-    pub(super) fn new(settings: Settings, config: &Config) -> Result<Self, Error> {
-        let state = Mutex::new(Serving { layer: settings.layer(config)?, gone: false });
-        Ok(Served { state, come: Condvar::new(), clock: Clock::new() })
-    }
-
-    fn with<R>(&self, act: impl FnOnce(&mut Layer, Instant) -> R) -> R {
-        let now = self.clock.now();
-        act(&mut lock(&self.state).layer, now)
-    }
-
-    /// When the loop has to come back, on its clock.
-    pub(super) fn next_deadline(&self, now: Instant) -> Option<Instant> {
-        let deadline = self.with(|layer, _| layer.next_deadline())?;
-        Some(now.saturating_add(self.clock.until(deadline).saturating_add(Duration::from_micros(999))))
-    }
-
-    pub(super) fn link(&self, state: State) {
-        self.with(|layer, now| layer.link(now, state));
-    }
-
-    pub(super) fn primary(&self, header: Header, token: Option<ReplyToken>, body: &[u8]) -> Task {
-        self.with(|layer, now| layer.primary(now, header, token, body))
-    }
-
-    pub(super) fn reply(&self, header: Header, body: &[u8]) -> Task {
-        self.with(|layer, now| layer.reply(now, header, body))
-    }
-
-    pub(super) fn ended(&self, system: SystemBytes, end: TransactionEnd) {
-        self.with(|layer, now| layer.ended(now, system, end));
-    }
-
-    /// Has everything done that is to be done. Gives whether the link is to be dropped.
-    pub(super) fn go_on(&self, now: Instant, link: &mut Link, told: &mut Vec<Told>) -> bool {
-        let mut via = Via { now, link, told, drops: false };
-        self.with(|layer, now| layer.go_on(now, &mut via));
-        self.come.notify_all();
-        via.drops
-    }
-
-    /// The peer is no more, or is there again.
-    pub(super) fn set_gone(&self, gone: bool) {
-        let mut state = lock(&self.state);
-        state.gone = gone;
-        if gone {
-            let now = self.clock.now();
-            state.layer.link(now, State::NotConnected);
-        }
-        drop(state);
-        self.come.notify_all();
-    }
-}
-
-/// A link as what carries messages.
-struct Via<'a> {
-    now: Instant,
-    link: &'a mut Link,
-    told: &'a mut Vec<Told>,
-    drops: bool,
-}
-
-impl Carrier for Via<'_> {
-    fn send(
-        &mut self,
-        what: StreamFunction,
-        reply_expected: bool,
-        body: &[u8],
-    ) -> Result<SystemBytes, hsms_core::Error> {
-        let session = self.link.sole_session().ok_or(hsms_core::Error::NotSelected)?;
-        self.link.send(self.now, self.told, (session, what), reply_expected, body)
-    }
-
-    fn reply(&mut self, token: &ReplyToken, body: &[u8]) {
-        // Fails only where the session has ended, and the sender knows then.
-        let _ = self.link.reply(self.now, self.told, token, body);
-    }
-
-    fn abort(&mut self, token: &ReplyToken) {
-        let _ = self.link.abort(self.now, self.told, token);
-    }
-
-    fn report(&mut self, error: Stream9, about: &Header) {
-        let _ = self.link.command(self.now, self.told, |machine, now| machine.report_error(now, error, about));
-    }
-
-    fn drop_link(&mut self) {
-        self.drops = true;
-    }
 }
 
 impl PeerServices {
@@ -152,8 +39,16 @@ impl PeerServices {
         self.peer.shared.services.as_deref()
     }
 
+    /// Not of a peer that does not come again.
     fn state(&self) -> Result<MutexGuard<'_, Serving>, Error> {
-        self.served().map(|served| lock(&served.state)).ok_or(Error::Gone)
+        let state = self.served().map(|served| lock(&served.state)).ok_or(Error::Gone)?;
+        if state.is_over() { Err(Error::Gone) } else { Ok(state) }
+    }
+
+    /// The same where something is to be sent.
+    fn present(&self) -> Result<MutexGuard<'_, Serving>, Error> {
+        let state = self.state()?;
+        if state.gone { Err(Error::Gone) } else { Ok(state) }
     }
 
     fn now(&self) -> Instant {
@@ -163,7 +58,7 @@ impl PeerServices {
     /// Adds a request and its response, with their names.
     ///
     /// # Errors
-    /// [`Error::Register`]: an id is taken, or the pair cannot be.
+    /// [`Error::Register`]: an id is taken, or the pair cannot be; [`Error::Gone`].
     pub fn add_service(
         &self,
         request: u8,
@@ -177,7 +72,7 @@ impl PeerServices {
     /// Names a data id of one or several services.
     ///
     /// # Errors
-    /// [`Error::Register`]: those in front of a service that is not known have been named.
+    /// [`Error::Register`]: those in front of a service that is not known have been named; [`Error::Gone`].
     pub fn add_data(&self, services: &[ServiceId], data_id: u32, name: &'static str) -> Result<(), Error> {
         self.state()?.layer.add_data(services, data_id, name)
     }
@@ -185,7 +80,7 @@ impl PeerServices {
     /// Names a status.
     ///
     /// # Errors
-    /// [`Error::Register`].
+    /// [`Error::Register`], [`Error::Gone`].
     pub fn add_status(&self, status: Status, name: &'static str) -> Result<(), Error> {
         self.state()?.layer.add_status(status, name)
     }
@@ -193,27 +88,39 @@ impl PeerServices {
     /// Has a closure answer service messages: see [`Endpoint::on_request`](crate::services::Endpoint::on_request).
     ///
     /// # Errors
-    /// [`Error::TooManyHandlers`].
+    /// [`Error::TooManyHandlers`], [`Error::Gone`].
     pub fn on_request(
         &self,
         service: Option<ServiceId>,
         data_id: Option<u32>,
         handler: impl FnMut(&Request<'_>) -> Result<Returned, Failed> + Send + 'static,
     ) -> Result<bool, Error> {
-        self.state()?.layer.on_request(service, data_id, Handler::of_services(handler))
+        let replaced = self.state()?.layer.on_request(service, data_id, Handler::of_services(handler));
+        // What is not kept goes here, where nothing is locked.
+        Ok(replaced?.is_some())
     }
 
     /// Has a closure answer SECS-II primaries: see [`Endpoint::on_primary`](crate::services::Endpoint::on_primary).
     ///
     /// # Errors
-    /// [`Error::TooManyHandlers`].
+    /// [`Error::TooManyHandlers`], [`Error::Gone`].
     pub fn on_primary(
         &self,
         stream: Option<u8>,
         function: Option<u8>,
         handler: impl FnMut(&Message<'_>) -> Result<Vec<u8>, Failed> + Send + 'static,
     ) -> Result<bool, Error> {
-        self.state()?.layer.on_primary(stream, function, Handler::of_functions(handler))
+        let replaced = self.state()?.layer.on_primary(stream, function, Handler::of_functions(handler));
+        Ok(replaced?.is_some())
+    }
+
+    /// Whether the peer's S1F13 is accepted from now on; it is unless said otherwise.
+    ///
+    /// # Errors
+    /// [`Error::Gone`].
+    pub fn accept_communication(&self, accepts: bool) -> Result<(), Error> {
+        self.state()?.layer.accept_communication(accepts);
+        Ok(())
     }
 
     /// Sends a service request with a value, and waits for the answer: see [`Endpoint::send`](crate::services::Endpoint::send).
@@ -227,9 +134,24 @@ impl PeerServices {
         value: &T,
         limit: Duration,
     ) -> Result<Answered, Error> {
-        let (now, data) = (self.now(), to_text(value)?);
-        let deadline = now.saturating_add(limit);
-        let ticket = self.state()?.layer.send(now, (service, data_id), Some(&data), true, deadline)?;
+        let data = to_text(value)?;
+        let ticket = self.begin(service, data_id, Some(&data), true, limit)?;
+        drop(data);
+        self.outcome(ticket).map(|data| Answered { data })
+    }
+
+    /// The same with data that are one encoded item, or none.
+    ///
+    /// # Errors
+    /// Those of [`send`](Self::send), and [`Error::NotOneItem`].
+    pub fn send_encoded(
+        &self,
+        service: ServiceId,
+        data_id: u32,
+        data: Option<&[u8]>,
+        limit: Duration,
+    ) -> Result<Answered, Error> {
+        let ticket = self.begin(service, data_id, data, true, limit)?;
         self.outcome(ticket).map(|data| Answered { data })
     }
 
@@ -244,10 +166,21 @@ impl PeerServices {
         value: &T,
         limit: Duration,
     ) -> Result<(), Error> {
-        let (now, data) = (self.now(), to_text(value)?);
-        let deadline = now.saturating_add(limit);
-        let ticket = self.state()?.layer.send(now, (service, data_id), Some(&data), false, deadline)?;
+        let ticket = self.begin(service, data_id, Some(&to_text(value)?), false, limit)?;
         self.outcome(ticket).map(|_| ())
+    }
+
+    fn begin(
+        &self,
+        service: ServiceId,
+        data_id: u32,
+        data: Option<&[u8]>,
+        reply_expected: bool,
+        limit: Duration,
+    ) -> Result<Ticket, Error> {
+        let now = self.now();
+        let deadline = now.saturating_add(limit);
+        self.present()?.layer.send(now, (service, data_id), data, reply_expected, deadline)
     }
 
     /// Sends a SECS-II primary and waits for its reply: see [`Endpoint::request`](crate::services::Endpoint::request).
@@ -257,7 +190,7 @@ impl PeerServices {
     pub fn request(&self, what: StreamFunction, body: &[u8], limit: Duration) -> Result<Vec<u8>, Error> {
         let now = self.now();
         let deadline = now.saturating_add(limit);
-        let ticket = self.state()?.layer.send_function(now, what, body.to_vec(), true, deadline)?;
+        let ticket = self.present()?.layer.send_function(now, what, body.to_vec(), true, deadline)?;
         Ok(self.outcome(ticket)?.unwrap_or_default())
     }
 
@@ -287,7 +220,7 @@ impl PeerServices {
     /// [`Error::Sending`], [`Error::Gone`].
     pub fn authenticate(&self, limit: Duration) -> Result<(), Error> {
         let now = self.now();
-        let ticket = self.state()?.layer.authenticate(now, now.saturating_add(limit))?;
+        let ticket = self.present()?.layer.authenticate(now, now.saturating_add(limit))?;
         self.outcome(ticket).map(|_| ())
     }
 
@@ -317,7 +250,8 @@ impl PeerServices {
         self.establish(limit)
     }
 
-    /// The next of what the services tell; `None` when there is none within `limit`.
+    /// The next of what the services tell; `None` when there is none within `limit`. Of more than 256 that nobody takes the oldest are
+    /// lost, and not counted: the log has them all.
     ///
     /// # Errors
     /// [`Error::Gone`].
@@ -367,6 +301,18 @@ impl PeerServices {
         self.state().ok().and_then(|state| state.layer.name().map(str::to_owned))
     }
 
+    /// How many messages were refused before trust.
+    #[must_use]
+    pub fn refused(&self) -> u32 {
+        self.served().map_or(0, |served| served.with(|layer, _| layer.refused()))
+    }
+
+    /// How many messages wait in the inbox, and how many found no room in it.
+    #[must_use]
+    pub fn inbox(&self) -> (usize, u32) {
+        self.served().map_or((0, 0), |served| served.with(|layer, _| layer.inbox()))
+    }
+
     fn ask(&self, question: impl FnOnce(&Layer) -> bool) -> bool {
         self.state().is_ok_and(|state| question(&state.layer))
     }
@@ -378,14 +324,13 @@ impl PeerServices {
 
     /// Every sending has an outcome, at its deadline at the latest.
     fn outcome(&self, ticket: Ticket) -> Outcome {
-        let outcome = self.poke().and_then(|()| {
-            let never = Instant::from_millis(u64::MAX);
-            self.wait(never, |layer, _| layer.outcome(ticket))
-        });
+        let outcome = self.poke().and_then(|()| self.wait(FOR_EVER, |layer, _| layer.outcome(ticket)));
         match outcome {
             Ok(Some(outcome)) => outcome,
             Ok(None) | Err(_) => {
-                self.state()?.layer.cancel(ticket);
+                if let Some(served) = self.served() {
+                    served.with(|layer, _| layer.cancel(ticket));
+                }
                 Err(Error::Gone)
             }
         }
@@ -424,29 +369,5 @@ impl PeerServices {
 impl fmt::Debug for PeerServices {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PeerServices").field("peer", &self.peer).finish()
-    }
-}
-
-/// What a worker does about a call.
-pub(super) fn call(peer: &Peer, HandlerCall(call): HandlerCall) {
-    match call.run() {
-        Task::Reply(token, text) => {
-            // The requester is not left without an answer where too much waits for it already.
-            if let Err(super::Error::OutputFull { .. }) = peer.reply(token, text).wait(Duration::ZERO) {
-                drop(peer.abort(token));
-            }
-        }
-        Task::Abort(token) => drop(peer.abort(token)),
-        Task::None | Task::Call(_) => {}
-    }
-}
-
-/// Has the loop do what a message asks for; handlers are called elsewhere.
-pub(super) fn carry_out(task: Task, now: Instant, link: &mut Link, told: &mut Vec<Told>) {
-    let mut via = Via { now, link, told, drops: false };
-    match task {
-        Task::Reply(token, text) => via.reply(&token, &text),
-        Task::Abort(token) => via.abort(&token),
-        Task::None | Task::Call(_) => {}
     }
 }

@@ -265,6 +265,10 @@ impl PeerSettings {
 
     /// Has it speak services: see [`Peer::services`](super::Peer::services), which takes the handlers. Its primaries go to these then, and neither to a
     /// delegate nor to [`Manager::next`](super::Manager::next), which tells nothing of a peer with services.
+    ///
+    /// It has to have exactly one device id, and no [sessions](Self::with_sessions): adding it is
+    /// [`Error::Services`](super::Error::Services) otherwise. What it sends by its services is within the bound of
+    /// [`with_output`](Self::with_output) as well, and waits for room until its deadline.
     #[cfg(feature = "services")]
     #[must_use]
     pub fn with_services(mut self, settings: crate::services::Settings) -> Self {
@@ -272,13 +276,16 @@ impl PeerSettings {
         self
     }
 
-    /// What keeps its services.
+    /// Takes what is set of its services, a secret perhaps, and makes what keeps them.
     #[cfg(feature = "services")]
-    pub(super) fn served(&self) -> Result<Option<Box<super::services::Served>>, Error> {
+    pub(super) fn take_services(&mut self, name: &Arc<str>) -> Result<Option<Box<super::served::Served>>, Error> {
+        let Some(settings) = self.services.take() else { return Ok(None) };
+        if self.sessions.is_some() {
+            return Err(Error::Services(crate::services::Error::SeveralSessions));
+        }
+        let served = super::served::Served::new(*settings, &self.config, name);
         // Boxed: a peer without services takes no room for them.
-        let new = |settings| super::services::Served::new(settings, &self.config).map(Box::new);
-        let served = self.services.as_deref().cloned().map(new);
-        served.transpose().map_err(Error::Services)
+        served.map(|served| Some(Box::new(served))).map_err(Error::Services)
     }
 
     /// Where it has no tap of its own, it is the manager's.

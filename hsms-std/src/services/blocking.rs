@@ -1,11 +1,11 @@
 //! Services on a blocking connection.
 
 use super::handler::{Failed, Handler, Request, Returned, Task};
-use super::layer::{Answered, Carrier, Kept, Layer, Outcome};
+use super::layer::{Answered, Carrier, Kept, Layer, Line, Outcome, Replies};
 use super::{EndpointNotice, Error, Pair, ServiceId, Settings, Status, TrustState};
-use crate::clock::Clock;
+use crate::clock::{Clock, FOR_EVER};
 use crate::{Connection, Incoming};
-use hsms_core::connection::{CloseReason, ReplyToken, State, Stream9, TransactionEnd};
+use hsms_core::connection::{CloseReason, ReplyToken, State, Stream9};
 use hsms_core::secs2::serde::to_text;
 use hsms_core::services::Ticket;
 use hsms_core::time::Instant;
@@ -21,18 +21,36 @@ use std::time::Duration;
 ///
 /// Everything happens in the caller's thread, inside the calls that wait: handlers are called there as well, also while the owner waits
 /// for an answer of its own. Between calls nothing happens: whoever has nothing to send calls [`next`](Self::next) again and again.
+///
+/// A message of 16 KiB or more is written at once, as [`Connection::post`] does it: a peer that takes it slowly holds the call, beyond its
+/// `limit` too, and one that takes nothing for the [write limit](crate::Options::with_write_limit).
 #[derive(Debug)]
 pub struct Endpoint<const TRANSACTIONS: usize = 64> {
     link: Connection<TRANSACTIONS>,
+    /// The link as the layer knows it.
+    known: Known,
+    /// The layer goes by the link itself, since not all that happened to it is told: until nothing waits to be told any more.
+    ahead: bool,
+    /// Notices that the link could not keep.
+    dropped: u64,
     layer: Layer,
     clock: Clock,
     events: VecDeque<Event>,
+    /// Messages looked at since something was due.
+    since_due: u32,
 }
+
+/// Its state, and how often it has become SELECTED.
+type Known = (State, u64);
 
 /// Events that wait to be taken; of more the oldest go.
 const MOST_EVENTS: usize = 256;
 
-/// What happened on an endpoint.
+/// Messages that are looked at before something that is due expires: what has come in time comes first, but a peer that never stops
+/// sending stops nothing.
+const MOST_BEFORE_TIMEOUT: u32 = 1_024;
+
+/// What happened on an endpoint. Of more than 256 that nobody takes the oldest are lost, and not counted: the log has them all.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Event {
@@ -65,10 +83,13 @@ impl<const TRANSACTIONS: usize> Endpoint<TRANSACTIONS> {
     /// [`Error::Settings`]; [`Error::Connection`] with [`WhichDevice`](crate::Error::WhichDevice) where the connection does not serve
     /// exactly one device id.
     pub fn new(link: Connection<TRANSACTIONS>, settings: Settings) -> Result<Self, Error> {
-        let mut layer = settings.layer(link.config())?;
-        let clock = Clock::new();
-        layer.link(clock.now(), link.state());
-        Ok(Endpoint { link, layer, clock, events: VecDeque::new() })
+        let layer = settings.layer(link.config())?;
+        let (known, dropped) = ((State::NotConnected, 0), link.dropped().notices);
+        let (clock, events) = (Clock::new(), VecDeque::new());
+        // What it is to tell may be what its owner has seen already.
+        let mut endpoint = Endpoint { link, known, ahead: true, dropped, layer, clock, events, since_due: 0 };
+        endpoint.follow(endpoint.link.has_kept());
+        Ok(endpoint)
     }
 
     /// The connection, for what concerns it alone. Whatever is sent or taken by it passes the services by.
@@ -125,7 +146,7 @@ impl<const TRANSACTIONS: usize> Endpoint<TRANSACTIONS> {
         data_id: Option<u32>,
         handler: impl FnMut(&Request<'_>) -> Result<Returned, Failed> + Send + 'static,
     ) -> Result<bool, Error> {
-        self.layer.on_request(service, data_id, Handler::of_services(handler))
+        Ok(self.layer.on_request(service, data_id, Handler::of_services(handler))?.is_some())
     }
 
     /// Has a closure answer SECS-II primaries, with the text of the reply; `None` is any. Where it fails or panics that is SxF0. Gives
@@ -139,7 +160,7 @@ impl<const TRANSACTIONS: usize> Endpoint<TRANSACTIONS> {
         function: Option<u8>,
         handler: impl FnMut(&Message<'_>) -> Result<Vec<u8>, Failed> + Send + 'static,
     ) -> Result<bool, Error> {
-        self.layer.on_primary(stream, function, Handler::of_functions(handler))
+        Ok(self.layer.on_primary(stream, function, Handler::of_functions(handler))?.is_some())
     }
 
     /// Whether the peer's S1F13 is accepted from now on; it is unless said otherwise.
@@ -161,7 +182,10 @@ impl<const TRANSACTIONS: usize> Endpoint<TRANSACTIONS> {
         value: &T,
         limit: Duration,
     ) -> Result<Answered, Error> {
-        self.send_encoded(service, data_id, Some(&to_text(value)?), limit)
+        let data = to_text(value)?;
+        let ticket = self.begin(service, data_id, Some(&data), limit)?;
+        drop(data);
+        self.outcome(ticket).map(|data| Answered { data })
     }
 
     /// The same with data that are one encoded item, or none.
@@ -175,9 +199,19 @@ impl<const TRANSACTIONS: usize> Endpoint<TRANSACTIONS> {
         data: Option<&[u8]>,
         limit: Duration,
     ) -> Result<Answered, Error> {
-        let now = self.clock.now();
-        let ticket = self.layer.send(now, (service, data_id), data, true, now.saturating_add(limit))?;
+        let ticket = self.begin(service, data_id, data, limit)?;
         self.outcome(ticket).map(|data| Answered { data })
+    }
+
+    fn begin(
+        &mut self,
+        service: ServiceId,
+        data_id: u32,
+        data: Option<&[u8]>,
+        limit: Duration,
+    ) -> Result<Ticket, Error> {
+        let now = self.clock.now();
+        self.layer.send(now, (service, data_id), data, true, now.saturating_add(limit))
     }
 
     /// Sends a service request that expects no answer, and waits until it has gone out.
@@ -374,98 +408,172 @@ impl<const TRANSACTIONS: usize> Endpoint<TRANSACTIONS> {
 
     /// Does what there is to do, and waits until something happens: until `end`, or the next deadline.
     fn turn(&mut self, end: Instant) -> Result<(), Error> {
-        let now = self.go_on();
-        if self.layer.has_news() {
-            self.take_notices();
-            return Ok(());
-        }
-        let end = self.layer.next_deadline().map_or(end, |deadline| deadline.min(end)).max(now);
-        let (layer, link) = (&mut self.layer, &mut self.link);
-        let mut task = Task::None;
-        match link.next(self.clock.until(end)) {
-            Ok(Some(incoming)) => {
-                let now = self.clock.now();
-                let mut become_state = |state| layer.link(now, state);
-                let event = match incoming {
-                    Incoming::Primary { message, token } => {
-                        task = layer.primary(now, message.header, token, message.body);
-                        None
-                    }
-                    Incoming::Reply { message } => {
-                        task = layer.reply(now, message.header, message.body);
-                        None
-                    }
-                    Incoming::Aborted { header } => {
-                        task = layer.reply(now, header, &[]);
-                        None
-                    }
-                    Incoming::TransactionEnded { system, end } => {
-                        layer.ended(now, system, end);
-                        None
-                    }
-                    // It came, and there was no room for it.
-                    Incoming::ReplyDropped { header, body_len } => {
-                        let end = TransactionEnd::ReplyTooLong { length: body_len.saturating_add(10) };
-                        layer.ended(now, header.system, end);
-                        None
-                    }
-                    Incoming::Connected => {
-                        become_state(State::NotSelected);
-                        Some(Event::Connected)
-                    }
-                    Incoming::Selected => {
-                        become_state(State::Selected);
-                        Some(Event::Selected)
-                    }
-                    Incoming::Deselected => {
-                        become_state(State::NotSelected);
-                        Some(Event::Deselected)
-                    }
-                    Incoming::Closed { reason, error } => {
-                        become_state(State::NotConnected);
-                        Some(Event::Closed { reason, error })
-                    }
-                    Incoming::ConnectFailed { error } => Some(Event::ConnectFailed { error }),
-                    // Told by the log and by the counters of the connection.
-                    _ => None,
-                };
-                self.events.extend(event);
+        self.act();
+        if !self.layer.has_news() {
+            let now = self.clock.now();
+            let deadline = self.layer.next_deadline();
+            if deadline.is_none_or(|deadline| deadline > now) {
+                self.since_due = 0;
             }
-            Ok(None) => {}
-            // The connection has ended, and that is told next.
-            Err(crate::Error::WriteStalled { .. }) => {}
-            Err(error) => return Err(error.into()),
+            let end = deadline.map_or(end, |deadline| deadline.min(end)).max(now);
+            if self.since_due < MOST_BEFORE_TIMEOUT && self.take_next(end)? {
+                self.since_due = self.since_due.saturating_add(1);
+            } else {
+                self.layer.expire(self.clock.now());
+            }
+            self.act();
         }
-        Layer::carry_out(task, &mut self.link);
-        self.go_on();
-        self.take_notices();
-        Ok(())
-    }
-
-    fn go_on(&mut self) -> Instant {
-        let now = self.clock.now();
-        self.layer.go_on(now, &mut self.link);
-        now
-    }
-
-    fn take_notices(&mut self) {
         self.events.extend(std::iter::from_fn(|| self.layer.next_notice()).map(Event::Services));
         let surplus = self.events.len().saturating_sub(MOST_EVENTS);
         self.events.drain(..surplus);
+        Ok(())
+    }
+
+    /// Gives what comes next out of the connection, until `end` at most, to whom it is for. Gives whether there was something.
+    fn take_next(&mut self, end: Instant) -> Result<bool, Error> {
+        match self.link.look_for_next(self.clock.until(end)) {
+            Ok(true) => {}
+            Ok(false) => {
+                self.follow(false);
+                return Ok(false);
+            }
+            // The connection has ended, and that is told next.
+            Err(crate::Error::WriteStalled { .. }) => return Ok(true),
+            Err(error) => return Err(error.into()),
+        }
+        let dropped = self.link.dropped().notices;
+        self.ahead |= dropped != self.dropped;
+        self.dropped = dropped;
+        // It is one of those that wait, and perhaps of a link that is no more.
+        self.follow(true);
+        let Some(incoming) = self.link.take_next() else { return Ok(false) };
+        let (now, layer) = (self.clock.now(), &mut self.layer);
+        let (mut task, mut told) = (Task::None, None);
+        let event = match incoming {
+            Incoming::Primary { message, token } => {
+                task = layer.primary(now, message.header, token, message.body);
+                None
+            }
+            Incoming::Reply { message } => {
+                task = layer.reply(now, message.header, message.body);
+                None
+            }
+            Incoming::Aborted { header } => {
+                task = layer.reply(now, header, &[]);
+                None
+            }
+            Incoming::TransactionEnded { system, end } => {
+                layer.ended(now, system, end);
+                None
+            }
+            Incoming::ReplyDropped { header, .. } => {
+                layer.reply_dropped(now, header.system);
+                None
+            }
+            Incoming::Connected => {
+                told = Some(State::NotSelected);
+                Some(Event::Connected)
+            }
+            Incoming::Selected => {
+                told = Some(State::Selected);
+                Some(Event::Selected)
+            }
+            Incoming::Deselected => {
+                told = Some(State::NotSelected);
+                Some(Event::Deselected)
+            }
+            Incoming::Closed { reason, error } => {
+                told = Some(State::NotConnected);
+                Some(Event::Closed { reason, error })
+            }
+            Incoming::ConnectFailed { error } => Some(Event::ConnectFailed { error }),
+            // Told by the log and by the counters of the connection.
+            _ => None,
+        };
+        self.events.extend(event);
+        if let Some(state) = told.filter(|_| !self.ahead) {
+            let selections = self.known.1.saturating_add(u64::from(state == State::Selected));
+            self.known = (state, selections);
+            self.layer.link(now, state);
+        }
+        self.follow(self.link.has_kept());
+        self.log();
+        task.carry_out(&mut Via { link: &mut self.link, known: self.known });
+        Ok(true)
+    }
+
+    /// Where nothing `waits` to be told of the link, or not all that happened to it does, what counts is the link itself.
+    fn follow(&mut self, waits: bool) {
+        if waits && !self.ahead {
+            return;
+        }
+        self.ahead &= waits;
+        let link = known(&self.link);
+        if link != self.known {
+            let now = self.clock.now();
+            if link.1 != self.known.1 {
+                // That which was SELECTED before is another.
+                self.layer.link(now, State::NotConnected);
+            }
+            self.layer.link(now, link.0);
+            self.known = link;
+        }
+    }
+
+    /// Does what there is to do.
+    fn act(&mut self) {
+        let now = self.clock.now();
+        let mut via = Via { link: &mut self.link, known: self.known };
+        let mut sent = None;
+        while let Some(step) = self.layer.next_step(now, sent.take()) {
+            sent = step.carry_out(&mut via);
+        }
+        self.log();
+    }
+
+    fn log(&mut self) {
+        self.layer.take_lines().into_iter().for_each(Line::log);
     }
 }
 
-/// The core's deadlines come first.
-const FOR_EVER: Instant = Instant::from_millis(u64::MAX);
+fn known<const TRANSACTIONS: usize>(link: &Connection<TRANSACTIONS>) -> Known {
+    (link.state(), link.counters().selections)
+}
 
-impl<const TRANSACTIONS: usize> Carrier for Connection<TRANSACTIONS> {
+/// The connection as what carries messages. Nothing that the layer wants to send goes over another than it knows of: that is not proven.
+struct Via<'l, const TRANSACTIONS: usize> {
+    link: &'l mut Connection<TRANSACTIONS>,
+    known: Known,
+}
+
+impl<const TRANSACTIONS: usize> Via<'_, TRANSACTIONS> {
+    fn is_known(&self) -> bool {
+        known(self.link) == self.known
+    }
+}
+
+impl<const TRANSACTIONS: usize> Replies for Via<'_, TRANSACTIONS> {
+    fn reply(&mut self, token: ReplyToken, text: Vec<u8>) {
+        // Fails where the connection has ended, and the sender knows then.
+        let _ = self.link.reply(&token, &text);
+    }
+
+    fn abort(&mut self, token: ReplyToken) {
+        let _ = self.link.abort(&token);
+    }
+}
+
+impl<const TRANSACTIONS: usize> Carrier for Via<'_, TRANSACTIONS> {
     fn send(
         &mut self,
         what: StreamFunction,
         reply_expected: bool,
         body: &[u8],
     ) -> Result<SystemBytes, hsms_core::Error> {
-        let sent = if reply_expected { self.post(what, body) } else { Connection::send(self, what, body) };
+        if !self.is_known() {
+            return Err(hsms_core::Error::NotSelected);
+        }
+        let sent = if reply_expected { self.link.post(what, body) } else { self.link.send(what, body) };
         sent.map_err(|error| match error {
             crate::Error::Refused(error) => error,
             // As long as replies wait to be taken there is no room for more.
@@ -475,20 +583,15 @@ impl<const TRANSACTIONS: usize> Carrier for Connection<TRANSACTIONS> {
         })
     }
 
-    fn reply(&mut self, token: &ReplyToken, body: &[u8]) {
-        // Fails where the connection has ended, and the sender knows then.
-        let _ = Connection::reply(self, token, body);
-    }
-
-    fn abort(&mut self, token: &ReplyToken) {
-        let _ = Connection::abort(self, token);
-    }
-
     fn report(&mut self, error: Stream9, about: &Header) {
-        let _ = self.report_error(error, about);
+        if self.is_known() {
+            let _ = self.link.report_error(error, about);
+        }
     }
 
     fn drop_link(&mut self) {
-        let _ = self.separate();
+        if self.is_known() {
+            let _ = self.link.separate();
+        }
     }
 }

@@ -28,6 +28,8 @@ pub enum Error {
     TooManyHandlers,
     /// The settings cannot be those of an endpoint.
     Settings(EndpointError),
+    /// The peer of the manager has sessions of HSMS-GS: services stand on HSMS-SS.
+    SeveralSessions,
     /// What the connection itself would say.
     Connection(crate::Error),
     /// The peer of the manager has been removed, or the manager has stopped.
@@ -43,9 +45,12 @@ impl Error {
             Error::Status { .. } => Fault::Peer,
             Error::Connection(error) => error.fault(),
             Error::TooManyHandlers => Fault::Capacity,
-            Error::Value(_) | Error::NotOneItem | Error::Register(_) | Error::Settings(_) | Error::Gone => {
-                Fault::Caller
-            }
+            Error::Value(_)
+            | Error::NotOneItem
+            | Error::Register(_)
+            | Error::Settings(_)
+            | Error::SeveralSessions
+            | Error::Gone => Fault::Caller,
         }
     }
 
@@ -70,6 +75,7 @@ impl fmt::Display for Error {
             Error::Register(error) => error.fmt(f),
             Error::TooManyHandlers => f.write_str("no room for one more handler"),
             Error::Settings(error) => error.fmt(f),
+            Error::SeveralSessions => f.write_str("services stand on HSMS-SS, and the peer has sessions of HSMS-GS"),
             Error::Connection(error) => error.fmt(f),
             Error::Gone => f.write_str("the peer has been removed, or the manager has stopped"),
         }
@@ -84,7 +90,11 @@ impl std::error::Error for Error {
             Error::Register(error) => Some(error),
             Error::Settings(error) => Some(error),
             Error::Connection(error) => Some(error),
-            Error::Status { .. } | Error::NotOneItem | Error::TooManyHandlers | Error::Gone => None,
+            Error::Status { .. }
+            | Error::NotOneItem
+            | Error::TooManyHandlers
+            | Error::SeveralSessions
+            | Error::Gone => None,
         }
     }
 }

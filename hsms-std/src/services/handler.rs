@@ -1,6 +1,7 @@
 //! Closures that answer messages.
 
 use super::SerdeError;
+use super::layer::Replies;
 use hsms_core::connection::ReplyToken;
 use hsms_core::secs2::Writer;
 use hsms_core::secs2::serde::{from_text, to_text};
@@ -135,6 +136,18 @@ pub(crate) enum Task {
     Call(Call),
 }
 
+impl Task {
+    /// Does what a message asks for; a handler is called here and now.
+    pub(crate) fn carry_out(self, to: &mut dyn Replies) {
+        match self {
+            Task::Call(call) => call.run().carry_out(to),
+            Task::Reply(token, text) => to.reply(token, text),
+            Task::Abort(token) => to.abort(token),
+            Task::None => {}
+        }
+    }
+}
+
 /// A handler to be called, and with what.
 #[derive(Debug)]
 pub(crate) struct Call {
@@ -183,14 +196,11 @@ impl Call {
         self.body.len()
     }
 
-    /// What is owed where it cannot be called, for want of room.
+    /// What is owed where there is no room, for the call or for its answer.
     #[cfg(feature = "manager")]
     pub(crate) fn refusal(&self) -> Task {
         match self.due {
-            Due::Service(_, Some(answer)) => {
-                let full = Returned::status(Status::INBOX_FULL);
-                Task::Reply(answer.to, response(&answer, Some(&full)))
-            }
+            Due::Service(_, Some(answer)) => Task::Reply(answer.to, text(&answer.no_room()).unwrap_or_default()),
             Due::Function(Some(token)) => Task::Abort(token),
             Due::Service(_, None) | Due::Function(None) => Task::None,
         }

@@ -4,10 +4,12 @@ use super::handler::{Call, Due, Handler, Task, text, value};
 use super::settings::HANDLERS;
 use super::{EndpointNotice, Error, Pair, SendError, SerdeError, ServiceId, ServiceMessage, Status, TrustState};
 use crate::trace;
+use hsms_core::config::ConnectMode;
 use hsms_core::connection::{ReplyToken, State, Stream9, TransactionEnd};
 use hsms_core::secs2::Writer;
 use hsms_core::services::{
-    Endpoint as Machine, EndpointAction, Outgoing, OwnMessage, Reaction, Response, Ticket, Wanted,
+    Described, Endpoint as Machine, EndpointAction, EndpointSettings, Outgoing, OwnMessage, Reaction, Response,
+    TableFull, Ticket, Wanted,
 };
 use hsms_core::time::Instant;
 use hsms_core::wire::{Header, SessionId, StreamFunction, SystemBytes};
@@ -16,7 +18,7 @@ use std::collections::{HashMap, VecDeque};
 use std::task::Poll;
 
 /// 64 sendings; 256 services, data ids and names; 64 messages of 64 KiB in all in the inbox.
-pub(super) type Core = Machine<'static, Handler, 64, HANDLERS, 256, 64, 65_536>;
+pub(crate) type Core = Machine<'static, Handler, 64, HANDLERS, 256, 64, 65_536>;
 
 /// Notices that wait to be taken; of more the oldest go.
 const MOST_NOTICES: usize = 256;
@@ -66,32 +68,117 @@ impl Kept {
 /// How a sending ended: the text of the reply, or the data of the response.
 pub(crate) type Outcome = Result<Option<Vec<u8>>, Error>;
 
+/// What answers are given to.
+pub(crate) trait Replies {
+    fn reply(&mut self, token: ReplyToken, text: Vec<u8>);
+    fn abort(&mut self, token: ReplyToken);
+}
+
 /// What carries messages: a connection, or a peer's link.
-pub(crate) trait Carrier {
+pub(crate) trait Carrier: Replies {
     fn send(
         &mut self,
         what: StreamFunction,
         reply_expected: bool,
         body: &[u8],
     ) -> Result<SystemBytes, hsms_core::Error>;
-    fn reply(&mut self, token: &ReplyToken, body: &[u8]);
-    fn abort(&mut self, token: &ReplyToken);
     fn report(&mut self, error: Stream9, about: &Header);
     fn drop_link(&mut self);
+}
+
+/// What is to be done with the link. The layer need not be at hand meanwhile: whoever has locked it lets go of it.
+#[derive(Debug)]
+#[must_use]
+pub(crate) enum Step {
+    Send(Primary),
+    Report(Stream9, Header),
+    Abort(ReplyToken),
+    DropLink,
+}
+
+/// A primary on its way out.
+#[derive(Debug)]
+pub(crate) struct Primary {
+    what: Outgoing<'static>,
+    stream_function: StreamFunction,
+    reply_expected: bool,
+    text: Vec<u8>,
+}
+
+/// What became of a primary.
+pub(crate) type Sent = (Primary, Result<SystemBytes, hsms_core::Error>);
+
+impl Step {
+    /// Gives what the layer is to be told of it, with the question for the next step.
+    pub(crate) fn carry_out(self, carrier: &mut dyn Carrier) -> Option<Sent> {
+        match self {
+            Step::Send(primary) => {
+                let sent = carrier.send(primary.stream_function, primary.reply_expected, &primary.text);
+                return Some((primary, sent));
+            }
+            Step::Report(error, about) => carrier.report(error, &about),
+            Step::Abort(token) => carrier.abort(token),
+            Step::DropLink => carrier.drop_link(),
+        }
+        None
+    }
+}
+
+/// A line for the log. It is written where nothing is locked: whoever reads it may ask for anything.
+#[derive(Debug)]
+pub(crate) struct Line {
+    channel: Option<Box<str>>,
+    says: Says,
+}
+
+#[derive(Debug)]
+enum Says {
+    Message(&'static str, Described<'static>),
+    Notice(EndpointNotice),
+}
+
+impl Line {
+    pub(crate) fn log(self) {
+        let channel = self.channel.as_deref();
+        match self.says {
+            Says::Message(what, message) => trace::described(channel, what, || message),
+            Says::Notice(notice) => {
+                let wanted = matches!(
+                    notice,
+                    EndpointNotice::Named { differ: false }
+                        | EndpointNotice::Trusted
+                        | EndpointNotice::Communicating
+                        | EndpointNotice::Kept { .. }
+                );
+                trace::told(channel, !wanted, &notice);
+            }
+        }
+    }
 }
 
 /// The core, the texts of what it sends, and what became of that.
 #[derive(Debug)]
 pub(crate) struct Layer {
     core: Box<Core>,
-    texts: HashMap<Ticket, Vec<u8>>,
+    /// Sendings that have not gone out, with their texts.
+    unsent: HashMap<Ticket, Vec<u8>>,
     settled: HashMap<Ticket, Outcome>,
     notices: VecDeque<EndpointNotice>,
+    lines: Vec<Line>,
+    /// What has been kept for whoever asks, of a core that is no more.
+    left: VecDeque<Kept>,
 }
 
 impl Layer {
     pub(super) fn new(core: Core) -> Self {
-        Layer { core: Box::new(core), texts: HashMap::new(), settled: HashMap::new(), notices: VecDeque::new() }
+        Layer {
+            core: Box::new(core),
+            unsent: HashMap::new(),
+            settled: HashMap::new(),
+            notices: VecDeque::new(),
+            lines: Vec::new(),
+            left: VecDeque::new(),
+        }
     }
 
     pub(crate) fn add_service(
@@ -112,22 +199,24 @@ impl Layer {
         Ok(self.core.services_mut().add_status(status, name)?)
     }
 
+    /// Gives the handler whose place it took, which is the caller's to drop: that may do anything.
     pub(crate) fn on_request(
         &mut self,
         service: Option<ServiceId>,
         data_id: Option<u32>,
         handler: Handler,
-    ) -> Result<bool, Error> {
-        Ok(self.core.handle_service(service, data_id, handler)?.is_some())
+    ) -> Result<Option<Handler>, TableFull<Handler>> {
+        self.core.handle_service(service, data_id, handler)
     }
 
+    /// The same.
     pub(crate) fn on_primary(
         &mut self,
         stream: Option<u8>,
         function: Option<u8>,
         handler: Handler,
-    ) -> Result<bool, Error> {
-        Ok(self.core.handle_function(stream, function, handler)?.is_some())
+    ) -> Result<Option<Handler>, TableFull<Handler>> {
+        self.core.handle_function(stream, function, handler)
     }
 
     pub(crate) fn accept_communication(&mut self, accepts: bool) {
@@ -135,7 +224,9 @@ impl Layer {
     }
 
     pub(crate) fn authenticate(&mut self, now: Instant, deadline: Instant) -> Result<Ticket, Error> {
-        Ok(self.core.authenticate(now, deadline)?)
+        let ticket = self.core.authenticate(now, deadline)?;
+        self.unsent.insert(ticket, Vec::new());
+        Ok(ticket)
     }
 
     pub(crate) fn reconnect(&mut self) {
@@ -175,7 +266,7 @@ impl Layer {
     }
 
     pub(crate) fn inbox(&self) -> (usize, u32) {
-        (self.core.inbox().len(), self.core.inbox().refused())
+        (self.left.len().saturating_add(self.core.inbox().len()), self.core.inbox().refused())
     }
 
     pub(crate) fn next_notice(&mut self) -> Option<EndpointNotice> {
@@ -212,7 +303,7 @@ impl Layer {
         let message = ServiceMessage::new(service, data_id, Status::OKAY, data);
         let text = text(&message).ok_or(Error::NotOneItem)?;
         let ticket = self.core.send(now, service, data_id, reply_expected, deadline)?;
-        self.texts.insert(ticket, text);
+        self.unsent.insert(ticket, text);
         Ok(ticket)
     }
 
@@ -226,13 +317,13 @@ impl Layer {
         deadline: Instant,
     ) -> Result<Ticket, Error> {
         let ticket = self.core.send_function(now, what, reply_expected, deadline)?;
-        self.texts.insert(ticket, body);
+        self.unsent.insert(ticket, body);
         Ok(ticket)
     }
 
     pub(crate) fn cancel(&mut self, ticket: Ticket) {
         self.core.cancel(ticket);
-        self.texts.remove(&ticket);
+        self.unsent.remove(&ticket);
         self.settled.remove(&ticket);
     }
 
@@ -255,6 +346,17 @@ impl Layer {
         self.core.ended(now, system, end);
     }
 
+    /// The reply came, and the connection had no room to keep it.
+    pub(crate) fn reply_dropped(&mut self, now: Instant, system: SystemBytes) {
+        self.core.reply_dropped(now, system);
+    }
+
+    /// The link may have room again.
+    #[cfg(feature = "manager")]
+    pub(crate) const fn retry(&mut self) {
+        self.core.retry();
+    }
+
     /// Takes a message out of the inbox: `Pending` where there is none and the deadline has not come.
     pub(crate) fn receive(
         &mut self,
@@ -263,66 +365,104 @@ impl Layer {
         second: Option<u32>,
         deadline: Instant,
     ) -> Poll<Option<Kept>> {
-        self.core.receive(now, &Wanted { first, second, deadline }, |kept| {
-            // What is kept can be read.
-            let message = kept.message().unwrap_or(ServiceMessage::new(kept.first, kept.second, Status::OKAY, None));
-            Kept {
-                header: kept.header,
-                service: kept.first,
-                data_id: kept.second,
-                status: message.status(),
-                data: message.data().map(<[u8]>::to_vec),
-            }
-        })
+        let fits = |kept: &Kept| {
+            first.is_none_or(|service| service == kept.service) && second.is_none_or(|data_id| data_id == kept.data_id)
+        };
+        if let Some(kept) = self.left.iter().position(fits).and_then(|at| self.left.remove(at)) {
+            return Poll::Ready(Some(kept));
+        }
+        self.core.receive(now, &Wanted { first, second, deadline }, owned)
     }
 
-    /// Lets what is due expire, and has everything done that is to be done.
-    pub(crate) fn go_on(&mut self, now: Instant, carrier: &mut dyn Carrier) {
-        if self.core.next_deadline().is_some_and(|deadline| deadline <= now) {
-            self.core.handle_timeout(now);
+    /// What to do next, with what became of the step before. To be asked until there is nothing.
+    pub(crate) fn next_step(&mut self, now: Instant, sent: Option<Sent>) -> Option<Step> {
+        if let Some((primary, sent)) = sent {
+            self.sent(now, primary, sent);
         }
-        while let Some(action) = self.core.poll_action() {
-            match action {
+        loop {
+            return Some(match self.core.poll_action()? {
                 EndpointAction::Send { what, stream_function, reply_expected } => {
-                    let own;
-                    let body = match &what {
-                        Outgoing::Own(message) => {
-                            own = self.written(message);
-                            &own
+                    let text = match &what {
+                        Outgoing::Own(message) => self.written(message),
+                        Outgoing::Application(ticket) => {
+                            self.unsent.get_mut(ticket).map(std::mem::take).unwrap_or_default()
                         }
-                        Outgoing::Application(ticket) => self.texts.get(ticket).map_or(&[][..], Vec::as_slice),
                     };
-                    match carrier.send(stream_function, reply_expected, body) {
-                        Ok(system) => {
-                            // The session is the connection's, and no name depends on it.
-                            let header = Header::data(system, stream_function, reply_expected, SessionId(0));
-                            self.describe("sent", &header, body);
-                            self.core.sent(&what, system);
-                        }
-                        Err(error) => self.core.not_sent(now, &what, error),
-                    }
+                    Step::Send(Primary { what, stream_function, reply_expected, text })
                 }
-                EndpointAction::Report { error, about } => carrier.report(error, &about),
-                EndpointAction::Abort { to } => carrier.abort(&to),
+                EndpointAction::Report { error, about } => Step::Report(error, about),
+                EndpointAction::Abort { to } => Step::Abort(to),
+                EndpointAction::DropLink => Step::DropLink,
                 EndpointAction::Settled { ticket, outcome } => {
                     self.settle(ticket, outcome.map(|_| None).map_err(Error::Sending));
+                    continue;
                 }
-                EndpointAction::DropLink => carrier.drop_link(),
-                EndpointAction::Notify(notice) => self.tell(notice),
-            }
+                EndpointAction::Notify(notice) => {
+                    self.tell(notice);
+                    continue;
+                }
+            });
         }
     }
 
-    /// Does what a message asks for; a handler is called here and now.
-    pub(crate) fn carry_out(task: Task, carrier: &mut dyn Carrier) {
-        let mut task = task;
-        if let Task::Call(call) = task {
-            task = call.run();
+    /// Lets what is due expire, when what has come in time has been seen and what can go out has gone. Gives whether there was something:
+    /// then there is more to do.
+    pub(crate) fn expire(&mut self, now: Instant) -> bool {
+        let due = self.core.next_deadline().is_some_and(|deadline| deadline <= now);
+        if due {
+            self.core.handle_timeout(now);
         }
-        match task {
-            Task::Reply(token, text) => carrier.reply(&token, &text),
-            Task::Abort(token) => carrier.abort(&token),
-            Task::None | Task::Call(_) => {}
+        due
+    }
+
+    /// There is no link, and nobody who would open one: every sending ends.
+    #[cfg(feature = "manager")]
+    pub(crate) fn end(&mut self, now: Instant) {
+        self.core.link(now, State::NotConnected);
+        // Nothing is sent where nothing is connected.
+        while self.next_step(now, None).is_some() {}
+        let unsent: Vec<Ticket> = self.unsent.keys().copied().collect();
+        for ticket in unsent {
+            self.core.cancel(ticket);
+            self.settle(ticket, Err(Error::Gone));
+        }
+    }
+
+    /// It does not come again: what has come can still be taken, and nothing else is left. Gives handlers and secret, which are the
+    /// caller's to drop: that may do anything.
+    #[cfg(feature = "manager")]
+    pub(crate) fn retire(&mut self) -> Option<Box<Core>> {
+        let stub = Core::new(EndpointSettings::new(ConnectMode::Passive, SessionId(0))).ok()?;
+        self.left.extend(std::iter::from_fn(|| self.core.take(None, None, owned)));
+        Some(std::mem::replace(&mut self.core, Box::new(stub)))
+    }
+
+    /// What there is to log since.
+    pub(crate) fn take_lines(&mut self) -> Vec<Line> {
+        std::mem::take(&mut self.lines)
+    }
+
+    fn sent(&mut self, now: Instant, primary: Primary, sent: Result<SystemBytes, hsms_core::Error>) {
+        let Primary { what, stream_function, reply_expected, text } = primary;
+        match sent {
+            Ok(system) => {
+                // The session is the connection's, and no name depends on it.
+                let header = Header::data(system, stream_function, reply_expected, SessionId(0));
+                self.describe("sent", &header, &text);
+                if let Outgoing::Application(ticket) = &what {
+                    self.unsent.remove(ticket);
+                }
+                self.core.sent(&what, system);
+            }
+            Err(error) => {
+                // Not where it has been given up meanwhile.
+                if let Outgoing::Application(ticket) = &what
+                    && let Some(place) = self.unsent.get_mut(ticket)
+                {
+                    *place = text;
+                }
+                self.core.not_sent(now, &what, error);
+            }
         }
     }
 
@@ -334,7 +474,11 @@ impl Layer {
             Seen::Call(handler, due) => Task::Call(Call { handler, header, body: body.to_vec(), due }),
             Seen::Settled(ticket, outcome) => {
                 let outcome = match outcome {
-                    Err(SendError::Status(status)) => Err(Error::Status { status, data: data_of(&header, body) }),
+                    Err(SendError::Status(status)) => {
+                        let message = self.core.message(&header, body).and_then(Result::ok);
+                        let data = message.and_then(|message| message.data().map(<[u8]>::to_vec));
+                        Err(Error::Status { status, data })
+                    }
                     outcome => outcome.map_err(Error::Sending),
                 };
                 self.settle(ticket, outcome);
@@ -344,7 +488,7 @@ impl Layer {
     }
 
     fn settle(&mut self, ticket: Ticket, outcome: Outcome) {
-        self.texts.remove(&ticket);
+        self.unsent.remove(&ticket);
         self.settled.insert(ticket, outcome);
     }
 
@@ -356,22 +500,38 @@ impl Layer {
     }
 
     fn tell(&mut self, notice: EndpointNotice) {
-        let wanted = matches!(
-            notice,
-            EndpointNotice::Named { differ: false }
-                | EndpointNotice::Trusted
-                | EndpointNotice::Communicating
-                | EndpointNotice::Kept { .. }
-        );
-        trace::told(self.core.name(), !wanted, &notice);
+        let (_, told) = trace::may_be_read();
+        if told {
+            self.say(Says::Notice(notice));
+        }
         if self.notices.len() >= MOST_NOTICES {
             self.notices.pop_front();
         }
         self.notices.push_back(notice);
     }
 
-    fn describe(&self, what: &str, header: &Header, text: &[u8]) {
-        trace::described(self.core.name(), what, || self.core.describe(header, text));
+    fn describe(&mut self, what: &'static str, header: &Header, text: &[u8]) {
+        let (described, _) = trace::may_be_read();
+        if described {
+            self.say(Says::Message(what, self.core.describe(header, text)));
+        }
+    }
+
+    fn say(&mut self, says: Says) {
+        self.lines.push(Line { channel: self.core.name().map(Box::from), says });
+    }
+}
+
+/// A message out of the inbox with a text of its own.
+fn owned(kept: hsms_core::services::Kept<'_, ServiceId, u32>) -> Kept {
+    // What is kept can be read.
+    let message = kept.message().unwrap_or(ServiceMessage::new(kept.first, kept.second, Status::OKAY, None));
+    Kept {
+        header: kept.header,
+        service: kept.first,
+        data_id: kept.second,
+        status: message.status(),
+        data: message.data().map(<[u8]>::to_vec),
     }
 }
 
@@ -403,10 +563,4 @@ impl Seen {
             }
         }
     }
-}
-
-/// The data of a response that has another status than 0.
-fn data_of(header: &Header, body: &[u8]) -> Option<Vec<u8>> {
-    let service = ServiceId::from_function(header.function())?;
-    ServiceMessage::read(service, body).ok()?.data().map(<[u8]>::to_vec)
 }

@@ -120,7 +120,7 @@ impl Default for Settings {
     }
 }
 
-/// From the system. Where that has none to give it is all zeros, which the core refuses as a challenge that was there before.
+/// From the system. Where that has none to give it is all zeros, which the core never takes for a challenge.
 fn challenge() -> [u8; 32] {
     let mut octets = [0; 32];
     match getrandom::fill(&mut octets) {

@@ -151,6 +151,7 @@ entries! {
         BeforeTrust::admits_function(it, trust, what);
     before_trust_refused(it: &BeforeTrust<4>) BeforeTrust::refused(it);
 
+    answer_no_room(it: &Answer) { keep(Answer::no_room(it)); };
     answer_response(it: &Answer, returned: Option<(Status, Option<&'static [u8]>)>) {
         keep(Answer::response(it, returned));
     };
@@ -213,4 +214,7 @@ entries! {
     endpoint_sent(it: &mut Whole, what: &Outgoing<'_>, system: SystemBytes) Endpoint::sent(it, what, system);
     endpoint_not_sent(it: &mut Whole, now: Instant, what: &Outgoing<'_>, error: hsms_core::Error)
         Endpoint::not_sent(it, now, what, error);
+    endpoint_message(it: &Whole, header: &Header, text: &[u8]) keep(Endpoint::message(it, header, text)).is_some();
+    endpoint_retry(it: &mut Whole) Endpoint::retry(it);
+    endpoint_reply_dropped(it: &mut Whole, now: Instant, system: SystemBytes) Endpoint::reply_dropped(it, now, system);
 }

@@ -6,7 +6,7 @@ use crate::kit::scene::{DEVICE, Plain, S1F1, S6F11, Scene, Seen, beside, echo, q
 use embassy_futures::join::{join, join_array};
 use embassy_futures::poll_once;
 use embassy_futures::select::select;
-use embassy_sync::blocking_mutex::raw::NoopRawMutex;
+use embassy_sync::blocking_mutex::raw::{CriticalSectionRawMutex, NoopRawMutex};
 use embassy_sync::signal::Signal;
 use embassy_time::{Duration, Instant, Timer};
 use hsms_embassy::hsms_core::Error as Refusal;
@@ -15,7 +15,9 @@ use hsms_embassy::hsms_core::connection::{CloseReason, ControlRequest, General, 
 use hsms_embassy::hsms_core::wire::SessionId;
 use hsms_embassy::{Buffers, Config, Error, Limits, Link, OpenFailed, Opener, StreamFunction, Told};
 use std::cell::{Cell, RefCell};
-use std::task::Poll;
+use std::future::Future;
+use std::sync::Arc;
+use std::task::{Context, Poll, Wake, Waker};
 
 const S7F3: StreamFunction = StreamFunction::new(7, 3);
 
@@ -307,6 +309,41 @@ fn a_send_that_the_connection_does_not_live_to_take_is_told() {
 }
 
 #[test]
+fn a_request_in_the_middle_of_whose_text_the_connection_ends_is_told() {
+    selected(10, async |scene| {
+        let mut reply = [0; 10];
+        let request = scene.host.request(S1F1, &[1; 1000], &mut reply);
+        let close = async {
+            Timer::after_secs(1).await;
+            scene.equipment.separate();
+        };
+        let (reply, ()) = join(request, close).await;
+        assert_eq!(reply, Err(Error::Closed { reason: CloseReason::SeparateReceived }));
+    });
+}
+
+/// Not what an executor does.
+struct Inline(&'static Link<'static, CriticalSectionRawMutex>);
+
+impl Wake for Inline {
+    fn wake(self: Arc<Self>) {
+        let _ = self.0.state();
+    }
+}
+
+#[test]
+#[should_panic(expected = "already")]
+fn a_waker_that_calls_the_link_panics() {
+    let lent = Box::leak(Box::new(Buffers::<64, 64, 64>::new()));
+    let link = Box::leak(Box::new(Link::new(Config::equipment(DEVICE), lent.lend()).unwrap()));
+    let waker = Waker::from(Arc::new(Inline(link)));
+    let (reader, writer) = pair(10).0;
+    let mut running = Box::pin(link.run_over(reader, writer));
+    assert!(running.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+    link.enable();
+}
+
+#[test]
 fn a_peer_that_takes_nothing_is_left_after_the_limit() {
     let (mut ours, ends) = (Buffers::<64, 64, 64>::new(), pair(20));
     let host = Plain::new(quiet(Config::host(DEVICE)), ours.lend()).unwrap();
@@ -466,6 +503,9 @@ fn sessions_of_hsms_gs_are_selected_one_by_one() {
         host.select_session(robot).await.unwrap();
         let mut buffer = [0; 10];
         assert_eq!(host.request(S1F1, &[], &mut buffer).await, Err(Error::WhichSession));
+        assert_eq!(host.send(S1F1, &[]).await, Err(Error::WhichSession));
+        assert_eq!(host.begin_request(S1F1, 0).await.map(|_| ()), Err(Error::WhichSession));
+        assert_eq!(host.begin_send(S1F1, 0).await.map(|_| ()), Err(Error::WhichSession));
         let serve = async {
             let mut buffer = [0; 10];
             loop {

@@ -1,27 +1,20 @@
-//! Settings that survive a restart, in a page of flash: a version in front, then what postcard makes of a [`Config`].
+//! Settings that survive a restart, in a page of flash, with the codec that the firmware has.
 
 use hsms_embassy::hsms_core::config::Profile;
 use hsms_embassy::{Config, DeviceId};
 use std::time::Duration;
 
-/// Of the layout behind it. A firmware that changes what is kept counts it up.
-const VERSION: u8 = 1;
+#[path = "../../../hsms-embassy/examples/firmware/src/stored.rs"]
+mod stored;
+
+use stored::{VERSION, save};
 
 /// As much as all settings take.
-type Page = [u8; 128];
-
-fn save(config: &Config, page: &mut Page) -> postcard::Result<usize> {
-    page[0] = VERSION;
-    Ok(1 + postcard::to_slice(config, &mut page[1..])?.len())
-}
+type Page = [u8; stored::MOST];
 
 /// `None` where the page is empty, of another version, or does not hold settings that are possible: the defaults then.
 fn load(page: &Page) -> Option<Config> {
-    let (&version, settings) = page.split_first()?;
-    if version != VERSION {
-        return None;
-    }
-    postcard::from_bytes(settings).ok()
+    stored::load(page).ok()
 }
 
 #[test]

@@ -7,9 +7,9 @@ use hsms_core::connection::{Stream9, TransactionEnd};
 use hsms_core::error::Fault;
 use hsms_core::secs2::messages::Identity;
 use hsms_core::services::{
-    BeforeTrust, CommunicationSettings, CommunicationState, Complaint, Endpoint, EndpointError, EndpointNotice,
-    EndpointSettings, NameError, Secret, SendError, ServiceId, Status, TrustFailure, TrustSettings, TrustState,
-    UnhandledPolicy, Waiting,
+    Answer, BeforeTrust, CommunicationSettings, CommunicationState, Complaint, Endpoint, EndpointError, EndpointNotice,
+    EndpointSettings, NameError, Secret, SendError, ServiceId, ServiceMessage, Status, TrustFailure, TrustSettings,
+    TrustState, UnhandledPolicy, Waiting,
 };
 use hsms_core::wire::{BodyTooLong, Header, RejectReason, StreamFunction, SystemBytes};
 use std::time::Duration;
@@ -440,6 +440,44 @@ fn a_connection_without_room_is_asked_again_when_something_has_happened() {
     let ticket = host.ask(ServiceId::READ, 7, None, 100);
     host.at(100);
     assert_eq!(host.outcome(ticket), Some(Err(SendError::NotSent(Waiting::Room))));
+    // Of somebody else's transactions only the owner knows.
+    let ticket = host.ask(ServiceId::READ, 7, None, 200);
+    host.refuses = None;
+    host.drain();
+    assert!(host.sent.is_empty());
+    host.machine.retry();
+    host.drain();
+    let asked = host.next_is(64, 11);
+    host.answered(&asked, 12, &service_text(7, Status::OKAY, None));
+    assert_eq!(host.outcome(ticket), Some(Ok(vec![])));
+}
+
+#[test]
+fn a_reply_that_found_no_room_ends_what_it_answers_and_nothing_else() {
+    let mut host = begun(Active);
+    let tickets = [7, 8].map(|data_id| host.ask(ServiceId::READ, data_id, None, 100));
+    let [lost, _] = [host.next(), host.next()];
+    host.machine.reply_dropped(host.now, lost.header.system);
+    host.drain();
+    assert_eq!(host.outcome(tickets[0]), Some(Err(SendError::ReplyDropped)));
+    assert_eq!(SendError::ReplyDropped.fault(), Fault::Capacity);
+    assert_eq!(host.outcome(tickets[1]), None);
+    // Of the endpoint's own requests.
+    let mut client = End::new(whole(Active));
+    client.link(Selected);
+    let name = client.next_is(64, 9);
+    client.machine.reply_dropped(client.now, name.header.system);
+    client.drain();
+    assert_eq!(client.notices, [EndpointNotice::NameFailed(NameError::Unanswered)]);
+}
+
+#[test]
+fn a_handler_for_whose_call_or_answer_there_is_no_room_is_answered_for_as_the_full_inbox_is() {
+    let service = ServiceId::READ.response().unwrap();
+    let answer = |registered| Answer { to: token(), service, data_id: 7, registered };
+    let expected = |status| ServiceMessage::new(service, 7, status, None);
+    assert_eq!(answer(true).no_room(), expected(Status::INBOX_FULL));
+    assert_eq!(answer(false).no_room(), expected(Status::SERVICE_OR_DATA_UNKNOWN));
 }
 
 #[test]

@@ -395,6 +395,12 @@ fn a_source_of_randomness_that_repeats_itself_is_noticed() {
     let answer = server.handle_request(at(0), &secret(), || [0; CHALLENGE_LEN], &seed);
     assert_eq!(answer.response, message(TrustMessage::SEED, Status::OPERATION_NOT_PERMITTED, None));
     assert_eq!(answer.failure, Some(TrustFailure::ChallengeRepeated));
+    // Also one that runs dry after it has given something.
+    assert_eq!(client.authenticate(at(0), [0; CHALLENGE_LEN]), Err(TrustError::ChallengeRepeated));
+    client.authenticate(at(0), counted(6)).unwrap();
+    ignore(server.handle_request(at(0), &secret(), || counted(7), &seed));
+    let answer = server.handle_request(at(0), &secret(), || [0; CHALLENGE_LEN], &seed);
+    assert_eq!((answer.failure, server.state()), (Some(TrustFailure::ChallengeRepeated), TrustState::Untrusted));
 }
 
 #[test]

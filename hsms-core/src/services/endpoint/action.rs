@@ -174,6 +174,13 @@ impl Answer {
         };
         ServiceMessage::new(self.service, self.data_id, status, data)
     }
+
+    /// The response where this end has no room: for the call of the handler, or for what it returned. It is that of a request that finds
+    /// no room in the inbox, [`Status::INBOX_FULL`].
+    #[must_use]
+    pub fn no_room(&self) -> ServiceMessage<'static> {
+        self.response(Some((Status::INBOX_FULL, None)))
+    }
 }
 
 /// What the application may want to know. Nothing has to be done.

@@ -104,7 +104,7 @@ impl<
     }
 
     /// What was to be [sent](EndpointAction::Send) was not: the connection refused it with this error. Where that passes, it waits and is
-    /// asked for again.
+    /// asked for again: when something has happened, [room](Self::retry) included.
     pub fn not_sent(&mut self, now: Instant, what: &Outgoing<'_>, error: crate::Error) {
         let passes = matches!(
             error,

@@ -164,11 +164,20 @@ impl<
 
     /// The primary of ours with these system bytes ended without a reply.
     pub fn ended(&mut self, now: Instant, system: SystemBytes, end: TransactionEnd) {
+        self.unanswered(now, system, error_of(end));
+    }
+
+    /// The reply to the primary of ours with these system bytes came, and this end had no room to keep it.
+    pub fn reply_dropped(&mut self, now: Instant, system: SystemBytes) {
+        self.unanswered(now, system, SendError::ReplyDropped);
+    }
+
+    fn unanswered(&mut self, now: Instant, system: SystemBytes, error: SendError) {
         self.busy = false;
         if !self.own_request_unanswered(now, system)
             && let Some(sending) = self.sendings.open(system)
         {
-            sending.fail(error_of(end));
+            sending.fail(error);
         }
     }
 

@@ -26,7 +26,7 @@ pub enum Waiting {
     Trust,
     /// For communication to be established.
     Communication,
-    /// For room in the connection, all of whose transactions were open.
+    /// For room in the connection: all of its transactions were open, or the peer took too little of what waits for it.
     Room,
 }
 
@@ -35,7 +35,7 @@ impl fmt::Display for Waiting {
         f.write_str(match self {
             Waiting::Trust => "trust",
             Waiting::Communication => "communication to be established",
-            Waiting::Room => "room for one more transaction",
+            Waiting::Room => "room in the connection",
         })
     }
 }
@@ -128,6 +128,8 @@ pub enum SendError {
         /// The reply's length field.
         length: u32,
     },
+    /// The reply came, and this end had no room to keep it until it was looked at.
+    ReplyDropped,
     /// The equipment told that it cannot do with this very message: S9F1, S9F3, S9F5, S9F7 or S9F11 with its header (E5 7.13).
     SystemError(Complaint),
     /// The response has this status, which is not 0.
@@ -154,7 +156,10 @@ impl SendError {
     pub const fn fault(&self) -> Fault {
         match self {
             SendError::NotPermitted => Fault::Caller,
-            SendError::Full | SendError::ReplyTooLong { .. } | SendError::NotSent(Waiting::Room) => Fault::Capacity,
+            SendError::Full
+            | SendError::ReplyTooLong { .. }
+            | SendError::ReplyDropped
+            | SendError::NotSent(Waiting::Room) => Fault::Capacity,
             SendError::NotConnected | SendError::LinkLost => Fault::Link,
             SendError::Refused(error) => error.fault(),
             _ => Fault::Peer,
@@ -174,6 +179,7 @@ impl fmt::Display for SendError {
             SendError::Aborted => f.write_str("the peer aborted it"),
             SendError::Rejected(reason) => write!(f, "the peer rejected it: {reason:?}"),
             SendError::ReplyTooLong { length } => write!(f, "the reply is too long: length {length}"),
+            SendError::ReplyDropped => f.write_str("there was no room for the reply"),
             SendError::SystemError(complaint) => write!(f, "the equipment answered with {complaint}"),
             SendError::Status(status) => write!(f, "status {status}"),
             SendError::Malformed(error) => write!(f, "the response cannot be read: {error}"),

@@ -25,7 +25,7 @@ pub enum TrustFailure {
     TimedOut,
     /// Too much has failed of late.
     TooManyFailures,
-    /// The source of randomness gave what it gave before.
+    /// The source of randomness gave what it gave before, or nothing but zeros.
     ChallengeRepeated,
 }
 
@@ -46,7 +46,9 @@ impl fmt::Display for TrustFailure {
             TrustFailure::Unanswered => f.write_str("the request got no response"),
             TrustFailure::TimedOut => f.write_str("it took too long"),
             TrustFailure::TooManyFailures => f.write_str("too much has failed of late"),
-            TrustFailure::ChallengeRepeated => f.write_str("the source of randomness repeats itself"),
+            TrustFailure::ChallengeRepeated => {
+                f.write_str("the source of randomness repeats itself, or has none to give")
+            }
         }
     }
 }
@@ -69,7 +71,7 @@ pub enum TrustError {
         /// Until when nothing is tried.
         until: Instant,
     },
-    /// The source of randomness gave what it gave before.
+    /// The source of randomness gave what it gave before, or nothing but zeros.
     ChallengeRepeated,
 }
 
@@ -82,7 +84,9 @@ impl fmt::Display for TrustError {
             TrustError::TooManyFailures { until } => {
                 write!(f, "too much has failed; not before {} ms", until.as_millis())
             }
-            TrustError::ChallengeRepeated => f.write_str("the source of randomness repeats itself"),
+            TrustError::ChallengeRepeated => {
+                f.write_str("the source of randomness repeats itself, or has none to give")
+            }
         }
     }
 }

@@ -3,6 +3,7 @@
 pub(crate) mod executor;
 pub(crate) mod net;
 pub(crate) mod pipe;
+pub(crate) mod raw;
 pub(crate) mod scene;
 pub(crate) mod services;
 pub(crate) mod time;

@@ -8,7 +8,7 @@ use cortex_m_rt::entry;
 use embassy_futures::select::select;
 use embassy_futures::yield_now;
 use embassy_net::StackResources;
-use embassy_net::tcp::{TcpReader, TcpSocket, TcpWriter};
+use embassy_net::tcp::{State, TcpReader, TcpSocket, TcpWriter};
 use embassy_sync::blocking_mutex::raw::NoopRawMutex;
 use embassy_sync::signal::Signal;
 use embassy_time::{Duration, Instant, Timer, with_timeout};
@@ -34,6 +34,9 @@ const SOCKET_BUFFER: usize = 1536;
 /// How long a caller waits for the end of the connection before, and how long the end of its own may take.
 const PREDECESSOR: Duration = Duration::from_millis(20);
 const FAREWELL: Duration = Duration::from_secs(1);
+
+/// How long a caller may take from its first segment to the connection.
+const HANDSHAKE: Duration = Duration::from_secs(20);
 
 /// The longest text of a primary that is read whole, and of a reply.
 const TEXT: usize = 512;
@@ -96,8 +99,14 @@ async fn serve(mut socket: TcpSocket<'static>, place: usize, shared: &'static Sh
     // The link writes what belongs together at once.
     socket.set_nagle_enabled(false);
     loop {
+        socket.set_timeout(Some(HANDSHAKE));
         if socket.accept(PORT).await.is_err() {
             return defmt::error!("port {} cannot be listened on", PORT);
+        }
+        socket.set_timeout(None);
+        if socket.state() == State::Closed {
+            // One that never answered.
+            continue;
         }
         // The stack gives callers to its sockets in order. Of two that are there at once the first is served.
         for _ in 0..place {
