@@ -1,10 +1,11 @@
 //! What becomes of a link when a future is dropped at one of its awaits, at each of them: it carries ten messages each way, none is lost and
 //! none comes twice. Where a text was half written it is the next link, as the documentation of the functions says.
 
+use crate::kit::apart::join;
 use crate::kit::executor::{Task, run_with};
 use crate::kit::pipe::{self, Dial, Listen, Network, pair};
 use crate::kit::scene::{DEVICE, Plain, S1F1, S6F11, Scene, Seen, beside, dropped_after, echo, quiet, selected_lent};
-use embassy_futures::join::{join, join_array};
+use embassy_futures::join::join_array;
 use embassy_futures::yield_now;
 use embassy_sync::blocking_mutex::raw::NoopRawMutex;
 use embassy_time::Timer;

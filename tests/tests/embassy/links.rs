@@ -1,9 +1,10 @@
 //! Two links over a network in memory: what they carry, and how they end.
 
+use crate::kit::apart::join;
 use crate::kit::executor::{Task, run, run_with};
 use crate::kit::pipe::{Dial, End, Listen, Network, Reader, Writer, pair};
 use crate::kit::scene::{DEVICE, Plain, S1F1, S6F11, Scene, Seen, beside, echo, quiet, selected, selected_with};
-use embassy_futures::join::{join, join_array};
+use embassy_futures::join::join_array;
 use embassy_futures::poll_once;
 use embassy_futures::select::select;
 use embassy_sync::blocking_mutex::raw::{CriticalSectionRawMutex, NoopRawMutex};

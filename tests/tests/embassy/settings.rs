@@ -44,17 +44,17 @@ fn set_one_by_one(config: &Config) -> Result<Config, ConfigError> {
 fn settings_come_back_from_flash_and_nothing_impossible_does() {
     let mut page = [0xFF; 128];
     assert_eq!(load(&page), None, "erased");
-    let config = Config::equipment(DeviceId::new(0x7FFF).unwrap())
-        .with_t3(Duration::from_secs(120))
-        .and_then(|config| config.with_linktest_period(Duration::from_secs(86_400)))
-        .and_then(|config| config.with_profile(Profile::Strict))
-        .unwrap();
-    let len = save(&config, &mut page).unwrap();
-    assert_eq!(load(&page), Some(config));
-    assert!(len <= 64, "{len} octets");
-    // Whatever becomes of the page, what is loaded is valid or nothing is.
-    for at in 0..len {
-        for value in 0..=255 {
+    for profile in [Profile::Lenient, Profile::Strict] {
+        let config = Config::equipment(DeviceId::new(0x7FFF).unwrap())
+            .with_t3(Duration::from_secs(120))
+            .and_then(|config| config.with_linktest_period(Duration::from_secs(86_400)))
+            .and_then(|config| config.with_profile(profile))
+            .unwrap();
+        let len = save(&config, &mut page).unwrap();
+        assert_eq!(load(&page), Some(config));
+        assert!(len <= 64, "{len} octets");
+        // Whatever becomes of the page, what is loaded is valid or nothing is.
+        for (at, value) in (0..len).flat_map(|at| (0..=255).map(move |value| (at, value))) {
             let mut page = page;
             page[at] = value;
             if let Some(loaded) = load(&page) {

@@ -1,9 +1,9 @@
 //! Two links over two `embassy-net` stacks, and a wire between them that is good, bad, or out.
 
+use crate::kit::apart::join;
 use crate::kit::executor::{Task, run_with};
 use crate::kit::net::{Faults, Storage, Wire, address, stacks};
 use crate::kit::scene::{DEVICE, Plain, S1F1, S6F11, beside, dropped_after, echo};
-use embassy_futures::join::join;
 use embassy_futures::select::select;
 use embassy_net::tcp::{State as Tcp, TcpSocket};
 use embassy_sync::blocking_mutex::raw::NoopRawMutex;
@@ -361,4 +361,31 @@ fn an_opener_of_a_stack_that_is_dropped_at_any_await_opens_again() {
         }
         assert!(completed, "all of it takes more");
     }
+}
+
+#[test]
+fn equipment_that_does_not_close_its_end_is_reset_before_it_is_called_again() {
+    let wire = Wire::new(7, Faults::default());
+    let mut storage = Storage::new();
+    let ([ours, theirs], stacks) = stacks(&mut storage, &wire, 7);
+    let mut buffers = Buffers::<512, 512, 512>::new();
+    let host = Plain::new(Config::host(DEVICE), buffers.lend()).unwrap();
+    let [mut rx, mut tx, mut far_rx, mut far_tx] = [[0; 1024]; 4];
+    let dial = net::Dial::new(TcpSocket::new(ours, &mut rx, &mut tx), (address(1), PORT));
+    let mut equipment = TcpSocket::new(theirs, &mut far_rx, &mut far_tx);
+    let mut tasks: Vec<Task<'_>> = stacks;
+    tasks.push(Box::pin(async { host.run(dial).await.map(|_| ()).unwrap() }));
+    run_with(tasks, async {
+        host.enable();
+        equipment.accept(PORT).await.unwrap();
+        // It answers no Select.req, and at T6 it reads the end.
+        let mut octets = [0; 64];
+        assert_eq!(equipment.read(&mut octets).await, Ok(14));
+        assert_eq!(equipment.read(&mut octets).await, Ok(0));
+        let closed = Instant::now();
+        while equipment.state() != Tcp::Closed && closed.elapsed() < Duration::from_secs(60) {
+            Timer::after_millis(10).await;
+        }
+        assert!(closed.elapsed() <= Limits::default().farewell + Duration::from_millis(20));
+    });
 }

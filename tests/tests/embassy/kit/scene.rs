@@ -1,8 +1,9 @@
 //! Host and equipment, each with a link, over a network in memory.
 
+use super::apart;
+pub(crate) use super::apart::beside;
 use super::executor::{Task, run_with};
 use super::pipe::{Dial, Listen, Network};
-use embassy_futures::select::{Either, select};
 use embassy_sync::blocking_mutex::raw::NoopRawMutex;
 use hsms_embassy::hsms_core::connection::State;
 use hsms_embassy::{Config, DeviceId, Error, Limits, Link, Storage, StreamFunction};
@@ -99,7 +100,7 @@ impl Scene<'_, '_> {
             // Behind them: when this is answered they have arrived.
             self.equipment.linktest().await.unwrap();
         };
-        embassy_futures::join::join(requests, events).await;
+        apart::join(requests, events).await;
         for (seen, tag) in seen.iter().zip([0xAA, 0xBB]) {
             let mut seen = seen.borrow_mut();
             let from = seen.len().checked_sub(10).expect("one of the ten was lost");
@@ -110,7 +111,7 @@ impl Scene<'_, '_> {
 
     /// Both ends answer with an echo, and keep what they see.
     pub(crate) async fn both_echo(&self, seen: &Seen) {
-        select(echo(self.equipment, &seen[0]), echo(self.host, &seen[1])).await;
+        apart::join(echo(self.equipment, &seen[0]), echo(self.host, &seen[1])).await;
     }
 }
 
@@ -132,14 +133,6 @@ pub(crate) async fn echo(link: &Plain<'_>, seen: &RefCell<Vec<Vec<u8>>>) {
             Err(Error::Cut { .. }) => {}
             Err(error) => panic!("{error}"),
         }
-    }
-}
-
-/// Runs `work` to its end, and `other` while that goes on.
-pub(crate) async fn beside<R>(work: impl Future<Output = R>, other: impl Future) -> R {
-    match select(work, other).await {
-        Either::First(result) => result,
-        Either::Second(_) => panic!("it ended too early"),
     }
 }
 
