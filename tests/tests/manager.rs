@@ -8,6 +8,8 @@ mod caller;
 mod closing;
 #[path = "manager/delegates.rs"]
 mod delegates;
+#[path = "security/descriptors.rs"]
+mod descriptors;
 #[path = "manager/identify.rs"]
 mod identify;
 #[path = "manager/loads.rs"]

@@ -1,6 +1,7 @@
 //! What one turn of the event loop does, whatever comes in it at once.
 
 use crate::caller::{Call, Caller, DEVICE, LIMIT, LOCAL, Recorder, S1F1, tool};
+use crate::descriptors::raise_descriptors;
 use hsms_std::core::wire::SType;
 use hsms_std::manager::{Expected, Manager, PeerSettings};
 use hsms_std::tap::{Tap, Tapped, What};
@@ -171,6 +172,7 @@ fn no_timer_expires_over_answers_that_more_peers_have_sent_than_one_turn_is_told
     /// More than the loop is told of at once.
     const MANY: u8 = 125;
     const PORTS: u8 = 9;
+    raise_descriptors();
     let second = Duration::from_secs(1);
     let manager = Manager::start().unwrap();
     let mut keeper = Keeper::call(&manager, Ipv4Addr::new(127, 0, 4, 5));
