@@ -494,7 +494,9 @@ impl Link {
             && let Some(assembly) = self.assembly.take()
             && self.wants(inbound)
         {
-            let Assembly { header, sort, body } = *assembly;
+            let Assembly { header, sort, mut body } = *assembly;
+            // It may wait for long, and what it was grown by is nobody's.
+            body.shrink_to_fit();
             told.push(Told::Message { header, sort, body });
         }
     }
