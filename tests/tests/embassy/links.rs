@@ -1,9 +1,10 @@
 //! Two links over a network in memory: what they carry, and how they end.
 
+use crate::kit::apart::join;
 use crate::kit::executor::{Task, run, run_with};
 use crate::kit::pipe::{Dial, End, Listen, Network, Reader, Writer, pair};
 use crate::kit::scene::{DEVICE, Plain, S1F1, S6F11, Scene, Seen, beside, echo, quiet, selected, selected_with};
-use embassy_futures::join::{join, join_array};
+use embassy_futures::join::join_array;
 use embassy_futures::poll_once;
 use embassy_futures::select::select;
 use embassy_sync::blocking_mutex::raw::{CriticalSectionRawMutex, NoopRawMutex};
@@ -11,8 +12,10 @@ use embassy_sync::signal::Signal;
 use embassy_time::{Duration, Instant, Timer};
 use hsms_embassy::hsms_core::Error as Refusal;
 use hsms_embassy::hsms_core::config::SelectMode;
-use hsms_embassy::hsms_core::connection::{CloseReason, ControlRequest, General, SessionEntity, State, TransactionEnd};
-use hsms_embassy::hsms_core::wire::SessionId;
+use hsms_embassy::hsms_core::connection::{
+    Admission, CloseReason, ControlRequest, General, SessionEntity, State, TransactionEnd,
+};
+use hsms_embassy::hsms_core::wire::{SelectStatus, SessionId};
 use hsms_embassy::{Buffers, Config, Error, Limits, Link, OpenFailed, Opener, StreamFunction, Told};
 use std::cell::{Cell, RefCell};
 use std::future::Future;
@@ -528,6 +531,35 @@ fn sessions_of_hsms_gs_are_selected_one_by_one() {
         };
         select(requests, serve).await;
         assert_eq!(host.state(), State::NotSelected);
+    });
+}
+
+#[test]
+fn what_a_select_is_answered_with_is_set_while_the_link_lives() {
+    type Many<'b> = Link<'b, NoopRawMutex, 4, 8, General<1>>;
+    let (etcher, robot) = (SessionId(7), SessionId(8));
+    let (mut ours, mut theirs) = (Buffers::<64, 64, 128>::new(), Buffers::<64, 64, 128>::new());
+    let config = quiet(Config::host(DEVICE)).with_select_mode(SelectMode::OnCommand);
+    let wanted = General::new(&[SessionEntity::wanted(etcher)]).unwrap();
+    let host = Many::general(config, wanted, ours.lend()).unwrap();
+    let offered = General::new(&[SessionEntity::offered(etcher)]).unwrap();
+    let equipment = Many::general(quiet(Config::equipment(DEVICE)), offered, theirs.lend()).unwrap();
+    let network = Network::new(50);
+    let tasks: Vec<Task<'_>> = vec![
+        Box::pin(async { host.run(Dial(&network)).await.map(|_| ()).unwrap() }),
+        Box::pin(async { equipment.run(Listen(&network)).await.map(|_| ()).unwrap() }),
+    ];
+    run_with(tasks, async {
+        equipment.enable();
+        host.enable();
+        host.reached(State::NotSelected).await.unwrap();
+        assert!(matches!(equipment.set_admission(robot, Admission::Always), Err(Error::Refused(_))));
+        equipment.set_admission(etcher, Admission::Refuse(SelectStatus(5))).unwrap();
+        let refused = host.select_session(etcher).await;
+        assert!(matches!(refused, Err(Error::SessionRefused(_))), "{refused:?}");
+        equipment.set_admission(etcher, Admission::Always).unwrap();
+        host.select_session(etcher).await.unwrap();
+        assert!(equipment.is_selected(etcher));
     });
 }
 

@@ -1,9 +1,9 @@
 //! Two links over two `embassy-net` stacks, and a wire between them that is good, bad, or out.
 
+use crate::kit::apart::join;
 use crate::kit::executor::{Task, run_with};
 use crate::kit::net::{Faults, Storage, Wire, address, stacks};
-use crate::kit::scene::{DEVICE, Plain, S1F1, S6F11, beside, echo};
-use embassy_futures::join::join;
+use crate::kit::scene::{DEVICE, Plain, S1F1, S6F11, beside, dropped_after, echo};
 use embassy_futures::select::select;
 use embassy_net::tcp::{State as Tcp, TcpSocket};
 use embassy_sync::blocking_mutex::raw::NoopRawMutex;
@@ -11,7 +11,7 @@ use embassy_sync::signal::Signal;
 use embassy_time::{Duration, Instant, Timer};
 use hsms_embassy::hsms_core::connection::{CloseReason, ControlRequest, State};
 use hsms_embassy::{Buffers, Config, Error, Limits, StreamFunction, net};
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 
 const PORT: u16 = 5000;
 const S7F3: StreamFunction = StreamFunction::new(7, 3);
@@ -302,5 +302,90 @@ fn a_host_that_does_not_close_its_end_is_reset() {
             assert!(closed.elapsed() <= Limits::default().farewell + Duration::from_millis(20));
             host.abort();
         }
+    });
+}
+
+#[test]
+fn an_opener_of_a_stack_that_is_dropped_at_any_await_opens_again() {
+    for active in [true, false] {
+        let mut completed = false;
+        for pendings in 0..2000 {
+            let wire = Wire::new(8, Faults::default());
+            let mut storage = Storage::new();
+            let ([ours, theirs], stacks) = stacks(&mut storage, &wire, 8);
+            let (mut buffers, mut far_buffers) = (Buffers::<512, 512, 512>::new(), Buffers::<512, 512, 512>::new());
+            let host = Plain::new(Config::host(DEVICE), buffers.lend()).unwrap();
+            let equipment = Plain::new(Config::equipment(DEVICE), far_buffers.lend()).unwrap();
+            let [mut rx, mut tx, mut far_rx, mut far_tx] = [[0; 600]; 4];
+            let mut dial = net::Dial::new(TcpSocket::new(ours, &mut rx, &mut tx), (address(1), PORT));
+            let mut listen = net::Listen::new(TcpSocket::new(theirs, &mut far_rx, &mut far_tx), PORT);
+            let dropped = Cell::new(false);
+            let mut tasks: Vec<Task<'_>> = stacks;
+            tasks.push(Box::pin(async {
+                if active {
+                    dropped_after(pendings, host.run(&mut dial)).await;
+                    dropped.set(true);
+                }
+                host.run(&mut dial).await.map(|_| ()).unwrap();
+            }));
+            tasks.push(Box::pin(async {
+                if !active {
+                    dropped_after(pendings, equipment.run(&mut listen)).await;
+                    dropped.set(true);
+                }
+                equipment.run(&mut listen).await.map(|_| ()).unwrap();
+            }));
+            run_with(tasks, async {
+                equipment.enable();
+                host.enable();
+                let seen = RefCell::new(Vec::new());
+                let work = async {
+                    let mut buffer = [0; 10];
+                    for round in 0..3_u8 {
+                        // Opened, served, closed and opened again.
+                        let mut answered = async || {
+                            host.reached(State::Selected).await.unwrap();
+                            equipment.reached(State::Selected).await.unwrap();
+                            host.request(S1F1, &[round], &mut buffer).await.is_ok()
+                        };
+                        while !answered().await {}
+                        if round == 1 { host.separate() } else { equipment.separate() }
+                    }
+                };
+                beside(work, echo(&equipment, &seen)).await;
+            });
+            completed = !dropped.get();
+            if completed {
+                break;
+            }
+        }
+        assert!(completed, "all of it takes more");
+    }
+}
+
+#[test]
+fn equipment_that_does_not_close_its_end_is_reset_before_it_is_called_again() {
+    let wire = Wire::new(7, Faults::default());
+    let mut storage = Storage::new();
+    let ([ours, theirs], stacks) = stacks(&mut storage, &wire, 7);
+    let mut buffers = Buffers::<512, 512, 512>::new();
+    let host = Plain::new(Config::host(DEVICE), buffers.lend()).unwrap();
+    let [mut rx, mut tx, mut far_rx, mut far_tx] = [[0; 1024]; 4];
+    let dial = net::Dial::new(TcpSocket::new(ours, &mut rx, &mut tx), (address(1), PORT));
+    let mut equipment = TcpSocket::new(theirs, &mut far_rx, &mut far_tx);
+    let mut tasks: Vec<Task<'_>> = stacks;
+    tasks.push(Box::pin(async { host.run(dial).await.map(|_| ()).unwrap() }));
+    run_with(tasks, async {
+        host.enable();
+        equipment.accept(PORT).await.unwrap();
+        // It answers no Select.req, and at T6 it reads the end.
+        let mut octets = [0; 64];
+        assert_eq!(equipment.read(&mut octets).await, Ok(14));
+        assert_eq!(equipment.read(&mut octets).await, Ok(0));
+        let closed = Instant::now();
+        while equipment.state() != Tcp::Closed && closed.elapsed() < Duration::from_secs(60) {
+            Timer::after_millis(10).await;
+        }
+        assert!(closed.elapsed() <= Limits::default().farewell + Duration::from_millis(20));
     });
 }

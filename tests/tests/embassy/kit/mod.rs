@@ -1,5 +1,6 @@
 //! What the tests of the embedded adapter stand on: time, an executor, transports in memory.
 
+pub(crate) mod apart;
 pub(crate) mod executor;
 pub(crate) mod net;
 pub(crate) mod pipe;
