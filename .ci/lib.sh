@@ -241,9 +241,18 @@ stage_docs() {
 }
 
 stage_deny() {
-  (cd "$root" && cargo deny --locked --all-features --config "$deny_config" check licenses bans sources)
+  (cd "$root" && cargo deny --locked --all-features --config "$deny_config" check licenses bans sources) && deny_workspaces
+}
+
+deny_workspaces() {
+  local manifest
+  for manifest in "${workspaces[@]/%//Cargo.toml}"; do
+    (cd "$root" && cargo deny --locked --all-features --workspace --manifest-path "$manifest" --config "$deny_beside" \
+      check licenses bans sources) || fail "$manifest takes what it may not" || return
+  done
 }
 deny_config=$root/.ci/deny.toml
+deny_beside=$root/.ci/deny-beside.toml
 
 # A library without std that has its own panic handler does not compile with std anywhere below it: two handlers.
 stage_no_std() {
@@ -316,7 +325,10 @@ stage_footprint() {
   done
   (cd "$root/tests/footprint" && cargo fmt --all --check &&
     CARGO_TARGET_DIR=$folder cargo clippy --quiet --locked --all-targets -- -D warnings &&
-    CARGO_TARGET_DIR=$folder cargo test --quiet --locked) || fail "tests/footprint is not in order" || return
+    CARGO_TARGET_DIR=$folder cargo test --quiet --locked &&
+    CARGO_TARGET_DIR=$folder RUSTUP_TOOLCHAIN=$toolchain cargo clippy --quiet --locked -p hsms-footprint-run -p hsms-footprint-image \
+      --features hsms-footprint-image/auth,hsms-footprint-image/adapter --target thumbv7m-none-eabi --profile s -- -D warnings) ||
+    fail "tests/footprint is not in order" || return
   footprint_gate "$toolchain"
 }
 
@@ -325,17 +337,25 @@ footprint_gate() { # toolchain
     fail "the footprint of hsms-core is not what it was"
 }
 
-# Two emulated boards with the firmware, spoken to over real sockets.
+# Emulated boards with the firmware, spoken to over real sockets.
 stage_firmware() {
   local toolchain folder=${CARGO_TARGET_DIR:-$root/target/firmware} board
   toolchain=$(footprint_toolchain) || fail "there is no toolchain for the bare-metal targets" || return
   (cd "$root/hsms-embassy/examples/firmware" && cargo fmt --all --check) || fail "the firmware is not formatted" || return
-  for board in mps2-an385 lm3s6965evb; do
+  firmware_acceptance || return
+  for board in $(bash "$root/.ci/firmware" --boards); do
     (cd "$root/hsms-embassy/examples/firmware" && CARGO_TARGET_DIR=$folder RUSTUP_TOOLCHAIN=$toolchain cargo clippy --quiet --locked \
       --release --target thumbv7m-none-eabi --no-default-features --features "$board" -- -D warnings) ||
       fail "the firmware for $board is not in order" || return
   done
   HSMS_EMBEDDED_TOOLCHAIN=$toolchain CARGO_TARGET_DIR=$folder bash "$root/.ci/firmware" || fail "the firmware does not do what it must"
+}
+
+# The program that talks to the boards: what it says of them is right only where its own tests pass.
+firmware_acceptance() {
+  (cd "$root/hsms-embassy/examples/firmware" && export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$root/target/firmware} &&
+    cargo clippy --quiet --locked -p hsms-firmware-acceptance --all-targets -- -D warnings &&
+    cargo test --quiet --locked -p hsms-firmware-acceptance) || fail "the acceptance of the firmware is not in order"
 }
 
 # At the level of firmware alone; `tests/nopanic/run` without a level tries all three.
@@ -366,33 +386,22 @@ readme_command() { # its beginning
   printf '%s\n' "$line"
 }
 
+# The layers that go far go as far as there is time for here: optimised, and with the checks of debug builds.
 stage_tests() {
-  local command
+  local command log=$root/target/ci/tests.log status=0
   command=$(readme_command "cargo test --workspace") || return
   printf 'README.md: %s\n' "$command"
-  run_tests tests "HSMS_PEERS=required $command"
-}
-
-# The layers that go far, as far as there is time for here: the programs that stage tests has built, optimised and with the checks of
-# debug builds.
-stage_proof() {
-  run_tests proof "HSMS_SCALE=ci cargo test --locked --workspace $proof_tests -- --nocapture"
-}
-proof_tests="--test model --test simulation --test exhaustive --test torture --test properties --test reference_model --test secs2 --test fuzz_corpus --test generators --test manager"
-
-run_tests() { # name, command
-  local log=$root/target/ci/$1.log status=0
   mkdir -p "$root/target/ci"
   (
     set -o pipefail
-    cd "$root" && bash -c "$2" 2>&1 | tee "$log"
+    cd "$root" && bash -c "export HSMS_PEERS=required HSMS_SCALE=ci; $command" 2>&1 | tee "$log"
   ) || status=$?
-  count_tests "$log" "$1" || status=1
+  count_tests "$log" || status=1
   [ "$status" = 0 ] || fail "the tests failed"
 }
 
 # Sums the result lines of all test programs. Fails for no tests, a failed one, and an ignored one: nothing may be left out here.
-count_tests() { # log, name
+count_tests() { # log
   awk '
     /^test result: / {
       programs++
@@ -403,9 +412,9 @@ count_tests() { # log, name
       }
     }
     END {
-      printf "%s: %d passed, %d failed, %d ignored in %d programs\n", name, passed, failed, ignored, programs
+      printf "tests: %d passed, %d failed, %d ignored in %d programs\n", passed, failed, ignored, programs
       exit !(passed > 0 && failed == 0 && ignored == 0)
-    }' name="${2:-tests}" "$1" | tee "$root/target/ci/${2:-tests}-counts"
+    }' "$1" | tee "$root/target/ci/tests-counts"
   [ "${PIPESTATUS[0]}" = 0 ] || fail "not every test ran and passed"
 }
 

@@ -19,3 +19,12 @@ pub(crate) async fn reach(deadline: Instant) {
         Timer::after(Duration::from_millis(left.min(LONGEST))).await;
     }
 }
+
+/// The same; for ever where there is none.
+#[cfg(feature = "services")]
+pub(crate) async fn reach_some(deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => reach(deadline).await,
+        None => core::future::pending().await,
+    }
+}

@@ -38,10 +38,12 @@
 //! | take the peer's primaries | [`Link::receive`], with a long text [`Link::next`] |
 //! | answer them | [`Link::reply`], [`Link::abort`], with a long text [`Link::begin_reply`] |
 //! | know what goes on | [`Link::state`], [`Link::reached`], [`Link::told`], [`Link::last_close`]; feature `defmt` logs it |
+//! | dispatch to handlers, send with a deadline, prove a secret, establish communication | feature `services`: its module has an example |
 //! | test the link | [`Link::linktest`]; the machine does it by itself every [`linktest_period`](hsms_core::Config::linktest_period) |
 //!
 //! Nothing is lost in silence. A call that sends ends when the transport has taken the message, or with an error; a primary of the
-//! peer's that nobody takes is answered SxF0 where its sender waits, and [`Told::Dropped`] tells of it.
+//! peer's that nobody takes is answered SxF0 where its sender waits, and [`Told::Dropped`] tells of it. What stands in the read buffer
+//! behind that has not been looked at: where the connection ends before it is, [`Told::Closed`] is all that tells.
 //!
 //! # Dropping futures
 //!
@@ -52,7 +54,7 @@
 //! | a call that sends a text longer than half of the output, or a [`Writer`], in the middle of the text | the connection, with `BodyAborted`; the next one carries on |
 //! | [`Link::receive`] of a text longer than the inbox, in the middle of it | that message: its sender gets SxF0 |
 //! | an [`Answer`], or [`Answer::read_whole`] | that transaction: its reply is passed by |
-//! | [`Link::run`] | the connection, as if its transport had ended; the next call carries on |
+//! | [`Link::run`] | the connection, as if its transport had ended; the next call carries on, with the same opener where it was lent |
 //!
 //! # Long texts
 //!
@@ -65,14 +67,17 @@
 //!
 //! # Settings that survive a restart
 //!
-//! With feature `serde` of `hsms-core` a [`Config`] can be kept in flash; what is loaded is valid or is refused. `tests/tests/embassy/settings.rs`
+//! With feature `serde` of `hsms-core` a [`Config`] can be kept in flash; what is loaded is valid or is refused. `examples/firmware/src/stored.rs`
 //! in the repository does it with `postcard`, and an octet in front for the version of the layout.
 //!
 //! # Features
 //!
-//! None by default: `net` (connections of `embassy-net`), `defmt` (logs, and `defmt::Format` on every value).
+//! None by default: `net` (connections of `embassy-net`), `services` (dispatch to handlers, service messages, establishing
+//! communication), `auth` (the same with a secret that both ends prove), `defmt` (logs, and `defmt::Format` on every value).
 #![doc = ""]
 #![doc = include_str!("../docs/sizing.md")]
+#![doc = ""]
+#![doc = include_str!("../docs/board.md")]
 #![no_std]
 #![cfg_attr(
     not(test),
@@ -104,6 +109,8 @@ mod opener;
 mod receive;
 mod run;
 mod send;
+#[cfg(feature = "services")]
+pub mod services;
 mod sizes;
 mod state;
 

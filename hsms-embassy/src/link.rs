@@ -13,7 +13,7 @@ use core::task::Poll;
 use embassy_sync::blocking_mutex::Mutex;
 use embassy_sync::blocking_mutex::raw::RawMutex;
 use embassy_time::Duration;
-use hsms_core::connection::{CloseReason, Connection, General, Notice, Sessions, Single, State as Selection};
+use hsms_core::connection::{CloseReason, Connection, General, Notice, Sessions, Single, State as Selection, Stream9};
 use hsms_core::wire::Header;
 use hsms_core::{Config, Error as Refusal};
 
@@ -23,7 +23,8 @@ use hsms_core::{Config, Error as Refusal};
 /// join the futures. It moves no octet by itself: somebody has to await [`run`](Self::run), and [`enable`](Self::enable) it.
 ///
 /// `M` is how tasks are kept apart: `CriticalSectionRawMutex` between interrupts or cores, `NoopRawMutex` within one executor. The
-/// lock is held for one message or 512 octets at a time, never across an await.
+/// lock is held for one message or 512 octets at a time, never across an await. Wakers are called under it: those of an executor put a
+/// task in a queue, and one that polls a future of the same link, or calls the link, panics.
 ///
 /// `TRANSACTIONS` is how many primaries that expect a reply can be open in either direction: of ours, one more is refused with
 /// [`TransactionsFull`](hsms_core::Error::TransactionsFull); of the peer's, so many wait in the inbox, whether they expect a reply or
@@ -58,11 +59,15 @@ pub struct Buffers<const INPUT: usize, const INBOX: usize, const OUTPUT: usize> 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Limits {
-    /// With a peer that takes no octet: then the connection ends as if the transport had. 10 s unless it is set.
+    /// With a peer that takes no octet: then the connection ends as if the transport had. Also with one that takes so few that for so
+    /// long there is no room in the output for a frame of the machine, where a timer or an order waits for that: then it ends with what
+    /// was due, T7 for example. 10 s unless it is set.
     pub write: Duration,
     /// With an application that takes nothing of a message for which there is no room: then the message is given up. Its sender gets
     /// SxF0 where it waits for a reply, [`Told::Dropped`] tells of it, and until the application takes something the
-    /// next ones are refused at once. Meanwhile nothing is read, and the peer's linktests
+    /// next ones are refused at once. Of a message that is being read through [`Link::next`] none of that: its reader gets
+    /// [`Error::Cut`], and can still answer. Quarters of this time in which the peer did not take what was there for it when they began
+    /// do not count: the application may wait for the same. Meanwhile nothing is read, and the peer's linktests
     /// wait, so this should be no longer than its T6. 5 s unless it is set.
     pub unread: Duration,
     /// With a transport that is to be closed and has octets to write, and then with the closing. 1 s each unless it is set.
@@ -80,7 +85,7 @@ pub enum Told {
     Closed(CloseReason),
     /// The machine noticed something: selected, a leniency, a linktest that was missed, …
     Notice(Notice),
-    /// A primary was received that nobody took in time; see [`Limits::unread`].
+    /// A primary was received that nobody took in time, see [`Limits::unread`], or before its connection ended.
     Dropped(Header),
     /// So many things were not told, because nobody asked.
     Missed(u32),
@@ -285,6 +290,42 @@ impl<'b, M: RawMutex, const TRANSACTIONS: usize, const CALLS: usize, S: Sessions
                 }
                 state.calls.wait(place.index, Topic::Outcome, cx.waker());
                 Poll::Pending
+            })
+        })
+        .await
+    }
+
+    /// Tells the host what is wrong with a message that came from it: S9F3, S9F5 or S9F7 with the header of that (E5 7.13), as equipment
+    /// does. Waits until the machine takes it.
+    ///
+    /// Cancel-safe: dropped at an await, nothing is sent.
+    ///
+    /// # Errors
+    /// [`Error::Refused`], see [`Connection::report_error`]; [`Error::TooManyCalls`].
+    pub async fn report_error(&self, error: Stream9, about: &Header) -> Result<(), Error> {
+        self.report_within(None, error, about).await
+    }
+
+    /// `within`: not after the state of the connection has [changed](State::changes) since it was this.
+    pub(crate) async fn report_within(&self, within: Option<u16>, error: Stream9, about: &Header) -> Result<(), Error> {
+        let place = self.place()?;
+        poll_fn(|cx| {
+            self.with(|state| {
+                if within.is_some_and(|changes| changes != state.changes) {
+                    return Poll::Ready(Err(Error::Refused(Refusal::NotSelected)));
+                }
+                let now = clock::now();
+                match state.machine.report_error(now, error, about) {
+                    Ok(()) => {
+                        state.settle(now);
+                        Poll::Ready(Ok(()))
+                    }
+                    Err(Refusal::ActionsPending | Refusal::BodyOpen) => {
+                        state.calls.wait(place.index, Topic::Room, cx.waker());
+                        Poll::Pending
+                    }
+                    Err(refusal) => Poll::Ready(Err(Error::Refused(refusal))),
+                }
             })
         })
         .await

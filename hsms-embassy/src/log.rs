@@ -47,6 +47,16 @@ pub(crate) fn sent(header: &Header, body_len: u32) {
     let _ = (header, body_len);
 }
 
+/// What the services notice, with the name of the connection.
+#[cfg(feature = "services")]
+#[inline]
+pub(crate) fn services(name: Option<&str>, notice: &hsms_core::services::EndpointNotice) {
+    #[cfg(feature = "defmt")]
+    defmt::info!("hsms: {}: {}", name.unwrap_or("-"), notice);
+    #[cfg(not(feature = "defmt"))]
+    let _ = (name, notice);
+}
+
 /// A received message that nobody took.
 #[inline]
 pub(crate) fn dropped(header: &Header) {

@@ -35,6 +35,26 @@ pub trait Opener {
     async fn close(&mut self);
 }
 
+/// For [`Link::run`](crate::Link::run) with what is kept: where that is dropped the opener, its socket and its buffers are there for the next.
+impl<O: Opener> Opener for &mut O {
+    type Reader<'t>
+        = O::Reader<'t>
+    where
+        Self: 't;
+    type Writer<'t>
+        = O::Writer<'t>
+    where
+        Self: 't;
+
+    async fn open(&mut self) -> Result<(Self::Reader<'_>, Self::Writer<'_>), OpenFailed> {
+        O::open(self).await
+    }
+
+    async fn close(&mut self) {
+        O::close(self).await;
+    }
+}
+
 /// A transport could not be had.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]

@@ -4,7 +4,7 @@ use crate::clock;
 use crate::error::Error;
 use crate::link::{Link, Place};
 use crate::state::calls::Topic;
-use crate::state::inbox::Entry;
+use crate::state::inbox::{Entry, LinkNumber};
 use core::future::poll_fn;
 use core::task::Poll;
 use embassy_sync::blocking_mutex::raw::RawMutex;
@@ -34,7 +34,10 @@ pub struct Incoming<'l, 'b, M: RawMutex, const TRANSACTIONS: usize, const CALLS:
     body_len: u32,
     left: u32,
     /// Where it is dropped before its end its sender has to be told, as nobody has seen it.
-    unseen: bool,
+    pub(crate) unseen: bool,
+    /// Which link it came over.
+    #[cfg_attr(not(feature = "services"), expect(dead_code, reason = "for the services"))]
+    pub(crate) link: LinkNumber,
 }
 
 impl<'b, M: RawMutex, const TRANSACTIONS: usize, const CALLS: usize, S: Sessions> Link<'b, M, TRANSACTIONS, CALLS, S> {
@@ -73,7 +76,7 @@ impl<'b, M: RawMutex, const TRANSACTIONS: usize, const CALLS: usize, S: Sessions
     }
 
     /// `whole`: not before all of a text is there that can be there.
-    async fn take_next(&self, whole: bool) -> Result<Incoming<'_, 'b, M, TRANSACTIONS, CALLS, S>, Error> {
+    pub(crate) async fn take_next(&self, whole: bool) -> Result<Incoming<'_, 'b, M, TRANSACTIONS, CALLS, S>, Error> {
         let place = self.place()?;
         let entry: Entry = poll_fn(|cx| {
             self.with(|state| {
@@ -93,8 +96,8 @@ impl<'b, M: RawMutex, const TRANSACTIONS: usize, const CALLS: usize, S: Sessions
             })
         })
         .await;
-        let Entry { header, token, body_len, .. } = entry;
-        Ok(Incoming { place, header, token, body_len, left: body_len, unseen: whole })
+        let Entry { header, token, body_len, link, .. } = entry;
+        Ok(Incoming { place, header, token, body_len, left: body_len, unseen: whole, link })
     }
 }
 

@@ -12,7 +12,7 @@ use core::task::Poll;
 use embassy_futures::select::{Either, Either3, select, select3};
 use embassy_futures::yield_now;
 use embassy_sync::blocking_mutex::raw::RawMutex;
-use embassy_time::with_timeout;
+use embassy_time::{Duration, with_timeout};
 use embedded_io_async::{Read, Write};
 use hsms_core::connection::{CloseReason, Event, Sessions};
 
@@ -20,12 +20,15 @@ use hsms_core::connection::{CloseReason, Event, Sessions};
 /// itself.
 const READS_AT_ONCE: u8 = 16;
 
+/// Parts of [`Limits::unread`](crate::Limits::unread) that count or do not, each by what the peer did in it.
+const PARTS_OF_UNREAD: u32 = 4;
+
 impl<'b, M: RawMutex, const TRANSACTIONS: usize, const CALLS: usize, S: Sessions> Link<'b, M, TRANSACTIONS, CALLS, S> {
     /// Runs the link over transports of `opener`, for ever: to be awaited in a task of its own, or joined with what uses the link.
     ///
-    /// May be dropped at any await and called again, with another `opener` too: the connection ends as if its transport had, and
-    /// without Separate.req; the next call carries on where the settings say, the active side after T5. What the calls that wait are told
-    /// is what they would be told of a lost connection.
+    /// May be dropped at any await and called again, with another `opener` or, where this one was given `&mut opener`, the same: the
+    /// connection ends as if its transport had, and without Separate.req; the next call carries on where the settings say, the active side
+    /// after T5. What the calls that wait are told is what they would be told of a lost connection.
     ///
     /// # Errors
     /// [`Error::Running`] where it runs already. It does not end otherwise.
@@ -116,7 +119,7 @@ impl<'b, M: RawMutex, const TRANSACTIONS: usize, const CALLS: usize, S: Sessions
         loop {
             match self.with(|state| state.step(clock::now())) {
                 Step::Progress => {}
-                Step::Blocked => self.unblock().await,
+                Step::Blocked(left) => self.unblock(left).await,
                 Step::Empty if reads >= READS_AT_ONCE => {
                     reads = 0;
                     yield_now().await;
@@ -145,12 +148,25 @@ impl<'b, M: RawMutex, const TRANSACTIONS: usize, const CALLS: usize, S: Sessions
     }
 
     /// Waits until what has been read can be dealt with, and gives up what nobody takes.
-    async fn unblock(&self) {
-        let left = self.with(|state| state.input.len());
-        let blocked = with_timeout(self.limits.unread, self.until(|state| !state.is_blocked(left))).await;
-        if blocked.is_err() {
-            self.with(|state| state.give_up(clock::now()));
+    async fn unblock(&self, left: usize) {
+        let ticks = self.limits.unread.as_ticks().checked_div(PARTS_OF_UNREAD.into());
+        let part = Duration::from_ticks(ticks.unwrap_or_default());
+        let mut untaken = 0;
+        while untaken < PARTS_OF_UNREAD {
+            let put = self.with(|state| state.output.end());
+            if with_timeout(part, self.until(|state| !state.is_blocked(left))).await.is_ok() {
+                return;
+            }
+            // Where the peer has not taken what was there for it, the application may wait for the same as we do.
+            if self.with(|state| state.is_unread() && state.output.has_taken(put)) {
+                untaken = untaken.saturating_add(1);
+            }
         }
+        self.with(|state| {
+            if state.is_blocked(left) {
+                state.give_up(clock::now());
+            }
+        });
     }
 
     /// Writes whatever there is, until the link is closed and nothing is left.
@@ -197,11 +213,7 @@ impl<'b, M: RawMutex, const TRANSACTIONS: usize, const CALLS: usize, S: Sessions
             state.settle(clock::now());
         });
         if !stalled {
-            let _ = with_timeout(
-                self.limits.write,
-                self.until(|state| !state.open || !state.input.is_empty() && state.is_blocked(0)),
-            )
-            .await;
+            let _ = with_timeout(self.limits.write, self.until(|state| !state.open || state.is_unread())).await;
         }
         self.with(|state| state.hang_up(clock::now()));
     }
@@ -209,8 +221,9 @@ impl<'b, M: RawMutex, const TRANSACTIONS: usize, const CALLS: usize, S: Sessions
     /// Tells the machine of every deadline, whatever else goes on.
     async fn keep_deadlines(&self) -> Infallible {
         loop {
-            let due = self.with(|state| state.due());
-            let sooner = self.until(|state| match (state.due(), due) {
+            let patience = self.limits.write;
+            let due = self.with(|state| state.due(patience));
+            let sooner = self.until(|state| match (state.due(patience), due) {
                 (Some(new), Some(old)) => new < old,
                 (new, old) => new.is_some() != old.is_some(),
             });
@@ -222,8 +235,9 @@ impl<'b, M: RawMutex, const TRANSACTIONS: usize, const CALLS: usize, S: Sessions
             };
             if let Either::First(()) = select(passed, sooner).await {
                 self.with(|state| {
-                    if state.due().is_some_and(|due| due <= clock::now()) {
-                        state.happen(clock::now(), Event::Timeout);
+                    let now = clock::now();
+                    if state.due(patience).is_some_and(|due| due <= now) {
+                        state.time_out(now);
                     }
                 });
             }

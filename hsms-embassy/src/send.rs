@@ -69,7 +69,8 @@ impl<'b, M: RawMutex, const TRANSACTIONS: usize, const CALLS: usize, S: Sessions
     /// see [`Writer`].
     ///
     /// # Errors
-    /// [`Error::Refused`], see [`Connection::begin_primary`](hsms_core::Connection::begin_primary); [`Error::NoReply`],
+    /// [`Error::Refused`], see [`Connection::begin_primary`](hsms_core::Connection::begin_primary); [`Error::WhichSession`];
+    /// [`Error::Closed`] where the connection ended in the middle of a text longer than half of the output; [`Error::NoReply`],
     /// [`Error::Aborted`], [`Error::NoRoom`] where `reply` is too short, [`Error::Cut`], [`Error::TooManyCalls`].
     pub async fn request<'r>(
         &self,
@@ -85,7 +86,7 @@ impl<'b, M: RawMutex, const TRANSACTIONS: usize, const CALLS: usize, S: Sessions
     /// Cancel-safe as [`request`](Self::request) is.
     ///
     /// # Errors
-    /// Those of [`request`](Self::request).
+    /// Those of [`request`](Self::request) but for [`Error::WhichSession`].
     pub async fn request_in<'r>(
         &self,
         session: SessionId,
@@ -103,10 +104,10 @@ impl<'b, M: RawMutex, const TRANSACTIONS: usize, const CALLS: usize, S: Sessions
     /// [`Writer`].
     ///
     /// # Errors
-    /// [`Error::Refused`], see [`Connection::begin_primary`](hsms_core::Connection::begin_primary); [`Error::Closed`] where the
-    /// connection ended before the transport had taken all of it; [`Error::TooManyCalls`].
+    /// [`Error::Refused`], see [`Connection::begin_primary`](hsms_core::Connection::begin_primary); [`Error::WhichSession`];
+    /// [`Error::Closed`] where the connection ended before the transport had taken all of it; [`Error::TooManyCalls`].
     pub async fn send(&self, primary: StreamFunction, body: &[u8]) -> Result<(), Error> {
-        self.whole(primary_of(None, primary, false), body).await?.taken().await
+        self.whole(None, primary_of(None, primary, false), &[body]).await?.taken().await
     }
 
     /// The same for one of several sessions, or device ids.
@@ -114,9 +115,9 @@ impl<'b, M: RawMutex, const TRANSACTIONS: usize, const CALLS: usize, S: Sessions
     /// Cancel-safe as [`send`](Self::send) is.
     ///
     /// # Errors
-    /// Those of [`send`](Self::send).
+    /// Those of [`send`](Self::send) but for [`Error::WhichSession`].
     pub async fn send_in(&self, session: SessionId, primary: StreamFunction, body: &[u8]) -> Result<(), Error> {
-        self.whole(primary_of(Some(session), primary, false), body).await?.taken().await
+        self.whole(None, primary_of(Some(session), primary, false), &[body]).await?.taken().await
     }
 
     /// Sends the reply to the primary that `to` came with, and waits until the transport has taken it.
@@ -127,7 +128,7 @@ impl<'b, M: RawMutex, const TRANSACTIONS: usize, const CALLS: usize, S: Sessions
     /// [`Error::Refused`], with [`StaleToken`](hsms_core::Error::StaleToken) where the primary came over a connection that has ended;
     /// [`Error::Closed`]; [`Error::TooManyCalls`].
     pub async fn reply(&self, to: &ReplyToken, body: &[u8]) -> Result<(), Error> {
-        self.whole(What::Reply { to: *to }, body).await?.taken().await
+        self.whole(None, What::Reply { to: *to }, &[body]).await?.taken().await
     }
 
     /// Answers the primary that `to` came with by SxF0: it will not get a reply (E5 7.4).
@@ -137,7 +138,7 @@ impl<'b, M: RawMutex, const TRANSACTIONS: usize, const CALLS: usize, S: Sessions
     /// # Errors
     /// Those of [`reply`](Self::reply).
     pub async fn abort(&self, to: &ReplyToken) -> Result<(), Error> {
-        self.whole(What::Abort { to: *to }, &[]).await?.taken().await
+        self.whole(None, What::Abort { to: *to }, &[]).await?.taken().await
     }
 
     /// Begins a primary that expects a reply and has a text of `body_len` octets, to be written bit by bit.
@@ -145,13 +146,13 @@ impl<'b, M: RawMutex, const TRANSACTIONS: usize, const CALLS: usize, S: Sessions
     /// Cancel-safe: dropped at an await, nothing is sent. The [`RequestWriter`] is not.
     ///
     /// # Errors
-    /// [`Error::Refused`], [`Error::TooManyCalls`].
+    /// [`Error::Refused`], [`Error::WhichSession`], [`Error::TooManyCalls`].
     pub async fn begin_request(
         &self,
         primary: StreamFunction,
         body_len: u32,
     ) -> Result<RequestWriter<'_, 'b, M, TRANSACTIONS, CALLS, S>, Error> {
-        let writer = self.begin(primary_of(None, primary, true), body_len, false).await?;
+        let writer = self.begin(None, primary_of(None, primary, true), body_len, false).await?;
         Ok(RequestWriter { writer, primary })
     }
 
@@ -160,13 +161,13 @@ impl<'b, M: RawMutex, const TRANSACTIONS: usize, const CALLS: usize, S: Sessions
     /// Cancel-safe: dropped at an await, nothing is sent. The [`Writer`] is not.
     ///
     /// # Errors
-    /// [`Error::Refused`], [`Error::TooManyCalls`].
+    /// [`Error::Refused`], [`Error::WhichSession`], [`Error::TooManyCalls`].
     pub async fn begin_send(
         &self,
         primary: StreamFunction,
         body_len: u32,
     ) -> Result<Writer<'_, 'b, M, TRANSACTIONS, CALLS, S>, Error> {
-        self.begin(primary_of(None, primary, false), body_len, false).await
+        self.begin(None, primary_of(None, primary, false), body_len, false).await
     }
 
     /// Begins the reply to the primary that `to` came with, with a text of `body_len` octets, to be written bit by bit.
@@ -180,7 +181,7 @@ impl<'b, M: RawMutex, const TRANSACTIONS: usize, const CALLS: usize, S: Sessions
         to: &ReplyToken,
         body_len: u32,
     ) -> Result<Writer<'_, 'b, M, TRANSACTIONS, CALLS, S>, Error> {
-        self.begin(What::Reply { to: *to }, body_len, false).await
+        self.begin(None, What::Reply { to: *to }, body_len, false).await
     }
 
     async fn ask(
@@ -189,27 +190,35 @@ impl<'b, M: RawMutex, const TRANSACTIONS: usize, const CALLS: usize, S: Sessions
         primary: StreamFunction,
         body: &[u8],
     ) -> Result<Answer<'_, 'b, M, TRANSACTIONS, CALLS, S>, Error> {
-        Ok(self.whole(primary_of(session, primary, true), body).await?.into_answer(primary))
+        Ok(self.whole(None, primary_of(session, primary, true), &[body]).await?.into_answer(primary))
     }
 
     /// Puts a whole message into the output. Where its text fits, there is no await between its beginning and its end.
-    async fn whole(&self, what: What, body: &[u8]) -> Result<Writer<'_, 'b, M, TRANSACTIONS, CALLS, S>, Error> {
-        // One that no length field holds is refused by the machine.
-        let body_len = u32::try_from(body.len()).unwrap_or(u32::MAX);
-        let mut writer = self.begin(what, body_len, true).await?;
-        writer.write(body).await?;
-        writer.close_text()?;
-        Ok(writer)
+    pub(crate) async fn whole(
+        &self,
+        within: Option<u16>,
+        what: What,
+        body: &[&[u8]],
+    ) -> Result<Writer<'_, 'b, M, TRANSACTIONS, CALLS, S>, Error> {
+        let writer = self.begin(within, what, length_of(body), true).await?;
+        writer.write_whole(body).await
     }
 
-    async fn begin(
+    /// `within`: not after the state of the connection has [changed](State::changes) since it was this.
+    pub(crate) async fn begin(
         &self,
+        within: Option<u16>,
         what: What,
         body_len: u32,
         whole: bool,
     ) -> Result<Writer<'_, 'b, M, TRANSACTIONS, CALLS, S>, Error> {
         let place = self.place()?;
-        let begun = poll_fn(|cx| self.with(|state| state.poll_begin(cx, place.index, &what, body_len, whole)));
+        let begun = poll_fn(|cx| {
+            self.with(|state| match within {
+                Some(changes) if changes != state.changes => Poll::Ready(Err(Error::Refused(Refusal::NotSelected))),
+                _ => state.poll_begin(cx, place.index, &what, body_len, whole),
+            })
+        });
         let (system, number) = begun.await?;
         let text = Text { link: self, index: place.index, number, open: true };
         Ok(Writer { text, place, system, announced: body_len, left: body_len })
@@ -264,6 +273,15 @@ impl<'l, 'b, M: RawMutex, const TRANSACTIONS: usize, const CALLS: usize, S: Sess
         self.taken().await
     }
 
+    /// Writes all of the text: where it fits, without an await.
+    pub(crate) async fn write_whole(mut self, body: &[&[u8]]) -> Result<Self, Error> {
+        for part in body {
+            self.write(part).await?;
+        }
+        self.close_text()?;
+        Ok(self)
+    }
+
     const fn length_error(&self) -> Error {
         Error::BodyLength { announced: self.announced, left: self.left }
     }
@@ -278,7 +296,7 @@ impl<'l, 'b, M: RawMutex, const TRANSACTIONS: usize, const CALLS: usize, S: Sess
     }
 
     /// The message is in the output: waits until it is taken.
-    async fn taken(self) -> Result<(), Error> {
+    pub(crate) async fn taken(self) -> Result<(), Error> {
         let Place { link, index } = self.place;
         poll_fn(|cx| {
             link.with(|state| match state.calls.awaits(index) {
@@ -294,7 +312,7 @@ impl<'l, 'b, M: RawMutex, const TRANSACTIONS: usize, const CALLS: usize, S: Sess
     }
 
     /// The primary is in the output: what waits for its reply.
-    fn into_answer(self, primary: StreamFunction) -> Answer<'l, 'b, M, TRANSACTIONS, CALLS, S> {
+    pub(crate) fn into_answer(self, primary: StreamFunction) -> Answer<'l, 'b, M, TRANSACTIONS, CALLS, S> {
         Answer::new(self.place, self.system, primary)
     }
 }
@@ -361,7 +379,7 @@ impl<const TRANSACTIONS: usize, const CALLS: usize, S: Sessions> State<'_, TRANS
     ) -> Poll<Result<(SystemBytes, u32), Error>> {
         let text = usize::try_from(body_len).ok().filter(|text| whole && *text <= self.output.whole());
         let needed = text.unwrap_or(0).saturating_add(PREFIX_LEN);
-        let turn = self.calls.is_turn(index) && self.writer.is_none() && self.settled && self.output.room() >= needed;
+        let turn = self.calls.is_turn(index) && self.writer.is_none() && self.settled() && self.output.room() >= needed;
         // Where nothing is selected nothing is waited for either.
         if !turn && self.machine.state() == Selection::Selected {
             self.calls.keep(index, cx.waker());
@@ -431,6 +449,12 @@ impl<const TRANSACTIONS: usize, const CALLS: usize, S: Sessions> State<'_, TRANS
         self.settle(now);
         Ok(())
     }
+}
+
+/// Octets of a text in parts. One that no length field holds is refused by the machine.
+pub(crate) fn length_of(body: &[&[u8]]) -> u32 {
+    let octets = body.iter().fold(0_usize, |octets, part| octets.saturating_add(part.len()));
+    u32::try_from(octets).unwrap_or(u32::MAX)
 }
 
 const fn primary_of(session: Option<SessionId>, stream_function: StreamFunction, reply_expected: bool) -> What {

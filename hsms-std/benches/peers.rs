@@ -3,22 +3,36 @@
 //! Each replies to S1F1 with the text that came, `<B[64] …>`. To ours it is octets; the drivers put it through
 //! their SECS-II both ways and print a line. A round of one follows on a round of the other, and ratios are taken between rounds of the same turn.
 //!
-//! `tests/peers/setup`, then `cargo bench -p hsms-std --bench peers`; `-- --quick` is shorter, `-- --once` measures nothing.
+//! `tests/peers/setup`, then `cargo bench -p hsms-std --bench peers`; `-- --quick` is shorter, `-- --once` measures nothing, and
+//! `-- --page FILE` writes the page of the documentation.
+
+#[path = "chart/bars.rs"]
+mod bars;
 
 use hsms_std::{Config, Connection, DeviceId, Incoming, StreamFunction};
 use std::error::Error;
+use std::fmt::Write as _;
 use std::io::{self, BufRead, BufReader};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
-use std::{env, thread};
+use std::{env, fs, thread};
 
 type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
 
 const LIMIT: Duration = Duration::from_secs(20);
 const ASKED: StreamFunction = StreamFunction::new(1, 1);
 const WINDOWS: [usize; 2] = [1, 16];
+const NAMES: [&str; 3] = ["ours", "secsgem", "secs4js"];
+const HEAD: &str = "\
+# Beside others
+
+Made by `cargo bench -p hsms-std --bench peers -- --page hsms-std/docs/peers.md`, never edited by hand. Our blocking host asks three makes of \
+equipment: ours, secsgem 0.3.0 (Python) and secs4js 0.4.7 (Node), each with S1F1 and 64 octets of text. To ours the text is octets; the \
+programs around the others decode it, encode it and print a line, so a part of the distance is theirs and not the libraries'.
+
+";
 /// Ports are picked before they are used, so that another may have taken one meanwhile.
 const TRIES: usize = 5;
 
@@ -26,7 +40,8 @@ fn main() -> ExitCode {
     let is_given = |option: &str| env::args().any(|argument| argument == option);
     let measured = is_given("--bench") && !is_given("--once");
     let quick = !measured || is_given("--quick");
-    match run(measured, quick) {
+    let page = env::args().skip_while(|argument| argument != "--page").nth(1);
+    match run(measured, quick, page.as_deref()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("peers: {error}");
@@ -35,7 +50,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(measured: bool, quick: bool) -> Outcome<()> {
+fn run(measured: bool, quick: bool, page: Option<&str>) -> Outcome<()> {
     let Some(folder) = installed() else {
         eprintln!("peers: NOT RUN: they are not installed (tests/peers/setup)");
         // A run that was asked for figures has none.
@@ -66,15 +81,28 @@ fn run(measured: bool, quick: bool) -> Outcome<()> {
         println!("all of them were asked; figures are taken by `cargo bench` only");
         return Ok(());
     }
-    println!("{:<10} {:>10} {:>12} {:>12}", "in flight", "equipment", "replies/s", "ours / it");
+    let mut table = format!("{:<10} {:>10} {:>12} {:>12}\n", "in flight", "equipment", "replies/s", "ours / it");
     for (window, rates) in WINDOWS.iter().zip(&rates) {
         let [ours, ..] = rates.as_slice() else { continue };
-        for (name, theirs) in ["ours", "secsgem", "secs4js"].iter().zip(rates) {
+        for (name, theirs) in NAMES.iter().zip(rates) {
             let ratio = median(ours.iter().zip(theirs).map(|(ours, theirs)| ours / theirs));
-            println!("{window:<10} {name:>10} {:>12.0} {ratio:>12.1}", median(theirs.iter().copied()));
+            writeln!(table, "{window:<10} {name:>10} {:>12.0} {ratio:>12.1}", median(theirs.iter().copied()))?;
         }
     }
+    print!("{table}");
+    if let Some(file) = page {
+        fs::write(file, self::page(&rates, &table)?)?;
+    }
     Ok(())
+}
+
+/// The page of the documentation.
+fn page(rates: &[Vec<Vec<f64>>], table: &str) -> Outcome<String> {
+    let groups = WINDOWS.map(|window| format!("{window} in flight"));
+    let of = |place: usize| rates.iter().filter_map(|rates| Some(median(rates.get(place)?.iter().copied()))).collect();
+    let series: Vec<(&str, Vec<f64>)> = NAMES.iter().enumerate().map(|(place, name)| (*name, of(place))).collect();
+    let chart = bars::draw("replies a second to our blocking host", &groups.each_ref().map(String::as_str), &series)?;
+    Ok(format!("{HEAD}{chart}\n\n```text\n{table}```\n"))
 }
 
 /// Where the drivers are, where they are.

@@ -18,6 +18,7 @@
 //! | [`statement`] | what the standards ask an implementation to document |
 //! | `manager` (feature) | any number of peers by name on one event loop, with delegates on worker threads |
 //! | `scale` (feature `manager`) | how the manager scales to 10,000 connections, measured |
+//! | [`speed`] | how fast one connection is, measured, also beside others |
 //! | `services` (feature) | service messages and dispatch: closures as handlers, inbox, trusted connections, names |
 //! | `coming_from` (features `manager` and `services`) | every name of secsgem and socket_protocol with its counterpart here |
 //! | `capture` (feature) | a tap that writes files for Wireshark |
@@ -82,6 +83,9 @@ mod options;
 #[cfg(feature = "manager")]
 #[doc = include_str!("../docs/scale.md")]
 pub mod scale {}
+#[doc = include_str!("../docs/loopback.md")]
+#[doc = include_str!("../docs/peers.md")]
+pub mod speed {}
 pub mod security;
 #[cfg(feature = "services")]
 pub mod services;

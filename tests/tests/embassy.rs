@@ -3,10 +3,16 @@
 
 #[path = "embassy/dropped.rs"]
 mod dropped;
+#[path = "embassy/full.rs"]
+mod full;
 #[path = "embassy/kit/mod.rs"]
 mod kit;
 #[path = "embassy/links.rs"]
 mod links;
+#[path = "embassy/services.rs"]
+mod services;
+#[path = "embassy/services_dropped.rs"]
+mod services_dropped;
 #[path = "embassy/settings.rs"]
 mod settings;
 #[path = "embassy/sizing.rs"]
@@ -15,5 +21,7 @@ mod sizing;
 mod stacks;
 #[path = "embassy/std_peer.rs"]
 mod std_peer;
+#[path = "embassy/threads.rs"]
+mod threads;
 #[path = "embassy/tokio.rs"]
 mod tokio;

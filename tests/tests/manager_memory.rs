@@ -1,10 +1,12 @@
-//! What an idle connection of the manager costs, of all that is allocated in any thread; and what is left of a long request.
+//! What a connection of the manager costs, of all that is allocated in any thread: an idle one, one whose peer takes nothing, one whose inbox
+//! nobody reads; what is left of a long request; and what a dead peer costs the others.
 
 use hsms_std::core::wire::{Header, SType, SystemBytes};
-use hsms_std::manager::{Expected, Manager, PeerSettings};
+use hsms_std::manager::{Error, Event, Expected, Manager, Peer, PeerSettings};
 use hsms_std::services::{ServiceId, Settings};
-use hsms_std::{Config, DeviceId, StreamFunction};
+use hsms_std::{Config, DeviceId, Options, StreamFunction};
 use peak_alloc::PeakAlloc;
+use rustix::time::{ClockId, clock_gettime};
 use std::io::{Read, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::sync::{Mutex, PoisonError};
@@ -20,6 +22,44 @@ const PEERS: u16 = 448;
 
 /// One measures at a time.
 static ALONE: Mutex<()> = Mutex::new(());
+
+/// So long is each text of those that fill something.
+const TEXT: usize = 64 * 1024;
+
+/// What a bounded queue takes beside what it holds: its own table, and the headers.
+const CONSTANT: usize = 16 * 1024;
+
+const S1F1: StreamFunction = StreamFunction::new(1, 1);
+
+/// A peer of this name that has been called from there and is selected.
+fn tool(manager: &Manager, from: Ipv4Addr, settings: impl FnOnce(PeerSettings) -> PeerSettings) -> (Peer, TcpStream) {
+    let config = Config::equipment(DeviceId::new(0).unwrap()).with_linktest_period(Duration::ZERO).unwrap();
+    let local = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    let place = PeerSettings::passive(local, Expected::Address(IpAddr::V4(from)), config);
+    let peer = manager.add(&from.to_string(), settings(place)).unwrap();
+    peer.enable().unwrap();
+    let stream = selected(peer.local_addr().unwrap(), from);
+    peer.selected().wait(LIMIT).unwrap();
+    (peer, stream)
+}
+
+/// Sends until there is no room for more. Nobody reads at the other end.
+fn fill(peer: &Peer) {
+    for _ in 0..2_000 {
+        match peer.send(S1F1, vec![0; TEXT]).wait(LIMIT) {
+            Ok(_) => {}
+            Err(Error::OutputFull { .. }) => return,
+            Err(error) => panic!("{error:?}"),
+        }
+    }
+    panic!("there is room for everything");
+}
+
+/// Time that this process has kept processors busy.
+fn busy() -> Duration {
+    let time = clock_gettime(ClockId::ProcessCPUTime);
+    Duration::new(u64::try_from(time.tv_sec).unwrap(), u32::try_from(time.tv_nsec).unwrap())
+}
 
 fn selected(to: SocketAddr, from: Ipv4Addr) -> TcpStream {
     let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
@@ -54,7 +94,7 @@ fn an_idle_selected_connection_takes_a_kibibyte_at_most() {
     let mut peers: Vec<_> = (0..PEERS).map(&mut add).collect();
     peers.reserve(usize::from(PEERS));
     // Work that is done leaves nothing behind.
-    let settle = |peers: &mut Vec<(hsms_std::manager::Peer, TcpStream)>| {
+    let settle = |peers: &mut Vec<(Peer, TcpStream)>| {
         while manager.next(Duration::from_millis(1)).is_some() {}
         for (peer, stream) in peers {
             peer.send(StreamFunction::new(1, 1), [0; 100]).wait(LIMIT).unwrap();
@@ -110,4 +150,114 @@ fn nothing_is_kept_of_the_text_of_a_service_request_that_has_gone_out() {
     tool.write_all(&[&reply.encode_prefix(13).unwrap()[..], &text].concat()).unwrap();
     asks.join().unwrap().unwrap();
     manager.stop(LIMIT).unwrap();
+}
+
+#[test]
+fn a_peer_that_takes_nothing_takes_the_memory_that_it_may_and_no_more() {
+    const OUTPUT: usize = 4 << 20;
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let manager = Manager::start().unwrap();
+    let patient = Options::new().with_write_limit(2 * LIMIT);
+    let from = Ipv4Addr::new(127, 9, 200, 1);
+    let (peer, silent) = tool(&manager, from, |settings| settings.with_output(OUTPUT).with_options(patient));
+    while manager.next(Duration::ZERO).is_some() {}
+    let before = ALLOCATOR.current_usage();
+    fill(&peer);
+    // However often it is tried again.
+    for _ in 0..100 {
+        let refused = peer.send(S1F1, vec![0; TEXT]).wait(LIMIT);
+        assert!(matches!(refused, Err(Error::OutputFull { .. })), "{refused:?}");
+    }
+    let grown = ALLOCATOR.current_usage().saturating_sub(before);
+    println!("{grown} octets for a peer that takes nothing, to whom {OUTPUT} may wait");
+    assert!(grown <= OUTPUT + TEXT + CONSTANT, "{grown}");
+    drop(silent);
+    manager.stop(LIMIT).unwrap();
+}
+
+#[test]
+fn a_peer_whose_inbox_nobody_reads_takes_the_memory_that_it_may_and_no_more() {
+    const INBOX: usize = 4 << 20;
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let manager = Manager::start().unwrap();
+    let bounded = Options::new().with_inbox(1_000, INBOX);
+    let (peer, mut stream) = tool(&manager, Ipv4Addr::new(127, 9, 200, 2), |settings| settings.with_options(bounded));
+    while manager.next(Duration::ZERO).is_some() {}
+    let text = vec![0; TEXT];
+    let mut sent = 0_u32;
+    let mut send = |times: u32| {
+        for _ in 0..times {
+            sent += 1;
+            let primary = Header::data(SystemBytes(sent), S1F1, false, DeviceId::new(0).unwrap().session());
+            stream.write_all(&primary.encode_prefix(u32::try_from(TEXT).unwrap()).unwrap()).unwrap();
+            stream.write_all(&text).unwrap();
+        }
+        // What was sent is answered behind it: all of it has been read.
+        stream.write_all(&Header::linktest_req(SystemBytes(0)).encode_alone()).unwrap();
+        stream.read_exact(&mut [0; 14]).unwrap();
+        // The answer may leave in the turn that has not yet put all into the inbox.
+        peer.counters().wait(LIMIT).unwrap();
+    };
+    let before = ALLOCATOR.current_usage();
+    send(1_000);
+    let grown = ALLOCATOR.current_usage().saturating_sub(before);
+    println!("{grown} octets for a peer whose inbox nobody reads, of which it may hold {INBOX}");
+    assert!(grown <= INBOX + TEXT + CONSTANT, "{grown}");
+    let mut held = 0;
+    let dropped = loop {
+        match manager.next(LIMIT).unwrap().1 {
+            Event::Received(message) => held += message.body.len(),
+            Event::Dropped { primaries, .. } => break primaries,
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!((held, dropped), (INBOX, 1_000 - u64::try_from(INBOX / TEXT).unwrap()));
+    manager.stop(LIMIT).unwrap();
+}
+
+/// Of the rounds beside a dead peer and of those without one, turn and turn about, the quickest of each are compared: those in which the machine
+/// did the least else.
+#[test]
+fn a_peer_that_takes_nothing_costs_no_other_peer_throughput() {
+    const ROUNDS: usize = 15;
+    const REQUESTS: usize = 1_000;
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let managers = [Manager::start().unwrap(), Manager::start().unwrap()];
+    let patient = Options::new().with_write_limit(2 * LIMIT);
+    let from = Ipv4Addr::new(127, 9, 200, 3);
+    let (dead, silent) = tool(&managers[0], from, |settings| settings.with_options(patient));
+    fill(&dead);
+    let mut pairs =
+        managers.each_ref().map(|manager| tool(manager, Ipv4Addr::new(127, 9, 200, 4), |settings| settings));
+    // Nobody has anything to do: neither does the loop.
+    let (begun, worked) = (Instant::now(), busy());
+    thread::sleep(Duration::from_millis(300));
+    let (passed, worked) = (begun.elapsed(), busy() - worked);
+    assert!(worked * 2 < passed, "it waits busily: {worked:?} of {passed:?}");
+    let mut quickest = [Duration::MAX; 2];
+    for _ in 0..ROUNDS {
+        for ((peer, stream), quickest) in pairs.iter_mut().zip(&mut quickest) {
+            let begun = Instant::now();
+            for _ in 0..REQUESTS {
+                let mut request = peer.request(S1F1, []);
+                let mut primary = [0; 14];
+                stream.read_exact(&mut primary).unwrap();
+                let asked = Header::decode(primary[4..].try_into().unwrap());
+                let reply = Header::data(asked.system, StreamFunction::new(1, 2), false, asked.session);
+                stream.write_all(&reply.encode_alone()).unwrap();
+                request.wait(LIMIT).unwrap();
+            }
+            *quickest = begun.elapsed().min(*quickest);
+        }
+    }
+    let [beside, without] = quickest;
+    println!("{REQUESTS} requests took {beside:?} beside a dead peer and {without:?} without one");
+    assert!(beside < without * 2, "{beside:?} and {without:?}");
+    // It has been dead all the time.
+    let refused = dead.send(S1F1, vec![0; TEXT]).wait(LIMIT);
+    assert!(matches!(refused, Err(Error::OutputFull { .. })), "{refused:?}");
+    drop(silent);
+    for manager in managers {
+        manager.stop(LIMIT).unwrap();
+    }
 }

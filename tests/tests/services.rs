@@ -18,6 +18,8 @@ mod histories;
 mod inbox;
 #[path = "services/kit.rs"]
 mod kit;
+#[path = "services/late.rs"]
+mod late;
 #[path = "services/lives.rs"]
 mod lives;
 #[path = "services/log.rs"]
@@ -32,6 +34,8 @@ mod raw;
 mod rows;
 #[path = "services/secrets.rs"]
 mod secrets;
+#[path = "services/sharing.rs"]
+mod sharing;
 #[path = "services/trust.rs"]
 mod trust;
 

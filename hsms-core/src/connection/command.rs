@@ -154,7 +154,8 @@ impl<const TRANSACTIONS: usize, S: Sessions> Connection<TRANSACTIONS, S> {
         if reply_expected && self.slots.is_full() {
             return Err(Error::TransactionsFull { open: self.slots.len() });
         }
-        let system = self.next_system_bytes();
+        // Nothing waits for the end of a text here, or it could not be sent.
+        let system = self.first_free(|_| false);
         let header = Header::data(system, stream_function, reply_expected, session);
         let prefix = header.encode_prefix(body_len).map_err(Error::BodyTooLong)?;
         self.system.next = system.0.wrapping_add(1);

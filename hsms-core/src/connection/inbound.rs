@@ -101,6 +101,14 @@ impl<'i> Inbound<'i> {
         self.is_reply() && self.piece.header.stream_function().is_abort()
     }
 
+    /// Whether the message is a reply that nobody waits for any more, or never did: it may be worth keeping for whoever looks for it
+    /// later. It is not [for the application](Self::is_for_application).
+    #[must_use]
+    #[inline]
+    pub const fn is_unawaited(&self) -> bool {
+        matches!(self.class, Class::Stray(Stray::Late | Stray::Orphan))
+    }
+
     /// Whether the message is control traffic as it should be, with which the machine has dealt. What is neither this nor
     /// [for the application](Self::is_for_application) is worth telling: it was for nobody, refused, or too long.
     #[must_use]

@@ -276,12 +276,15 @@ impl<const TRANSACTIONS: usize, S: Sessions> Connection<TRANSACTIONS, S> {
     /// The system bytes that the next request will carry.
     #[must_use]
     pub fn next_system_bytes(&self) -> SystemBytes {
+        self.first_free(|system| self.is_waiting(system))
+    }
+
+    /// The next system bytes that are neither open, nor ended last, nor `taken` otherwise.
+    #[inline(always)]
+    fn first_free(&self, taken: impl Fn(SystemBytes) -> bool) -> SystemBytes {
         let mut candidate = self.system.next;
         // Fewer messages are open or wait than there are values, so this ends; each round passes one value that is taken.
-        while candidate == self.system.ended
-            || self.is_open(SystemBytes(candidate))
-            || self.is_waiting(SystemBytes(candidate))
-        {
+        while candidate == self.system.ended || self.is_open(SystemBytes(candidate)) || taken(SystemBytes(candidate)) {
             candidate = candidate.wrapping_add(1);
         }
         SystemBytes(candidate)

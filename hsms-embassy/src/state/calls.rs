@@ -19,6 +19,12 @@ pub(crate) enum Topic {
     State,
     /// Something to tell.
     Told,
+    /// Whatever happens on the connection.
+    #[cfg(feature = "services")]
+    Anything,
+    /// What the services tell.
+    #[cfg(feature = "services")]
+    Services,
 }
 
 /// What a call that has been sent awaits, and then what came of it.

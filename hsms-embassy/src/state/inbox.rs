@@ -1,5 +1,6 @@
 //! Primaries that wait for the application, and their texts, in a ring that is lent.
 
+use super::take_first;
 use heapless::Vec;
 use hsms_core::connection::ReplyToken;
 use hsms_core::wire::Header;
@@ -16,7 +17,12 @@ pub(crate) struct Entry {
     pub(crate) whole: bool,
     /// The rest of its text will not come.
     pub(crate) cut: bool,
+    /// Which link it came over: see [`LinkNumber`].
+    pub(crate) link: LinkNumber,
 }
+
+/// Which link since the start, as far as that tells apart the few that messages in the inbox came over.
+pub(crate) type LinkNumber = u16;
 
 /// At most `N` primaries, in the order in which they came. Only the last can be incomplete, and only the first be read.
 #[derive(Debug)]
@@ -43,6 +49,12 @@ impl<'b, const N: usize> Inbox<'b, N> {
     /// Octets of text that can be put in.
     pub(crate) const fn room(&self) -> usize {
         self.ring.len().saturating_sub(self.len)
+    }
+
+    /// Whether something that came over this link is still there.
+    #[cfg(feature = "services")]
+    pub(crate) fn holds(&self, link: LinkNumber) -> bool {
+        self.entries.iter().any(|entry| entry.link == link)
     }
 
     pub(crate) fn is_full(&self) -> bool {
@@ -117,7 +129,9 @@ impl<'b, const N: usize> Inbox<'b, N> {
     /// The first has been read, or is given up. Gives whether the rest of its text is still to come.
     pub(crate) fn finish(&mut self) -> bool {
         self.reading = false;
-        self.remove_first()
+        let Some(first) = take_first(&mut self.entries) else { return false };
+        self.discard(first.here);
+        !first.whole && !first.cut
     }
 
     /// Takes out the last, of which the rest will not come, unless it is being read: its reader learns of it. Gives it where it was taken out.
@@ -131,20 +145,6 @@ impl<'b, const N: usize> Inbox<'b, N> {
         let last = self.entries.pop()?;
         self.len = self.len.saturating_sub(last.here);
         Some(last)
-    }
-
-    fn remove_first(&mut self) -> bool {
-        let Some(first) = self.entries.first().copied() else { return false };
-        self.discard(first.here);
-        let mut place: Option<&mut Entry> = None;
-        for entry in &mut self.entries {
-            if let Some(place) = place {
-                *place = *entry;
-            }
-            place = Some(entry);
-        }
-        self.entries.pop();
-        !first.whole && !first.cut
     }
 
     /// Octets at the front of the ring are done with.

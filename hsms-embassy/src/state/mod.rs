@@ -5,7 +5,7 @@ pub(crate) mod calls;
 pub(crate) mod inbox;
 pub(crate) mod input;
 pub(crate) mod output;
-mod receiving;
+pub(crate) mod receiving;
 
 pub(crate) use receiving::{AT_ONCE, Step};
 
@@ -13,7 +13,8 @@ use crate::{Told, clock, log};
 use calls::{Awaits, Calls, Topic};
 use core::task::Waker;
 use embassy_sync::waitqueue::WakerRegistration;
-use heapless::Vec;
+use embassy_time::Duration;
+use heapless::{LenType, Vec};
 use hsms_core::connection::{
     Action, CloseReason, Connection, Event, MAX_CONTROL_FRAME, Notice, ReplyToken, Sessions, State as Selection,
     TransactionEnd,
@@ -56,15 +57,25 @@ pub(crate) struct State<'b, const TRANSACTIONS: usize, const CALLS: usize, S> {
     pub(crate) link: u32,
     /// The state that the calls know of.
     seen: Selection,
+    /// How often that has changed.
+    pub(crate) changes: u16,
+    /// How often something happened.
+    pub(crate) happened: u16,
+    /// Replies that nobody waits for go to the inbox as well.
+    pub(crate) strays: bool,
     /// Why the last one ended.
     pub(crate) closed: Option<CloseReason>,
-    /// All actions have been carried out: the machine takes inputs.
-    pub(crate) settled: bool,
+    /// Since when the machine takes no inputs, as there is no room for its frames in the output.
+    held_up: Option<Instant>,
+    /// It took none of a text either.
+    full: bool,
     /// The call that writes a text.
     pub(crate) writer: Option<usize>,
     /// A text was given up, and the machine has not been told.
     abort: bool,
-    order: Option<Order>,
+    /// How the connection is to end, whatever was ordered behind that, and what was ordered last of all.
+    ending: Option<Order>,
+    last_order: Option<Order>,
     refused: Vec<ReplyToken, REFUSED, u8>,
     told: Vec<Told, TOLD, u8>,
     untold: u32,
@@ -90,11 +101,16 @@ impl<'b, const TRANSACTIONS: usize, const CALLS: usize, S: Sessions> State<'b, T
             open: false,
             link: 0,
             seen: Selection::NotConnected,
+            changes: 0,
+            happened: 0,
+            strays: false,
             closed: None,
-            settled: true,
+            held_up: None,
+            full: false,
             writer: None,
             abort: false,
-            order: None,
+            ending: None,
+            last_order: None,
             refused: Vec::new(),
             told: Vec::new(),
             untold: 0,
@@ -113,7 +129,13 @@ impl<'b, const TRANSACTIONS: usize, const CALLS: usize, S: Sessions> State<'b, T
 
     /// Does what the application wants of the connection, now or as soon as the machine takes it.
     pub(crate) fn order(&mut self, now: Instant, order: Order) {
-        self.order = Some(order);
+        if order != Order::Enable {
+            // Behind it there is nothing left to end.
+            self.ending = self.ending.or(Some(order));
+        }
+        if order != Order::Separate {
+            self.last_order = Some(order);
+        }
         self.settle(now);
     }
 
@@ -139,14 +161,18 @@ impl<'b, const TRANSACTIONS: usize, const CALLS: usize, S: Sessions> State<'b, T
     /// The transport has ended, or is of no use.
     pub(crate) fn hang_up(&mut self, now: Instant) {
         if self.open {
-            if !self.settled {
-                // Frames that have no room any more go nowhere.
-                self.output.fail();
-                self.settle(now);
-            }
+            self.let_go(now);
             if self.open {
                 self.happen(now, Event::TransportClosed);
             }
+        }
+    }
+
+    /// Frames that have no room go nowhere any more, so that the machine takes inputs.
+    fn let_go(&mut self, now: Instant) {
+        if !self.settled() {
+            self.output.fail();
+            self.settle(now);
         }
     }
 
@@ -180,7 +206,7 @@ impl<'b, const TRANSACTIONS: usize, const CALLS: usize, S: Sessions> State<'b, T
     pub(crate) fn fetch(&mut self, half: &mut &'b mut [u8]) -> usize {
         let filled = self.output.swap(half);
         if filled > 0 {
-            if !self.settled {
+            if !self.settled() {
                 self.settle(clock::now());
             }
             self.calls.wake(Topic::Room);
@@ -189,40 +215,76 @@ impl<'b, const TRANSACTIONS: usize, const CALLS: usize, S: Sessions> State<'b, T
         filled
     }
 
-    /// When the machine has to be called, where it takes a call.
-    pub(crate) fn due(&self) -> Option<Instant> {
-        self.machine.next_deadline().filter(|_| self.settled)
+    /// Whether all actions have been carried out: the machine takes inputs.
+    pub(crate) const fn settled(&self) -> bool {
+        self.held_up.is_none()
+    }
+
+    /// When the machine has to be called. Where a peer that takes next to nothing keeps that from being done, when we are not
+    /// patient with it any more.
+    pub(crate) fn due(&self, patience: Duration) -> Option<Instant> {
+        let due = self.machine.next_deadline();
+        let Some(since) = self.held_up else { return due };
+        let latest = Instant::from_millis(since.as_millis().saturating_add(patience.as_millis()));
+        match self.ending.or(self.last_order) {
+            Some(_) => Some(latest),
+            None => due.map(|due| due.max(latest)),
+        }
+    }
+
+    /// What was due has come.
+    pub(crate) fn time_out(&mut self, now: Instant) {
+        let too_slow = !self.settled();
+        self.let_go(now);
+        if self.machine.next_deadline().is_some_and(|due| due <= now) {
+            self.happen(now, Event::Timeout);
+        }
+        if too_slow {
+            self.hang_up(now);
+        }
     }
 
     /// The drain rule, after every input and every command; and then what waited for it.
     pub(crate) fn settle(&mut self, now: Instant) {
-        loop {
-            self.drain();
-            if !self.settled || !self.go_on(now) {
-                break;
+        let since = self.held_up.take();
+        let settled = loop {
+            if !self.drain() {
+                break false;
             }
-        }
+            if !self.go_on(now) {
+                break true;
+            }
+        };
+        self.held_up = if settled { None } else { since.or(Some(now)) };
+        self.full &= !settled;
         if core::mem::replace(&mut self.seen, self.machine.state()) != self.machine.state() {
+            self.changes = self.changes.wrapping_add(1);
             self.calls.wake(Topic::State);
         }
-        if self.settled && self.writer.is_none() {
+        self.happened = self.happened.wrapping_add(1);
+        #[cfg(feature = "services")]
+        self.calls.wake(Topic::Anything);
+        if settled && self.writer.is_none() {
             self.calls.wake_turns();
+        }
+        if settled && since.is_some() {
+            self.wake_reader();
         }
         self.runner.wake();
     }
 
-    /// Carries actions out, as far as there is room for frames.
-    fn drain(&mut self) {
+    /// Carries actions out, as far as there is room for frames. Gives whether there is room for one more.
+    fn drain(&mut self) -> bool {
         loop {
             // While a text is open the machine has no frames to send.
-            self.settled = !self.open
+            let room = !self.open
                 || self.machine.is_body_open()
                 || self.output.is_broken()
                 || self.output.room() >= MAX_CONTROL_FRAME;
-            if !self.settled {
-                return;
+            if !room {
+                return false;
             }
-            let Some(action) = self.machine.poll_action() else { return };
+            let Some(action) = self.machine.poll_action() else { return true };
             log::action(&action);
             match action {
                 Action::OpenTransport => self.wanted = true,
@@ -243,7 +305,7 @@ impl<'b, const TRANSACTIONS: usize, const CALLS: usize, S: Sessions> State<'b, T
             // Refused where the connection has ended and the text with it.
             return self.machine.abort_body(now).is_ok();
         }
-        if let Some(order) = self.order.take() {
+        if let Some(order) = self.ending.take().or_else(|| self.last_order.take()) {
             // Refused where there is nothing to separate.
             let _ = match order {
                 Order::Enable => self.machine.enable(now),
@@ -253,7 +315,7 @@ impl<'b, const TRANSACTIONS: usize, const CALLS: usize, S: Sessions> State<'b, T
             return true;
         }
         if self.writer.is_none()
-            && self.output.room() >= PREFIX_LEN.saturating_add(MAX_CONTROL_FRAME)
+            && self.output.room() >= PREFIX_LEN
             && let Some(token) = take_first(&mut self.refused)
         {
             // Refused where the connection has ended: then its sender knows.
@@ -317,7 +379,9 @@ impl<'b, const TRANSACTIONS: usize, const CALLS: usize, S: Sessions> State<'b, T
         self.writer = None;
         self.refused.clear();
         self.input.clear();
-        self.end_arrival();
+        if let Some(missed) = self.end_arrival() {
+            self.tell(Told::Dropped(missed));
+        }
         if matches!(reason, CloseReason::TransportClosed) {
             self.output.fail();
         }
@@ -377,7 +441,7 @@ impl<'b, const TRANSACTIONS: usize, const CALLS: usize, S: Sessions> State<'b, T
 }
 
 /// The first, moving those behind it forward.
-fn take_first<T: Copy, const N: usize>(of: &mut Vec<T, N, u8>) -> Option<T> {
+fn take_first<T: Copy, L: LenType, const N: usize>(of: &mut Vec<T, N, L>) -> Option<T> {
     let first = of.first().copied()?;
     let mut place: Option<&mut T> = None;
     for item in of.iter_mut() {

@@ -63,6 +63,11 @@ impl<'b> Output<'b> {
         self.taken
     }
 
+    /// Whether the transport took all octets in front of this one, or takes none any more.
+    pub(crate) const fn has_taken(&self, end: u64) -> bool {
+        self.taken >= end || self.broken
+    }
+
     /// Whether all that was put in was taken.
     pub(crate) const fn is_written(&self) -> bool {
         self.taken == self.put

@@ -2,11 +2,11 @@
 
 use super::State;
 use super::calls::{Awaits, Topic};
-use super::inbox::Entry;
+use super::inbox::{Entry, LinkNumber};
 use crate::log;
 use hsms_core::connection::{Inbound, Sessions};
 use hsms_core::time::Instant;
-use hsms_core::wire::SystemBytes;
+use hsms_core::wire::{Header, SystemBytes};
 
 /// So much is copied at once while the lock is held: on a microcontroller that can mean without interrupts.
 pub(crate) const AT_ONCE: usize = 512;
@@ -33,8 +33,8 @@ pub(crate) enum Step {
     Progress,
     /// None are left.
     Empty,
-    /// Somebody else has to do something first.
-    Blocked,
+    /// Somebody else has to do something first; so many octets are left until then.
+    Blocked(usize),
 }
 
 impl<const TRANSACTIONS: usize, const CALLS: usize, S: Sessions> State<'_, TRANSACTIONS, CALLS, S> {
@@ -46,22 +46,26 @@ impl<const TRANSACTIONS: usize, const CALLS: usize, S: Sessions> State<'_, TRANS
         }
         let most = self.acceptable(now);
         let octets = self.input.len().min(most);
-        if octets == 0 {
-            return if most == 0 { self.block(now) } else { Step::Empty };
+        if octets == 0 && most == 0 {
+            return self.block(now);
         }
-        // A no-op where input is not paused.
+        // Timers go on, also where the peer has sent nothing more. A no-op where input is not paused.
         let _ = self.machine.resume_input(now);
-        let State { machine, input, inbox, arriving, calls, .. } = self;
+        if octets == 0 {
+            return Step::Empty;
+        }
+        let State { machine, input, inbox, arriving, calls, full, strays, link, .. } = self;
         let Some(octets) = input.octets().get(..octets) else { return Step::Empty };
         let Ok((taken, inbound)) = machine.receive(now, octets) else {
-            debug_assert!(false, "octets that the machine does not take");
-            return Step::Blocked;
+            // In the middle of a text, where its actions wait for room in the output.
+            *full = true;
+            return self.block(now);
         };
         let mut first = None;
         match inbound {
             Some(inbound) if inbound.first() => {
                 log::received(&inbound);
-                first = Some(Beginning::of(&inbound));
+                first = Some(Beginning::of(&inbound, *strays, low(*link)));
             }
             Some(inbound) => {
                 if let Arriving::Inbox = arriving {
@@ -87,17 +91,18 @@ impl<const TRANSACTIONS: usize, const CALLS: usize, S: Sessions> State<'_, TRANS
         Step::Progress
     }
 
-    /// How many octets of input can be given to the machine.
+    /// How many octets of input can be given to the machine. Those of a text need no room in the output, which a peer may read only
+    /// when it has written that text.
     fn acceptable(&mut self, now: Instant) -> usize {
-        if !self.settled || self.has_refused() {
-            return 0;
-        }
         if let Arriving::Waiting(entry) = self.arriving {
             if self.inbox.is_full() && self.inbox.stalled {
                 self.give_up(now);
             } else if !self.admit(entry) {
                 return 0;
             }
+        }
+        if self.is_held_up() {
+            return 0;
         }
         if self.machine.prefix_left() > 0 {
             return self.machine.prefix_left();
@@ -112,28 +117,47 @@ impl<const TRANSACTIONS: usize, const CALLS: usize, S: Sessions> State<'_, TRANS
         }
     }
 
+    /// Whether the machine takes nothing of what comes next until there is room in the output.
+    fn is_held_up(&self) -> bool {
+        if self.machine.prefix_left() > 0 { !self.settled() || self.has_refused() } else { self.full }
+    }
+
     /// Whether what is to be done next with the input is somebody else's.
     fn block(&mut self, now: Instant) -> Step {
         // Timers would count our delay as the peer's. Fails where there is no connection.
         let _ = self.machine.pause_input(now);
+        self.wake_reader();
+        Step::Blocked(self.input.len())
+    }
+
+    /// The call that takes the text of the reply that is arriving may go on.
+    pub(super) fn wake_reader(&mut self) {
         if let Arriving::Reply(system) = self.arriving
             && let Some(index) = self.calls.find(system)
         {
             self.calls.wake_one(index);
         }
-        Step::Blocked
     }
 
     /// Whether nothing has changed since the input was blocked: so many octets were left then.
     pub(crate) fn is_blocked(&self, left: usize) -> bool {
-        let nothing_to_do = match self.arriving {
-            _ if !self.settled || self.has_refused() => true,
+        let blocked = match self.arriving {
+            Arriving::Waiting(_) | Arriving::Inbox if self.is_unread() => true,
+            Arriving::Waiting(_) => false,
+            Arriving::Reply(_) => !self.input.is_empty() && self.input.len() == left,
+            Arriving::Inbox | Arriving::Nothing | Arriving::Passing => self.is_held_up(),
+        };
+        self.open && blocked
+    }
+
+    /// Whether the application has to take something before what is arriving goes on.
+    pub(crate) fn is_unread(&self) -> bool {
+        match self.arriving {
             Arriving::Waiting(_) => self.inbox.is_full(),
             Arriving::Inbox => self.inbox.room() == 0 && self.machine.body_left() > 0,
-            Arriving::Reply(_) => self.input.len() == left,
+            Arriving::Reply(_) => !self.input.is_empty(),
             Arriving::Nothing | Arriving::Passing => false,
-        };
-        self.open && nothing_to_do
+        }
     }
 
     /// A message begins, of which no text was taken.
@@ -229,27 +253,41 @@ impl<const TRANSACTIONS: usize, const CALLS: usize, S: Sessions> State<'_, TRANS
             self.pass(false);
         }
         self.calls.wake(Topic::Inbox);
+        // Where the connection has ended the services have waited for this.
+        #[cfg(feature = "services")]
+        self.calls.wake(Topic::State);
         self.wake_runner();
     }
 
-    /// The connection has ended in the middle of a message.
-    pub(super) fn end_arrival(&mut self) {
-        if let Arriving::Inbox = self.arriving {
-            self.inbox.cut();
+    /// The connection has ended. Gives the header of a primary that had come and found no place.
+    pub(super) fn end_arrival(&mut self) -> Option<Header> {
+        match core::mem::replace(&mut self.arriving, Arriving::Nothing) {
+            Arriving::Waiting(entry) => {
+                log::dropped(&entry.header);
+                Some(entry.header)
+            }
+            Arriving::Inbox => {
+                self.inbox.cut();
+                None
+            }
+            Arriving::Nothing | Arriving::Passing | Arriving::Reply(_) => None,
         }
-        self.arriving = Arriving::Nothing;
     }
 
     /// Takes octets of the reply that is arriving out of the read buffer; gives how many.
     pub(crate) fn take_reply(&mut self, now: Instant, system: SystemBytes, buffer: &mut [u8]) -> usize {
         let Arriving::Reply(arriving) = self.arriving else { return 0 };
         let octets = self.input.len().min(buffer.len()).min(AT_ONCE);
-        if arriving != system || !self.settled || octets == 0 {
+        if arriving != system || octets == 0 {
             return 0;
         }
         let _ = self.machine.resume_input(now);
         let Some(input) = self.input.octets().get(..octets) else { return 0 };
-        let Ok((taken, inbound)) = self.machine.receive(now, input) else { return 0 };
+        let Ok((taken, inbound)) = self.machine.receive(now, input) else {
+            // Its actions wait for room in the output: the call is woken when there is.
+            let _ = self.machine.pause_input(now);
+            return 0;
+        };
         let mut given = 0;
         if let Some(inbound) = inbound
             && let Some(place) = buffer.get_mut(..inbound.body().len())
@@ -266,6 +304,12 @@ impl<const TRANSACTIONS: usize, const CALLS: usize, S: Sessions> State<'_, TRANS
     }
 }
 
+/// The lower half.
+pub(crate) const fn low(link: u32) -> LinkNumber {
+    let [_, _, high, low] = link.to_be_bytes();
+    LinkNumber::from_be_bytes([high, low])
+}
+
 /// What has to be known of a message that begins, without its octets.
 struct Beginning {
     sort: Sort,
@@ -279,10 +323,12 @@ enum Sort {
 }
 
 impl Beginning {
-    fn of(inbound: &Inbound<'_>) -> Self {
+    /// `strays`: a reply that nobody waits for is one for the inbox.
+    fn of(inbound: &Inbound<'_>, strays: bool, link: LinkNumber) -> Self {
         let sort = match (inbound.is_reply(), inbound.is_for_application()) {
             (true, _) => Sort::Reply,
             (false, true) => Sort::Primary,
+            (false, false) if strays && inbound.is_unawaited() => Sort::Primary,
             (false, false) => Sort::Other,
         };
         let entry = Entry {
@@ -292,6 +338,7 @@ impl Beginning {
             here: 0,
             whole: inbound.last(),
             cut: false,
+            link,
         };
         Beginning { sort, entry }
     }

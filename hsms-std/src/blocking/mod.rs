@@ -300,6 +300,12 @@ impl<const TRANSACTIONS: usize, S: Sessions> Connection<TRANSACTIONS, S> {
         self.driver.take()
     }
 
+    /// Replies that nobody waits for are given as replies, with their texts.
+    #[cfg(feature = "services")]
+    pub(crate) const fn keep_unawaited(&mut self) {
+        self.driver.keep_unawaited();
+    }
+
     /// Whether more has been kept for [`next`](Self::next), state changes perhaps.
     #[cfg(feature = "services")]
     pub(crate) fn has_kept(&self) -> bool {

@@ -234,7 +234,7 @@ impl<T: Transport, const TRANSACTIONS: usize, S: Sessions> Driver<T, TRANSACTION
                         return Some(reply(&current.header, current.sort));
                     }
                     match &mut serve {
-                        Some(serve) if !current.sort.is_outcome() => {
+                        Some(serve) if current.sort.is_primary() => {
                             if let Err(error) = self.serve(*serve) {
                                 return Some(Err(error));
                             }
@@ -316,6 +316,12 @@ impl<T: Transport, const TRANSACTIONS: usize, S: Sessions> Driver<T, TRANSACTION
         !self.inbox.is_empty()
     }
 
+    /// Replies that nobody waits for are given as replies, with their texts.
+    #[cfg(feature = "services")]
+    pub(crate) const fn keep_unawaited(&mut self) {
+        self.unawaited = true;
+    }
+
     pub(crate) fn notice(&mut self, notice: Incoming<'static>) {
         self.inbox.notice(notice);
     }
@@ -377,6 +383,10 @@ impl<T: Transport, const TRANSACTIONS: usize, S: Sessions> Driver<T, TRANSACTION
                 self.watch.refused(format_args!("no room in the inbox for the reply {header}"));
                 self.inbox.drop_reply(&header, u32::try_from(current.body_len).unwrap_or(u32::MAX));
             }
+            Sort::Unawaited(class) => {
+                let body_len = u32::try_from(current.body_len).unwrap_or(u32::MAX);
+                self.inbox.notice(Incoming::Other { header, body_len, class });
+            }
             Sort::Primary(token) => {
                 self.watch.refused(format_args!("no room in the inbox for the primary {header}"));
                 self.inbox.drop_primary(&header);
@@ -409,7 +419,7 @@ impl<T: Transport, const TRANSACTIONS: usize, S: Sessions> Driver<T, TRANSACTION
         let answer = self.input.message().map(|(message, current)| {
             let token = match current.sort {
                 Sort::Primary(token) => token,
-                Sort::Reply | Sort::Abort => None,
+                Sort::Reply | Sort::Abort | Sort::Unawaited(_) => None,
             };
             (serve(message, token.as_ref(), &mut text), token)
         });
@@ -546,7 +556,7 @@ impl<T: Transport, const TRANSACTIONS: usize, const N: usize> Driver<T, TRANSACT
 fn reply(header: &Header, sort: Sort) -> Result<(), Error> {
     match sort {
         Sort::Abort => Err(Error::Aborted { header: *header }),
-        Sort::Primary(_) | Sort::Reply => Ok(()),
+        Sort::Primary(_) | Sort::Reply | Sort::Unawaited(_) => Ok(()),
     }
 }
 

@@ -1,6 +1,6 @@
 //! Where octets are read to, and where the texts of messages lie.
 
-use hsms_core::connection::{Inbound, ReplyToken};
+use hsms_core::connection::{Class, Inbound, ReplyToken};
 use hsms_core::wire::{Header, Message};
 use std::collections::TryReserveError;
 use std::mem;
@@ -40,6 +40,8 @@ pub(super) enum Sort {
     Primary(Option<ReplyToken>),
     Reply,
     Abort,
+    /// A reply that nobody waits for: what came of it otherwise.
+    Unawaited(Class),
 }
 
 /// A message that has arrived in part.
@@ -85,6 +87,7 @@ impl Sort {
         match (inbound.is_abort(), inbound.is_reply()) {
             (true, _) => Sort::Abort,
             (false, true) => Sort::Reply,
+            (false, false) if inbound.is_unawaited() => Sort::Unawaited(inbound.class),
             (false, false) => Sort::Primary(inbound.reply_token()),
         }
     }
@@ -92,7 +95,13 @@ impl Sort {
     /// Whether it ends a transaction of ours.
     #[inline]
     pub(super) const fn is_outcome(self) -> bool {
-        !matches!(self, Sort::Primary(_))
+        matches!(self, Sort::Reply | Sort::Abort)
+    }
+
+    /// Whether it is the peer's to ask.
+    #[inline]
+    pub(super) const fn is_primary(self) -> bool {
+        matches!(self, Sort::Primary(_))
     }
 }
 

@@ -71,6 +71,8 @@ pub struct Driver<T, const TRANSACTIONS: usize = 64, S = Single> {
     input: Input,
     output: Output,
     inbox: Inbox,
+    /// Replies that nobody waits for are kept as well.
+    unawaited: bool,
     /// What has been looked up for `poll` and is no message.
     found: Option<Incoming<'static>>,
     /// What a call waits for, which is not for the inbox.
@@ -142,6 +144,7 @@ impl<T: Transport, const TRANSACTIONS: usize, S: Sessions> Driver<T, TRANSACTION
             input: Input::new(buffer),
             output: Output::default(),
             inbox: Inbox::new(&options),
+            unawaited: false,
             found: None,
             awaited: Awaited::default(),
             failure: None,
@@ -345,7 +348,7 @@ impl<T: Transport, const TRANSACTIONS: usize, S: Sessions> Driver<T, TRANSACTION
         let (message, current) = self.input.message()?;
         Some(match current.sort {
             Sort::Primary(token) => Incoming::Primary { message, token },
-            Sort::Reply => Incoming::Reply { message },
+            Sort::Reply | Sort::Unawaited(_) => Incoming::Reply { message },
             Sort::Abort => Incoming::Aborted { header: message.header },
         })
     }
@@ -372,7 +375,8 @@ impl<T: Transport, const TRANSACTIONS: usize, S: Sessions> Driver<T, TRANSACTION
         self.watch.received(&inbound);
         self.meter.received(&inbound);
         let body_len = inbound.piece.body_len;
-        if inbound.is_for_application() || (!inbound.first() && self.input.is_assembling()) {
+        let is_wanted = inbound.is_for_application() || (self.unawaited && inbound.is_unawaited());
+        if is_wanted || (!inbound.first() && self.input.is_assembling()) {
             let part = Part {
                 header: *inbound.header(),
                 sort: Sort::of(&inbound),
@@ -380,7 +384,7 @@ impl<T: Transport, const TRANSACTIONS: usize, S: Sessions> Driver<T, TRANSACTION
                 len: inbound.body().len(),
                 first: inbound.first(),
                 last: inbound.last(),
-                void: !inbound.is_for_application(),
+                void: !is_wanted,
             };
             let whole = self.input.took_part(taken, &part);
             self.drain();

@@ -391,13 +391,19 @@ impl EventLoop {
         let Some(caller) = self.callers.get_mut(&number) else { return };
         let Some(unknown) = &mut caller.unknown else { return };
         if self.settings.identify().is_some() {
-            if std::mem::replace(&mut unknown.asked, true) {
+            // Asked once, however often it begins anew meanwhile.
+            let waiting = unknown.asked.is_some();
+            let limit = *unknown.asked.get_or_insert(self.now.saturating_add(unknown.within.max(LEAST_DECISION)));
+            if limit <= self.now {
                 // Nobody has decided in time: there may be no thread to do so.
                 return self.decided(number, Decision::Close);
             }
-            unknown.until = Some(self.now.saturating_add(unknown.within.max(LEAST_DECISION)));
+            unknown.until = Some(limit);
             let deadline = caller.next_deadline();
             arm(&mut self.deadlines, &mut caller.armed, deadline, number);
+            if waiting {
+                return;
+            }
         }
         let Some(caller) = self.callers.get(&number) else { return };
         let Some(unknown) = &caller.unknown else { return };
@@ -414,13 +420,18 @@ impl EventLoop {
             let decision = if caller.probed { Decision::Close } else { Decision::Probe };
             return self.decided(number, decision);
         };
-        let mailbox = Arc::clone(&self.mailbox);
+        // With all threads busy those who are asked stand in line, also for callers that have gone meanwhile.
+        if Arc::strong_count(&self.asked) > self.settings.max_unidentified() {
+            return self.decided(number, Decision::Close);
+        }
+        let (mailbox, asked) = (Arc::clone(&self.mailbox), Arc::clone(&self.asked));
         self.workers.run(Box::new(move || {
             let decided = std::panic::AssertUnwindSafe(|| identify.identify(&caller));
             // One that panics has told so itself.
             let decision = std::panic::catch_unwind(decided).unwrap_or(Decision::Close);
             // Where the manager has stopped the caller has gone.
             let _ = mailbox.post(Command::Decided(number, decision));
+            drop(asked);
         }));
     }
 
@@ -428,8 +439,8 @@ impl EventLoop {
     pub(super) fn decided(&mut self, number: usize, decision: Decision) {
         let Some(caller) = self.callers.get_mut(&number) else { return };
         let Some(unknown) = caller.unknown.as_deref_mut() else { return };
-        if unknown.asked {
-            (unknown.asked, unknown.until) = (false, None);
+        if unknown.asked.take().is_some() {
+            unknown.until = None;
         }
         match decision {
             Decision::Assign(name) => {

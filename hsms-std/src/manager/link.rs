@@ -23,7 +23,7 @@ use std::io::{self, IoSlice};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Reads of one link before the others have their turn.
+/// Reads of one link before the others have their turn; it ends as well when a whole buffer has come.
 const MOST_READS: usize = 8;
 
 /// After a read that gave less than it could, the system tells of what comes behind it, without having been asked for it in vain first.
@@ -96,6 +96,8 @@ pub(super) struct Link {
     /// Primaries that can wait for their reply at the same time.
     most_transactions: u16,
     tell_control: bool,
+    /// Replies that nobody waits for are passed on as well.
+    unawaited: bool,
     tally: Tally,
     stream: Option<Stream<Socket>>,
     watch: Watch,
@@ -140,6 +142,7 @@ impl Link {
             machine,
             most_transactions: u16::MAX,
             tell_control: options.tell_control(),
+            unawaited: false,
             tally: Tally::default(),
             stream: None,
             watch: Watch::default(),
@@ -163,6 +166,13 @@ impl Link {
     /// Primaries that can wait for their reply at the same time.
     pub(super) fn with_most_transactions(mut self, most: usize) -> Self {
         self.most_transactions = u16::try_from(most).unwrap_or(u16::MAX);
+        self
+    }
+
+    /// Whether replies that nobody waits for are passed on as well: there is somebody who keeps them.
+    #[cfg(feature = "services")]
+    pub(super) const fn with_unawaited(mut self, unawaited: bool) -> Self {
+        self.unawaited = unawaited;
         self
     }
 
@@ -232,6 +242,11 @@ impl Link {
         self.ending |= ready.ends;
     }
 
+    /// The transport that was wanted is not open yet: what was told of an end was about one before.
+    pub(super) const fn dials(&mut self) {
+        self.ending = false;
+    }
+
     /// The transport that was wanted is open.
     pub(super) fn opened(
         &mut self,
@@ -255,7 +270,6 @@ impl Link {
     /// The transport that was wanted could not be opened.
     pub(super) fn open_failed(&mut self, error: &io::Error, onlookers: &Onlookers, now: Instant, told: &mut Vec<Told>) {
         if std::mem::take(&mut self.wanted) {
-            self.ending = false;
             onlookers.inside(|| trace::failed(error));
             self.happen(Event::TransportFailed, now, told);
         }
@@ -366,12 +380,12 @@ impl Link {
     /// Writes and reads as far as that goes at once, up to a share of the loop's time. `buffer` is the loop's.
     pub(super) fn go_on(&mut self, now: Instant, buffer: &mut [u8], told: &mut Vec<Told>) {
         self.write(now, told);
-        for _ in 0..MOST_READS {
-            if !self.has_more() {
-                break;
-            }
-            self.read_some(now, buffer, told);
+        let (mut reads, mut left) = (MOST_READS, buffer.len());
+        while reads > 0 && left > 0 && self.has_more() {
+            let octets = self.read(now, buffer, told);
+            self.receive(now, buffer.get(..octets).unwrap_or(&[]), told);
             self.write(now, told);
+            (reads, left) = (reads.saturating_sub(1), left.saturating_sub(octets));
         }
         self.pause_flooded(now);
     }
@@ -426,8 +440,14 @@ impl Link {
 
     pub(super) fn receive(&mut self, now: Instant, mut octets: &[u8], told: &mut Vec<Told>) {
         while !octets.is_empty() {
-            // What stands behind the end of a connection is for nobody.
-            let Ok((taken, inbound)) = self.machine.receive(now, octets) else { return };
+            let (taken, inbound) = match self.machine.receive(now, octets) {
+                Ok(taken) => taken,
+                Err(error) => {
+                    // What stands behind the end of a connection is for nobody.
+                    debug_assert!(error != Refusal::InputPaused, "nothing is read of a peer that floods");
+                    return;
+                }
+            };
             if let Some(inbound) = &inbound {
                 self.note(inbound);
                 self.piece(inbound, told);
@@ -447,7 +467,7 @@ impl Link {
     /// Puts messages together. What is reserved has arrived: no length field is believed.
     fn piece(&mut self, inbound: &Inbound<'_>, told: &mut Vec<Told>) {
         if inbound.first() {
-            if !inbound.is_for_application() {
+            if !self.wants(inbound) {
                 if self.tell_control || !inbound.is_dealt_with() {
                     let (header, body_len, class) = (*inbound.header(), inbound.piece.body_len, inbound.class);
                     told.push(Told::Other { header, body_len, class });
@@ -456,8 +476,8 @@ impl Link {
             }
             let sort = match (inbound.is_abort(), inbound.is_reply()) {
                 (true, _) => Sort::Abort,
-                (false, true) => Sort::Reply,
-                (false, false) => Sort::Primary(inbound.reply_token()),
+                (false, false) if !inbound.is_unawaited() => Sort::Primary(inbound.reply_token()),
+                (false, _) => Sort::Reply,
             };
             let (header, body) = (*inbound.header(), inbound.body().to_vec());
             if inbound.last() {
@@ -472,11 +492,17 @@ impl Link {
         }
         if inbound.last()
             && let Some(assembly) = self.assembly.take()
-            && inbound.is_for_application()
+            && self.wants(inbound)
         {
-            let Assembly { header, sort, body } = *assembly;
+            let Assembly { header, sort, mut body } = *assembly;
+            // It may wait for long, and what it was grown by is nobody's.
+            body.shrink_to_fit();
             told.push(Told::Message { header, sort, body });
         }
+    }
+
+    const fn wants(&self, inbound: &Inbound<'_>) -> bool {
+        inbound.is_for_application() || (self.unawaited && inbound.is_unawaited())
     }
 
     pub(super) fn write(&mut self, now: Instant, told: &mut Vec<Told>) {
@@ -527,7 +553,9 @@ impl Link {
         }
         if self.pending() <= self.most_answers() {
             self.answers = 0;
-            // A no-op where nothing was paused.
+        }
+        if !self.is_flooded() {
+            // Whatever ended it. A no-op where nothing was paused.
             let _ = self.machine.resume_input(now);
         }
     }

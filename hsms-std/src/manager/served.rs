@@ -100,18 +100,21 @@ impl Served {
         if self.starved.swap(false, Ordering::Relaxed) {
             self.retry();
         }
-        let (mut sent, mut expired) = (None, false);
-        while let Some(step) = self.with(|layer, now| {
-            layer.next_step(now, sent.take()).or_else(|| {
-                // With nothing asked for in between: what could go out would be late.
-                let more = !std::mem::replace(&mut expired, true) && layer.expire(now);
-                if more { layer.next_step(now, None) } else { None }
-            })
-        }) {
-            sent = step.carry_out(via);
-        }
+        self.carry_out(via);
         self.starved.store(via.full, Ordering::Relaxed);
         self.come.notify_all();
+    }
+
+    fn carry_out(&self, via: &mut Via<'_>) {
+        let mut sent = None;
+        // What is late is given up where nothing can go out, before anybody asks for more.
+        let next = |layer: &mut Layer, now, sent| match layer.next_step(now, sent) {
+            None if layer.expire(now) => layer.next_step(now, None),
+            step => step,
+        };
+        while let Some(step) = self.with(|layer, now| next(layer, now, sent.take())) {
+            sent = step.carry_out(via);
+        }
     }
 
     /// The peer is there, or there again.

@@ -85,6 +85,22 @@ impl PeerServices {
         self.state()?.layer.add_status(status, name)
     }
 
+    /// Names a stream, for log lines.
+    ///
+    /// # Errors
+    /// [`Error::Register`], [`Error::Gone`].
+    pub fn add_stream(&self, stream: u8, name: &'static str) -> Result<(), Error> {
+        self.state()?.layer.add_stream(stream, name)
+    }
+
+    /// Names a function of a stream, for log lines.
+    ///
+    /// # Errors
+    /// [`Error::Register`], [`Error::Gone`].
+    pub fn add_function(&self, stream_function: StreamFunction, name: &'static str) -> Result<(), Error> {
+        self.state()?.layer.add_function(stream_function, name)
+    }
+
     /// Has a closure answer service messages: see [`Endpoint::on_request`](crate::services::Endpoint::on_request).
     ///
     /// # Errors

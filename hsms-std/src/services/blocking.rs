@@ -82,8 +82,9 @@ impl<const TRANSACTIONS: usize> Endpoint<TRANSACTIONS> {
     /// # Errors
     /// [`Error::Settings`]; [`Error::Connection`] with [`WhichDevice`](crate::Error::WhichDevice) where the connection does not serve
     /// exactly one device id.
-    pub fn new(link: Connection<TRANSACTIONS>, settings: Settings) -> Result<Self, Error> {
+    pub fn new(mut link: Connection<TRANSACTIONS>, settings: Settings) -> Result<Self, Error> {
         let layer = settings.layer(link.config())?;
+        link.keep_unawaited();
         let (known, dropped) = ((State::NotConnected, 0), link.dropped().notices);
         let (clock, events) = (Clock::new(), VecDeque::new());
         // What it is to tell may be what its owner has seen already.
@@ -128,6 +129,22 @@ impl<const TRANSACTIONS: usize> Endpoint<TRANSACTIONS> {
     /// [`Error::Register`].
     pub fn add_status(&mut self, status: Status, name: &'static str) -> Result<(), Error> {
         self.layer.add_status(status, name)
+    }
+
+    /// Names a stream, for log lines.
+    ///
+    /// # Errors
+    /// [`Error::Register`].
+    pub fn add_stream(&mut self, stream: u8, name: &'static str) -> Result<(), Error> {
+        self.layer.add_stream(stream, name)
+    }
+
+    /// Names a function of a stream, for log lines.
+    ///
+    /// # Errors
+    /// [`Error::Register`].
+    pub fn add_function(&mut self, stream_function: StreamFunction, name: &'static str) -> Result<(), Error> {
+        self.layer.add_function(stream_function, name)
     }
 
     // Handlers.

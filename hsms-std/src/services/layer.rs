@@ -199,6 +199,14 @@ impl Layer {
         Ok(self.core.services_mut().add_status(status, name)?)
     }
 
+    pub(crate) fn add_stream(&mut self, stream: u8, name: &'static str) -> Result<(), Error> {
+        Ok(self.core.services_mut().add_stream(stream, name)?)
+    }
+
+    pub(crate) fn add_function(&mut self, what: StreamFunction, name: &'static str) -> Result<(), Error> {
+        Ok(self.core.services_mut().add_function(what.stream, what.function, name)?)
+    }
+
     /// Gives the handler whose place it took, which is the caller's to drop: that may do anything.
     pub(crate) fn on_request(
         &mut self,

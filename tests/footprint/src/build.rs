@@ -1,7 +1,8 @@
 //! Images, built and read.
 
 use crate::image::Image;
-use crate::rows::{PLANTED, RAM, ROWS};
+use crate::rows::{FEATURES, PLANTED, RAM, ROWS, RUN};
+use crate::run::Figures;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -37,30 +38,44 @@ impl Builder {
     /// Builds all images for a target at a level. Gives them by their programs.
     pub fn images(&self, target: &str, profile: &str) -> Result<BTreeMap<&'static str, Image>, String> {
         let mut images = BTreeMap::new();
-        for secs2 in [false, true] {
-            let mut programs: Vec<_> = ROWS.iter().filter(|row| row.secs2 == secs2).map(|row| row.program).collect();
-            if !secs2 {
+        for features in FEATURES {
+            let rows = ROWS.iter().filter(|row| row.features == features);
+            let mut programs: Vec<_> = rows.map(|row| row.program).collect();
+            if features.is_empty() {
                 programs.extend([RAM, PLANTED]);
             }
-            self.build(target, profile, secs2, &programs)?;
-            let folder = self.target_dir.join(target).join(target).join(profile);
+            self.build("hsms-footprint-image", target, profile, features, &programs)?;
             for program in programs {
-                images.insert(program, Image::read(&folder.join(program))?);
+                images.insert(program, Image::read(&self.folder(target, profile).join(program))?);
             }
         }
         Ok(images)
     }
 
-    fn build(&self, target: &str, profile: &str, secs2: bool, programs: &[&str]) -> Result<(), String> {
+    /// Builds the program that measures calls, and runs it on this board.
+    pub fn run(&self, target: &str, profile: &str, board: &str) -> Result<Figures, String> {
+        self.build("hsms-footprint-run", target, profile, "", &[RUN])?;
+        Figures::of(board, &self.folder(target, profile).join(RUN))
+    }
+
+    fn folder(&self, target: &str, profile: &str) -> PathBuf {
+        self.target_dir.join(target).join(target).join(profile)
+    }
+
+    fn build(
+        &self,
+        package: &str,
+        target: &str,
+        profile: &str,
+        features: &str,
+        programs: &[&str],
+    ) -> Result<(), String> {
         let mut cargo = self.command("cargo");
-        cargo.args(["build", "--quiet", "--locked", "--package", "hsms-footprint-image"]);
+        cargo.args(["build", "--quiet", "--locked", "--package", package, "--features", features]);
         cargo.args(["--target", target, "--profile", profile]).env("CARGO_TARGET_DIR", self.target_dir.join(target));
-        if secs2 {
-            cargo.args(["--features", "secs2"]);
-        }
         cargo.args(programs.iter().flat_map(|program| ["--bin", *program]));
         let status = cargo.status().map_err(|error| format!("cargo: {error}"))?;
-        if status.success() { Ok(()) } else { Err(format!("cannot build for {target}: {status}")) }
+        if status.success() { Ok(()) } else { Err(format!("cannot build {package} for {target}: {status}")) }
     }
 
     fn command(&self, program: &str) -> Command {

@@ -1,18 +1,21 @@
-//! Flash and RAM that hsms-core takes, from images linked for bare-metal targets; see `hsms-core/docs/footprint.md`, which
-//! it writes. Usually called by `.ci/footprint`, which finds the toolchain.
+//! What hsms-core takes on bare-metal targets: flash and RAM from linked images, stack and instructions from a program that QEMU runs;
+//! see `hsms-core/docs/footprint.md`, which it writes. Usually called by `.ci/footprint`, which finds the toolchain.
 
 mod baseline;
 mod build;
 mod image;
 mod page;
 mod rows;
+mod run;
 
 use baseline::Key;
 use build::Builder;
 use image::{Finding, Image};
 use rows::{
-    FLASH_LIMITS, GATED_LEVEL, GATED_TARGETS, LEVELS, LIMITED_TARGET, Limit, PLANTED, RAM, RAM_LIMIT, ROWS, TARGETS,
+    COUNTED, FLASH_LIMITS, GATED_LEVEL, GATED_TARGETS, GROUPS, LEVELS, LIMITED_TARGET, LINKTEST_LIMIT, Limit, PLANTED,
+    RAM, RAM_LIMIT, ROWS, RUNS, STACK_LIMIT, TARGETS,
 };
+use run::Figures;
 use std::collections::BTreeMap;
 use std::process::ExitCode;
 
@@ -57,15 +60,25 @@ fn run() -> Result<(), String> {
     // Each target has a folder of its own, so they do not wait for each other.
     let built = std::thread::scope(|scope| {
         let build = |target: &'static str| -> Result<Vec<_>, String> {
-            levels.iter().map(|(profile, level)| Ok((target, *level, builder.images(target, profile)?))).collect()
+            let board = RUNS.iter().find(|(runs, _)| *runs == target).map(|(_, board)| *board);
+            let build = |(profile, level): &(&'static str, &'static str)| {
+                let images = builder.images(target, profile)?;
+                let ran = board.map(|board| builder.run(target, profile, board)).transpose()?;
+                eprintln!("{target} at {level}: measured");
+                Ok((target, *level, images, ran))
+            };
+            levels.iter().map(|level| build(level)).collect()
         };
         let threads: Vec<_> = targets.map(|(target, _)| scope.spawn(move || build(target))).collect();
         let ended =
             |thread: std::thread::ScopedJoinHandle<'_, _>| thread.join().unwrap_or(Err("a build panicked".into()));
         threads.into_iter().map(ended).collect::<Result<Vec<_>, String>>()
     })?;
-    for (target, level, images) in built.iter().flatten() {
-        measured.take(target, level, images)?;
+    for (target, level, images, ran) in built.into_iter().flatten() {
+        measured.take(target, level, &images)?;
+        if let Some(ran) = ran {
+            measured.take_run(target, level, ran);
+        }
     }
     let text = page::tables(&version, &measured);
     println!("{text}");
@@ -74,12 +87,12 @@ fn run() -> Result<(), String> {
     }
     let file = builder.file(format!("baseline/{version}.txt"));
     if writes {
-        write(&file, &baseline::print(&measured.flash))?;
+        write(&file, &baseline::print(&measured.figures()))?;
         write(&builder.file("../../hsms-core/docs/footprint.md"), &page::page(&text))?;
     }
     let mut wrong = std::mem::take(&mut measured.wrong);
     match std::fs::read_to_string(&file) {
-        Ok(text) => wrong.extend(baseline::compare(&baseline::parse(&text)?, &measured.flash)),
+        Ok(text) => wrong.extend(baseline::compare(&baseline::parse(&text)?, &measured.figures())),
         Err(_) => println!("there is no baseline for {version}: nothing to compare with"),
     }
     if wrong.is_empty() { Ok(()) } else { Err(wrong.join("\nfootprint: ")) }
@@ -139,6 +152,8 @@ pub struct Measured {
     pub helpers: BTreeMap<Key, u64>,
     /// By target and symbol.
     pub ram: BTreeMap<(String, String), u64>,
+    /// By target and level.
+    pub ran: BTreeMap<(String, String), Figures>,
     /// What was found in images that may not be without it, such as formatting where SML is printed.
     pub found: BTreeMap<(&'static str, Finding), usize>,
     wrong: Vec<String>,
@@ -152,9 +167,14 @@ impl Measured {
             let key = (target.to_owned(), level.to_owned(), row.program.to_owned());
             self.flash.insert(key.clone(), image.own());
             self.helpers.insert(key, image.helpers());
-            for (finding, symbols) in image.findings() {
+            for (finding, mut symbols) in image.findings() {
                 if row.formats && finding != Finding::Allocator {
                     self.found.insert((row.program, finding), symbols.len());
+                    continue;
+                }
+                symbols.retain(|symbol| finding != Finding::Panic || !row.panics.contains(symbol));
+                if symbols.is_empty() {
+                    self.found.insert((row.program, finding), row.panics.len());
                     continue;
                 }
                 let some = symbols.iter().take(5).copied().collect::<Vec<_>>().join(", ");
@@ -174,6 +194,31 @@ impl Measured {
             }
         }
         Ok(())
+    }
+
+    fn take_run(&mut self, target: &str, level: &str, ran: Figures) {
+        for (group, _) in GROUPS.iter().filter(|(group, _)| !ran.stack.contains_key(*group)) {
+            self.wrong.push(format!("{target} {level}: no call of {group} was measured"));
+        }
+        for (what, _) in COUNTED.iter().filter(|(what, _)| !ran.instructions.contains_key(*what)) {
+            self.wrong.push(format!("{target} {level}: instructions of {what} were not counted"));
+        }
+        self.ran.insert((target.to_owned(), level.to_owned()), ran);
+    }
+
+    /// All that is compared with the baseline.
+    fn figures(&self) -> BTreeMap<Key, u64> {
+        let mut figures = self.flash.clone();
+        for ((target, symbol), octets) in &self.ram {
+            figures.insert((target.clone(), "-".into(), format!("ram/{symbol}")), *octets);
+        }
+        for ((target, level), ran) in &self.ran {
+            let key = |row: String| (target.clone(), level.clone(), row);
+            let stack = ran.stack.iter().map(|(group, (octets, _))| (key(format!("stack/{group}")), *octets));
+            let counted = ran.instructions.iter().map(|(what, number)| (key(format!("instructions/{what}")), *number));
+            figures.extend(stack.chain(counted));
+        }
+        figures
     }
 
     /// Figures beside their limits. One that was reached once and is missed is wrong.
@@ -204,6 +249,17 @@ impl Measured {
             if figure.is_some() || GATED_TARGETS.contains(target) {
                 judge(format!("RAM of {}, {target}", RAM_LIMIT.program), figure, &RAM_LIMIT);
             }
+        }
+        for target in GATED_TARGETS {
+            let ran = self.ran.get(&(target.to_owned(), GATED_LEVEL.to_owned()));
+            let stack = ran.and_then(|ran| ran.stack.get(STACK_LIMIT.program)).map(|(octets, _)| octets);
+            judge(format!("deepest stack of {}, {target} at {GATED_LEVEL}", STACK_LIMIT.program), stack, &STACK_LIMIT);
+            let counted = ran.and_then(|ran| ran.instructions.get(LINKTEST_LIMIT.program));
+            judge(
+                format!("instructions of {}, {target} at {GATED_LEVEL}", LINKTEST_LIMIT.program),
+                counted,
+                &LINKTEST_LIMIT,
+            );
         }
         lines
     }

@@ -56,6 +56,7 @@ entries! {
     inbound_is_for_application(it: &Inbound<'_>) Inbound::is_for_application(it);
     inbound_is_reply(it: &Inbound<'_>) Inbound::is_reply(it);
     inbound_is_abort(it: &Inbound<'_>) Inbound::is_abort(it);
+    inbound_is_unawaited(it: &Inbound<'_>) Inbound::is_unawaited(it);
     inbound_is_dealt_with(it: &Inbound<'_>) Inbound::is_dealt_with(it);
     inbound_reply_token(it: &Inbound<'_>) Inbound::reply_token(it);
     reply_token_session(it: &ReplyToken) ReplyToken::session(it);

@@ -1,28 +1,68 @@
 //! What becomes of a link when a future is dropped at one of its awaits, at each of them: it carries ten messages each way, none is lost and
 //! none comes twice. Where a text was half written it is the next link, as the documentation of the functions says.
 
+use crate::kit::apart::join;
 use crate::kit::executor::{Task, run_with};
-use crate::kit::pipe::{Dial, Listen, Network};
-use crate::kit::scene::{DEVICE, Plain, S1F1, S6F11, Scene, Seen, beside, dropped_after, echo, quiet, selected};
-use embassy_futures::join::join;
+use crate::kit::pipe::{self, Dial, Listen, Network, pair};
+use crate::kit::scene::{DEVICE, Plain, S1F1, S6F11, Scene, Seen, beside, dropped_after, echo, quiet, selected_lent};
+use embassy_futures::join::join_array;
 use embassy_futures::yield_now;
 use embassy_sync::blocking_mutex::raw::NoopRawMutex;
 use embassy_time::Timer;
 use hsms_embassy::hsms_core::config::SelectMode;
-use hsms_embassy::hsms_core::connection::{Admission, CloseReason, General, Notice, SessionEntity, State};
-use hsms_embassy::hsms_core::wire::{SelectStatus, SessionId};
-use hsms_embassy::{Buffers, Config, Error, Link, Told};
+use hsms_embassy::hsms_core::connection::{
+    Admission, CloseReason, Connection, General, Notice, SessionEntity, State, TransactionEnd,
+};
+use hsms_embassy::hsms_core::wire::{PREFIX_LEN, SelectStatus, SessionId, SystemBytes};
+use hsms_embassy::{Buffers, Config, Error, Limits, Link, Told};
 use std::cell::{Cell, RefCell};
 
-/// More pendings than any of these futures has.
+/// More pendings than any of these futures has, and than all that is done with a link.
 const MOST: u32 = 400;
+const MOST_OF_RUN: u32 = 5000;
 
 /// Octets that a stream in these tests holds: few, so that every write and read is many.
 const ROOM: usize = 5;
 
 /// A short text fits half of the output, and the inbox; a long one neither.
-const SHORT: usize = 20;
 const LONG: usize = 300;
+
+/// What both ends are lent, and the octets of the texts that somebody else sends all the while: then the future waits for its turn, and for
+/// room.
+#[derive(Clone, Copy)]
+struct Setup {
+    output: usize,
+    contended: Option<usize>,
+}
+
+const PLAIN: Setup = Setup { output: 128, contended: None };
+const LEAST: Setup = Setup { output: 52, contended: None };
+
+/// One that takes half of the output, behind which the link does not read, and one that leaves room for frames of the link.
+const FULL: Setup = Setup { contended: Some(50), ..PLAIN };
+const ROOMY: Setup = Setup { contended: Some(20), ..PLAIN };
+
+const SETUPS: [Setup; 5] = [PLAIN, LEAST, FULL, ROOMY, Setup { contended: Some(12), ..LEAST }];
+
+/// Messages of who else sends, and what is in them.
+const CONTENDING: usize = 3;
+const CONTENDER: u8 = 0xCC;
+
+impl Setup {
+    /// One that half of the output holds behind its prefix.
+    fn short(self) -> Vec<u8> {
+        probe((self.output / 2 - PREFIX_LEN).min(20))
+    }
+
+    async fn contend(self, link: &Plain<'_>) {
+        if let Some(len) = self.contended {
+            let text = vec![CONTENDER; len];
+            // One is being written, one fills the other half, and the rest wait for their turn.
+            let sent = join_array([(); CONTENDING].map(|()| link.send(S6F11, &text))).await;
+            assert_eq!(sent, [Ok(()); CONTENDING]);
+        }
+    }
+}
 
 /// How a future ended that may have been dropped.
 struct End {
@@ -34,20 +74,23 @@ struct End {
 }
 
 /// Drops what `test` makes after each number of pendings until it completes; `test` tells whether it did. Gives how each ended. Both ends
-/// echo all the time, the equipment only behind the test where that receives by itself.
-fn each_drop(receives: bool, test: impl AsyncFn(&Scene<'_, '_>, u32, &Seen) -> bool) -> Vec<End> {
+/// echo all the time, the equipment only behind the test where that receives by itself; then it is the equipment that is tested.
+fn each_drop(setup: Setup, receives: bool, test: impl AsyncFn(&Scene<'_, '_>, u32, &Seen) -> bool) -> Vec<End> {
     let mut ends = Vec::new();
     for pendings in 0..MOST {
-        let end = selected(ROOM, async |scene| {
+        let mut end = selected_lent(ROOM, setup.output, Limits::default(), async |scene| {
             let seen = Seen::default();
             let ten = scene.ten_each_way(&seen);
+            let tested = if receives { scene.equipment } else { scene.host };
+            let all = async { join(setup.contend(tested), test(scene, pendings, &seen)).await.1 };
             let completed = if receives {
-                let completed = test(scene, pendings, &seen).await;
+                let completed =
+                    if setup.contended.is_some() { beside(all, echo(scene.host, &seen[1])).await } else { all.await };
                 beside(ten, scene.both_echo(&seen)).await;
                 completed
             } else {
                 let all = async {
-                    let completed = test(scene, pendings, &seen).await;
+                    let completed = all.await;
                     ten.await;
                     completed
                 };
@@ -55,6 +98,12 @@ fn each_drop(receives: bool, test: impl AsyncFn(&Scene<'_, '_>, u32, &Seen) -> b
             };
             End { completed, connections: scene.network.connections(), before: seen.map(RefCell::into_inner) }
         });
+        let contending = &mut end.before[usize::from(receives)];
+        let all = contending.len();
+        contending.retain(|text| text.first() != Some(&CONTENDER));
+        if setup.contended.is_some() && end.connections == 1 {
+            assert_eq!(all - end.before[usize::from(receives)].len(), CONTENDING);
+        }
         let completed = end.completed;
         ends.push(end);
         if completed {
@@ -95,52 +144,75 @@ fn only_the_first_ended_the_link(ends: &[End]) {
 
 #[test]
 fn a_request_with_a_short_text_leaves_the_link_as_it_was() {
-    let text = probe(SHORT);
-    let ends = each_drop(false, async |scene, pendings, _| {
-        let mut buffer = [0; SHORT];
-        let request = dropped_after(pendings, scene.host.request(S1F1, &text, &mut buffer)).await;
-        request.is_some_and(|reply| reply.unwrap().body == text)
-    });
-    all_on_the_same_link(&ends);
-    probes_came_whole(&ends, 0, &text);
+    for (setup, named) in SETUPS.into_iter().flat_map(|setup| [(setup, false), (setup, true)]) {
+        let text = setup.short();
+        let ends = each_drop(setup, false, async |scene, pendings, _| {
+            let mut buffer = [0; 20];
+            let request = match named {
+                false => dropped_after(pendings, scene.host.request(S1F1, &text, &mut buffer)).await,
+                true => {
+                    let request = scene.host.request_in(DEVICE.session(), S1F1, &text, &mut buffer);
+                    dropped_after(pendings, request).await
+                }
+            };
+            request.is_some_and(|reply| reply.unwrap().body == text)
+        });
+        all_on_the_same_link(&ends);
+        probes_came_whole(&ends, 0, &text);
+    }
 }
 
 #[test]
 fn a_request_with_a_long_text_ends_the_link_where_the_text_is_half_written() {
     let text = probe(LONG);
-    let ends = each_drop(false, async |scene, pendings, _| {
-        let mut buffer = [0; LONG];
-        let request = dropped_after(pendings, scene.host.request(S1F1, &text, &mut buffer)).await;
-        request.is_some_and(|reply| reply.unwrap().body == text)
-    });
-    probes_came_whole(&ends, 0, &text);
-    only_the_first_ended_the_link(&ends);
+    for setup in [PLAIN, LEAST] {
+        let ends = each_drop(setup, false, async |scene, pendings, _| {
+            let mut buffer = [0; LONG];
+            let request = dropped_after(pendings, scene.host.request(S1F1, &text, &mut buffer)).await;
+            request.is_some_and(|reply| reply.unwrap().body == text)
+        });
+        probes_came_whole(&ends, 0, &text);
+        only_the_first_ended_the_link(&ends);
+    }
 }
 
 #[test]
-fn a_send_leaves_the_link_as_it_was_or_ends_it_where_the_text_is_half_written() {
-    for len in [SHORT, LONG] {
-        let text = probe(len);
-        let ends = each_drop(false, async |scene, pendings, _| {
+fn a_send_with_a_short_text_leaves_the_link_as_it_was() {
+    for (setup, named) in SETUPS.into_iter().flat_map(|setup| [(setup, false), (setup, true)]) {
+        let text = setup.short();
+        let ends = each_drop(setup, false, async |scene, pendings, _| {
+            let sent = match named {
+                false => dropped_after(pendings, scene.host.send(S6F11, &text)).await,
+                true => dropped_after(pendings, scene.host.send_in(DEVICE.session(), S6F11, &text)).await,
+            };
+            sent.is_some_and(|sent| sent.is_ok())
+        });
+        probes_came_whole(&ends, 0, &text);
+        all_on_the_same_link(&ends);
+    }
+}
+
+#[test]
+fn a_send_with_a_long_text_ends_the_link_where_the_text_is_half_written() {
+    let text = probe(LONG);
+    for setup in [PLAIN, LEAST] {
+        let ends = each_drop(setup, false, async |scene, pendings, _| {
             dropped_after(pendings, scene.host.send(S6F11, &text)).await.is_some_and(|sent| sent.is_ok())
         });
         probes_came_whole(&ends, 0, &text);
-        match len {
-            SHORT => all_on_the_same_link(&ends),
-            _ => only_the_first_ended_the_link(&ends),
-        }
+        only_the_first_ended_the_link(&ends);
     }
 }
 
 #[test]
 fn a_reply_and_an_abort_leave_the_link_as_it_was() {
-    for abort in [false, true] {
-        let ends = each_drop(true, async |scene, pendings, _| {
-            let text = probe(SHORT);
-            let mut buffer = [0; SHORT];
+    for (setup, abort) in SETUPS.into_iter().flat_map(|setup| [(setup, false), (setup, true)]) {
+        let ends = each_drop(setup, true, async |scene, pendings, _| {
+            let text = setup.short();
+            let mut buffer = [0; 20];
             let request = scene.host.request(S1F1, &text, &mut buffer);
             let reply = async {
-                let mut buffer = [0; SHORT];
+                let mut buffer = [0; 20];
                 let primary = scene.equipment.receive(&mut buffer).await.unwrap();
                 let token = primary.token.unwrap();
                 let dropped = match abort {
@@ -150,10 +222,11 @@ fn a_reply_and_an_abort_leave_the_link_as_it_was() {
                 dropped.is_some_and(|sent| sent.is_ok())
             };
             let (result, completed) = join(request, reply).await;
-            // Once it waits it is in the output, and goes out.
+            // Once it waits to be taken it is in the output, and goes out. While it waits for its turn it is not.
             match result {
                 Ok(reply) => assert!(!abort && reply.body == text),
                 Err(Error::Aborted { .. }) => assert!(abort),
+                Err(Error::NoReply { end: TransactionEnd::T3, .. }) => assert!(setup.contended.is_some() && !completed),
                 Err(error) => panic!("{error}"),
             }
             completed
@@ -163,10 +236,119 @@ fn a_reply_and_an_abort_leave_the_link_as_it_was() {
 }
 
 #[test]
+fn a_reply_that_is_written_bit_by_bit_ends_the_link_where_it_is_dropped() {
+    let text = probe(LONG);
+    for setup in [PLAIN, LEAST] {
+        let ends = each_drop(setup, true, async |scene, pendings, _| {
+            let mut buffer = [0; LONG];
+            let request = scene.host.request(S1F1, &[], &mut buffer);
+            let reply = async {
+                let token = scene.equipment.receive(&mut []).await.unwrap().token.unwrap();
+                let reply = async {
+                    let mut writer = scene.equipment.begin_reply(&token, LONG as u32).await?;
+                    for piece in text.chunks(7) {
+                        writer.write(piece).await?;
+                    }
+                    writer.end().await
+                };
+                dropped_after(pendings, reply).await.is_some_and(|sent: Result<(), Error>| sent.is_ok())
+            };
+            let (result, completed) = join(request, reply).await;
+            match result {
+                Ok(reply) => assert_eq!(reply.body, text),
+                Err(Error::NoReply { end: TransactionEnd::SessionEnded, .. } | Error::Cut { .. }) => {
+                    assert!(!completed)
+                }
+                Err(error) => panic!("{error}"),
+            }
+            completed
+        });
+        only_the_first_ended_the_link(&ends);
+    }
+}
+
+#[test]
+fn a_text_whose_beginning_is_dropped_while_it_waits_is_not_begun() {
+    let text = probe(LONG);
+    for (kind, setup) in [(0, FULL), (1, FULL), (0, ROOMY), (1, ROOMY), (2, ROOMY)] {
+        let ends = each_drop(setup, kind == 2, async |scene, pendings, _| {
+            let mut reply = [0; LONG];
+            match kind {
+                0 => match dropped_after(pendings, scene.host.begin_send(S6F11, LONG as u32)).await {
+                    None => false,
+                    Some(writer) => {
+                        let mut writer = writer.unwrap();
+                        writer.write(&text).await.unwrap();
+                        writer.end().await.unwrap();
+                        true
+                    }
+                },
+                1 => match dropped_after(pendings, scene.host.begin_request(S1F1, LONG as u32)).await {
+                    None => false,
+                    Some(writer) => {
+                        let mut writer = writer.unwrap();
+                        writer.write(&text).await.unwrap();
+                        writer.end().unwrap().read_whole(&mut reply).await.unwrap().body == text
+                    }
+                },
+                _ => {
+                    let request = scene.host.request(S1F1, &[], &mut reply);
+                    let answer = async {
+                        let token = scene.equipment.receive(&mut []).await.unwrap().token.unwrap();
+                        let Some(writer) =
+                            dropped_after(pendings, scene.equipment.begin_reply(&token, LONG as u32)).await
+                        else {
+                            // It can still be answered.
+                            scene.equipment.reply(&token, &text[..1]).await.unwrap();
+                            return false;
+                        };
+                        let mut writer = writer.unwrap();
+                        writer.write(&text).await.unwrap();
+                        writer.end().await.unwrap();
+                        true
+                    };
+                    let (reply, completed) = join(request, answer).await;
+                    assert_eq!(reply.unwrap().body, &text[..if completed { LONG } else { 1 }]);
+                    completed
+                }
+            }
+        });
+        all_on_the_same_link(&ends);
+        if kind != 2 {
+            probes_came_whole(&ends, 0, &text);
+        }
+    }
+}
+
+#[test]
+fn the_header_of_an_answer_is_there_for_the_next_who_waits_for_it() {
+    let text = probe(LONG);
+    for setup in SETUPS {
+        let ends = each_drop(setup, false, async |scene, pendings, _| {
+            let mut writer = scene.host.begin_request(S1F1, LONG as u32).await.unwrap();
+            writer.write(&text).await.unwrap();
+            let mut answer = writer.end().unwrap();
+            let header = dropped_after(pendings, answer.header()).await;
+            let completed = header.is_some();
+            let (header, len) = match header {
+                Some(header) => header.unwrap(),
+                None => answer.header().await.unwrap(),
+            };
+            assert_eq!((header.system, len as usize), (answer.system(), LONG));
+            let mut buffer = [0; LONG];
+            assert_eq!(answer.read_whole(&mut buffer).await.unwrap().body, text);
+            completed
+        });
+        all_on_the_same_link(&ends);
+        assert!(ends.iter().all(|end| end.before[0] == [text.clone()]));
+    }
+}
+
+#[test]
 fn a_receive_loses_nothing_that_fits_the_inbox() {
-    let text = probe(SHORT);
-    let ends = each_drop(true, async |scene, pendings, seen| {
-        let mut buffer = [0; SHORT];
+    let text = PLAIN.short();
+    let ends = each_drop(PLAIN, true, async |scene, pendings, seen| {
+        let mut buffer = [0; 20];
         let receive = async {
             let primary = dropped_after(pendings, scene.equipment.receive(&mut buffer)).await?.unwrap();
             seen[0].borrow_mut().push(primary.body.to_vec());
@@ -182,7 +364,7 @@ fn a_receive_loses_nothing_that_fits_the_inbox() {
 #[test]
 fn a_receive_of_a_longer_text_is_told_to_its_sender_when_it_is_dropped() {
     let text = probe(LONG);
-    let ends = each_drop(true, async |scene, pendings, seen| {
+    let ends = each_drop(PLAIN, true, async |scene, pendings, seen| {
         let (mut buffer, mut reply) = ([0; LONG], [0; LONG]);
         let receive = async {
             let primary = dropped_after(pendings, scene.equipment.receive(&mut buffer)).await?.unwrap();
@@ -213,7 +395,7 @@ fn a_receive_of_a_longer_text_is_told_to_its_sender_when_it_is_dropped() {
 #[test]
 fn a_primary_that_is_read_bit_by_bit_and_dropped_leaves_the_link_as_it_was() {
     let text = probe(LONG);
-    let ends = each_drop(true, async |scene, pendings, _| {
+    let ends = each_drop(PLAIN, true, async |scene, pendings, _| {
         let taken = Cell::new(false);
         let read = async {
             let mut incoming = scene.equipment.next().await.unwrap();
@@ -244,12 +426,12 @@ fn a_primary_that_is_read_bit_by_bit_and_dropped_leaves_the_link_as_it_was() {
 
 #[test]
 fn the_calls_that_only_wait_change_nothing() {
-    let ends = each_drop(false, async |scene, pendings, _| {
+    let ends = each_drop(PLAIN, false, async |scene, pendings, _| {
         dropped_after(pendings, scene.host.linktest()).await.is_some_and(|answered| answered.is_ok())
     });
     all_on_the_same_link(&ends);
 
-    let ends = each_drop(false, async |scene, pendings, _| {
+    let ends = each_drop(PLAIN, false, async |scene, pendings, _| {
         while scene.equipment.told().await.unwrap() != Told::Notice(Notice::Selected) {}
         let separate = async {
             yield_now().await;
@@ -274,7 +456,7 @@ fn the_calls_that_only_wait_change_nothing() {
 #[test]
 fn a_text_that_is_written_bit_by_bit_ends_the_link_where_it_is_dropped() {
     let text = probe(LONG);
-    let ends = each_drop(false, async |scene, pendings, _| {
+    let ends = each_drop(PLAIN, false, async |scene, pendings, _| {
         let send = async {
             let mut writer = scene.host.begin_send(S6F11, LONG as u32).await?;
             for piece in text.chunks(7) {
@@ -291,7 +473,7 @@ fn a_text_that_is_written_bit_by_bit_ends_the_link_where_it_is_dropped() {
 #[test]
 fn an_answer_that_is_read_bit_by_bit_and_dropped_leaves_the_link_as_it_was() {
     let text = probe(LONG);
-    let ends = each_drop(false, async |scene, pendings, _| {
+    let ends = each_drop(PLAIN, false, async |scene, pendings, _| {
         let mut writer = scene.host.begin_request(S1F1, LONG as u32).await.unwrap();
         writer.write(&text).await.unwrap();
         let mut answer = writer.end().unwrap();
@@ -310,24 +492,54 @@ fn an_answer_that_is_read_bit_by_bit_and_dropped_leaves_the_link_as_it_was() {
     probes_came_whole(&ends, 0, &text);
 }
 
+/// Ten requests in front of the ten each way, through what happens to the link meanwhile. Nothing more where nothing has.
+async fn ten_through_all(scene: &Scene<'_, '_>, happened: &Cell<bool>) {
+    let (text, seen) = (PLAIN.short(), Seen::default());
+    let all = async {
+        let mut buffer = [0; 20];
+        let mut answered = 0;
+        while answered < 10 {
+            scene.both_selected().await;
+            match scene.host.request(S1F1, &text, &mut buffer).await {
+                Ok(reply) => {
+                    assert_eq!(reply.body, text);
+                    answered += 1;
+                }
+                Err(Error::Refused(_) | Error::NoReply { .. } | Error::Closed { .. } | Error::Cut { .. }) => {}
+                Err(error) => panic!("{error}"),
+            }
+        }
+        if happened.get() {
+            scene.ten_each_way(&seen).await;
+        }
+    };
+    beside(all, scene.both_echo(&seen)).await;
+    let seen = seen.map(RefCell::into_inner);
+    assert!(seen.iter().flatten().all(|seen| *seen == text));
+}
+
 #[test]
 fn a_run_that_is_dropped_and_called_again_carries_on_with_the_next_link() {
     for active in [true, false] {
-        for pendings in 0..60 {
+        let mut completed = false;
+        for pendings in 0..MOST_OF_RUN {
             let (mut ours, mut theirs) = (Buffers::<64, 64, 128>::new(), Buffers::<64, 64, 128>::new());
             let host = Plain::new(quiet(Config::host(DEVICE)), ours.lend()).unwrap();
             let equipment = Plain::new(quiet(Config::equipment(DEVICE)), theirs.lend()).unwrap();
             let network = Network::new(ROOM);
+            let dropped = Cell::new(false);
             let tasks: Vec<Task<'_>> = vec![
                 Box::pin(async {
                     if active {
                         assert!(dropped_after(pendings, host.run(Dial(&network))).await.is_none());
+                        dropped.set(true);
                     }
                     host.run(Dial(&network)).await.map(|_| ()).unwrap();
                 }),
                 Box::pin(async {
                     if !active {
                         assert!(dropped_after(pendings, equipment.run(Listen(&network))).await.is_none());
+                        dropped.set(true);
                     }
                     equipment.run(Listen(&network)).await.map(|_| ()).unwrap();
                 }),
@@ -335,33 +547,58 @@ fn a_run_that_is_dropped_and_called_again_carries_on_with_the_next_link() {
             run_with(tasks, async {
                 equipment.enable();
                 host.enable();
-                let scene = Scene { host: &host, equipment: &equipment, network: &network };
-                // Traffic, so that it is dropped in the middle of something.
-                let seen = Seen::default();
-                let all = async {
-                    let mut buffer = [0; SHORT];
-                    let mut answered = 0;
-                    while answered < 10 {
-                        scene.both_selected().await;
-                        match scene.host.request(S1F1, &probe(SHORT), &mut buffer).await {
-                            Ok(reply) => {
-                                assert_eq!(reply.body, probe(SHORT));
-                                answered += 1;
-                            }
-                            Err(
-                                Error::Refused(_) | Error::NoReply { .. } | Error::Closed { .. } | Error::Cut { .. },
-                            ) => {}
-                            Err(error) => panic!("{error}"),
-                        }
-                    }
-                    scene.ten_each_way(&seen).await;
-                };
-                beside(all, scene.both_echo(&seen)).await;
-                let seen = seen.map(RefCell::into_inner);
-                assert!(seen.iter().flatten().all(|text| *text == probe(SHORT)));
-                assert!(network.connections() <= 3);
+                ten_through_all(&Scene { host: &host, equipment: &equipment, network: &network }, &dropped).await;
             });
+            assert!(network.connections() <= 3);
+            completed = !dropped.get();
+            if completed {
+                assert_eq!(network.connections(), 1);
+                break;
+            }
         }
+        assert!(completed, "all of it takes more");
+    }
+}
+
+#[test]
+fn a_run_over_a_stream_that_is_dropped_ends_that_stream_and_the_next_carries_on() {
+    for active in [true, false] {
+        let mut completed = false;
+        for pendings in 0..MOST_OF_RUN {
+            let (mut ours, mut theirs) = (Buffers::<64, 64, 128>::new(), Buffers::<64, 64, 128>::new());
+            // The equipment is not to be tired of waiting for it.
+            let config = quiet(Config::host(DEVICE)).with_t5(std::time::Duration::from_secs(1)).unwrap();
+            let mut machine = Connection::new(config);
+            machine.set_next_system_bytes(SystemBytes(0xFFFF_FFF0));
+            let host = Plain::over(machine, ours.lend()).unwrap();
+            let equipment = Plain::over(Connection::new(quiet(Config::equipment(DEVICE))), theirs.lend()).unwrap();
+            let network = Network::new(ROOM);
+            let (near, far): (Vec<_>, Vec<_>) = (0..3).map(|_| pair(ROOM)).unzip();
+            let dropped = Cell::new(false);
+            let serve = async |link: &Plain<'_>, drops: bool, ends: Vec<pipe::End>| {
+                for (at, (reader, writer)) in ends.into_iter().enumerate() {
+                    let run = link.run_over(reader, writer);
+                    if at > 0 || !drops {
+                        run.await.unwrap();
+                    } else if dropped_after(pendings, run).await.is_none() {
+                        dropped.set(true);
+                    }
+                }
+            };
+            let tasks: Vec<Task<'_>> =
+                vec![Box::pin(serve(&host, active, near)), Box::pin(serve(&equipment, !active, far))];
+            run_with(tasks, async {
+                equipment.enable();
+                host.enable();
+                ten_through_all(&Scene { host: &host, equipment: &equipment, network: &network }, &dropped).await;
+            });
+            completed = !dropped.get();
+            if completed {
+                break;
+            }
+            assert_eq!(host.last_close(), Some(CloseReason::TransportClosed));
+        }
+        assert!(completed, "all of it takes more");
     }
 }
 

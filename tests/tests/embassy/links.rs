@@ -1,21 +1,26 @@
 //! Two links over a network in memory: what they carry, and how they end.
 
+use crate::kit::apart::join;
 use crate::kit::executor::{Task, run, run_with};
 use crate::kit::pipe::{Dial, End, Listen, Network, Reader, Writer, pair};
 use crate::kit::scene::{DEVICE, Plain, S1F1, S6F11, Scene, Seen, beside, echo, quiet, selected, selected_with};
-use embassy_futures::join::{join, join_array};
+use embassy_futures::join::join_array;
 use embassy_futures::poll_once;
 use embassy_futures::select::select;
-use embassy_sync::blocking_mutex::raw::NoopRawMutex;
+use embassy_sync::blocking_mutex::raw::{CriticalSectionRawMutex, NoopRawMutex};
 use embassy_sync::signal::Signal;
 use embassy_time::{Duration, Instant, Timer};
 use hsms_embassy::hsms_core::Error as Refusal;
 use hsms_embassy::hsms_core::config::SelectMode;
-use hsms_embassy::hsms_core::connection::{CloseReason, ControlRequest, General, SessionEntity, State, TransactionEnd};
-use hsms_embassy::hsms_core::wire::SessionId;
+use hsms_embassy::hsms_core::connection::{
+    Admission, CloseReason, ControlRequest, General, SessionEntity, State, TransactionEnd,
+};
+use hsms_embassy::hsms_core::wire::{SelectStatus, SessionId};
 use hsms_embassy::{Buffers, Config, Error, Limits, Link, OpenFailed, Opener, StreamFunction, Told};
 use std::cell::{Cell, RefCell};
-use std::task::Poll;
+use std::future::Future;
+use std::sync::Arc;
+use std::task::{Context, Poll, Wake, Waker};
 
 const S7F3: StreamFunction = StreamFunction::new(7, 3);
 
@@ -307,6 +312,41 @@ fn a_send_that_the_connection_does_not_live_to_take_is_told() {
 }
 
 #[test]
+fn a_request_in_the_middle_of_whose_text_the_connection_ends_is_told() {
+    selected(10, async |scene| {
+        let mut reply = [0; 10];
+        let request = scene.host.request(S1F1, &[1; 1000], &mut reply);
+        let close = async {
+            Timer::after_secs(1).await;
+            scene.equipment.separate();
+        };
+        let (reply, ()) = join(request, close).await;
+        assert_eq!(reply, Err(Error::Closed { reason: CloseReason::SeparateReceived }));
+    });
+}
+
+/// Not what an executor does.
+struct Inline(&'static Link<'static, CriticalSectionRawMutex>);
+
+impl Wake for Inline {
+    fn wake(self: Arc<Self>) {
+        let _ = self.0.state();
+    }
+}
+
+#[test]
+#[should_panic(expected = "already")]
+fn a_waker_that_calls_the_link_panics() {
+    let lent = Box::leak(Box::new(Buffers::<64, 64, 64>::new()));
+    let link = Box::leak(Box::new(Link::new(Config::equipment(DEVICE), lent.lend()).unwrap()));
+    let waker = Waker::from(Arc::new(Inline(link)));
+    let (reader, writer) = pair(10).0;
+    let mut running = Box::pin(link.run_over(reader, writer));
+    assert!(running.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+    link.enable();
+}
+
+#[test]
 fn a_peer_that_takes_nothing_is_left_after_the_limit() {
     let (mut ours, ends) = (Buffers::<64, 64, 64>::new(), pair(20));
     let host = Plain::new(quiet(Config::host(DEVICE)), ours.lend()).unwrap();
@@ -466,6 +506,9 @@ fn sessions_of_hsms_gs_are_selected_one_by_one() {
         host.select_session(robot).await.unwrap();
         let mut buffer = [0; 10];
         assert_eq!(host.request(S1F1, &[], &mut buffer).await, Err(Error::WhichSession));
+        assert_eq!(host.send(S1F1, &[]).await, Err(Error::WhichSession));
+        assert_eq!(host.begin_request(S1F1, 0).await.map(|_| ()), Err(Error::WhichSession));
+        assert_eq!(host.begin_send(S1F1, 0).await.map(|_| ()), Err(Error::WhichSession));
         let serve = async {
             let mut buffer = [0; 10];
             loop {
@@ -488,6 +531,35 @@ fn sessions_of_hsms_gs_are_selected_one_by_one() {
         };
         select(requests, serve).await;
         assert_eq!(host.state(), State::NotSelected);
+    });
+}
+
+#[test]
+fn what_a_select_is_answered_with_is_set_while_the_link_lives() {
+    type Many<'b> = Link<'b, NoopRawMutex, 4, 8, General<1>>;
+    let (etcher, robot) = (SessionId(7), SessionId(8));
+    let (mut ours, mut theirs) = (Buffers::<64, 64, 128>::new(), Buffers::<64, 64, 128>::new());
+    let config = quiet(Config::host(DEVICE)).with_select_mode(SelectMode::OnCommand);
+    let wanted = General::new(&[SessionEntity::wanted(etcher)]).unwrap();
+    let host = Many::general(config, wanted, ours.lend()).unwrap();
+    let offered = General::new(&[SessionEntity::offered(etcher)]).unwrap();
+    let equipment = Many::general(quiet(Config::equipment(DEVICE)), offered, theirs.lend()).unwrap();
+    let network = Network::new(50);
+    let tasks: Vec<Task<'_>> = vec![
+        Box::pin(async { host.run(Dial(&network)).await.map(|_| ()).unwrap() }),
+        Box::pin(async { equipment.run(Listen(&network)).await.map(|_| ()).unwrap() }),
+    ];
+    run_with(tasks, async {
+        equipment.enable();
+        host.enable();
+        host.reached(State::NotSelected).await.unwrap();
+        assert!(matches!(equipment.set_admission(robot, Admission::Always), Err(Error::Refused(_))));
+        equipment.set_admission(etcher, Admission::Refuse(SelectStatus(5))).unwrap();
+        let refused = host.select_session(etcher).await;
+        assert!(matches!(refused, Err(Error::SessionRefused(_))), "{refused:?}");
+        equipment.set_admission(etcher, Admission::Always).unwrap();
+        host.select_session(etcher).await.unwrap();
+        assert!(equipment.is_selected(etcher));
     });
 }
 

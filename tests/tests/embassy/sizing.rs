@@ -73,7 +73,7 @@ What is lent, what it is good for, and what all of it takes on 32 bits, the two 
 ";
 
 const TAIL: &str = "
-* `input` is what one read takes. Any size works; a read costs some hundred instructions whatever it brings.
+* `input` is what one read takes. Any size works; a larger one takes fewer reads for long texts.
 * `inbox` holds the texts of the peer's primaries until the application takes them, `TRANSACTIONS` primaries at most. One that fits is received
   whole or not at all ([`Link::receive`](crate::Link::receive) is cancel-safe for it); a longer one goes through in pieces. Replies do not go
   through it.

@@ -1,14 +1,17 @@
 //! Two links over two `embassy-net` stacks, and a wire between them that is good, bad, or out.
 
+use crate::kit::apart::join;
 use crate::kit::executor::{Task, run_with};
 use crate::kit::net::{Faults, Storage, Wire, address, stacks};
-use crate::kit::scene::{DEVICE, Plain, S1F1, S6F11, beside, echo};
-use embassy_futures::join::join;
-use embassy_net::tcp::TcpSocket;
+use crate::kit::scene::{DEVICE, Plain, S1F1, S6F11, beside, dropped_after, echo};
+use embassy_futures::select::select;
+use embassy_net::tcp::{State as Tcp, TcpSocket};
+use embassy_sync::blocking_mutex::raw::NoopRawMutex;
+use embassy_sync::signal::Signal;
 use embassy_time::{Duration, Instant, Timer};
 use hsms_embassy::hsms_core::connection::{CloseReason, ControlRequest, State};
 use hsms_embassy::{Buffers, Config, Error, Limits, StreamFunction, net};
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 
 const PORT: u16 = 5000;
 const S7F3: StreamFunction = StreamFunction::new(7, 3);
@@ -194,4 +197,195 @@ fn a_wire_that_is_taken_out_is_found_by_the_linktest_and_the_link_comes_back() {
             assert_eq!(seen.into_inner(), [[0], [1], [2], [3], [4]]);
         },
     );
+}
+
+#[test]
+fn a_segment_of_an_address_that_never_answers_keeps_nobody_out_for_long() {
+    over_stacks(
+        4,
+        Faults::default(),
+        |config| config,
+        async |host, equipment, wire| {
+            let [ours, theirs] = [9, 1].map(|of| address(of).octets());
+            let syn = etherparse::PacketBuilder::ethernet2([2, 0, 0, 0, 0, 9], [2, 0, 0, 0, 0, 1])
+                .ipv4(ours, theirs, 64)
+                .tcp(4000, PORT, 1, 1000)
+                .syn();
+            let mut frame = Vec::new();
+            syn.write(&mut frame, &[]).unwrap();
+            wire.forge(frame);
+            host.reached(State::Selected).await.unwrap();
+            // Those of the host that are refused are spaced by T5.
+            let after = Instant::now().as_secs();
+            assert!((10..=40).contains(&after), "it was in the way, but not for ever: {after} s");
+            assert_eq!(equipment.state(), State::Selected);
+        },
+    );
+}
+
+#[test]
+fn a_run_that_is_dropped_and_called_again_with_its_opener_goes_on_over_the_same_socket() {
+    let wire = Wire::new(5, Faults::default());
+    let mut storage = Storage::new();
+    let ([ours, theirs], stacks) = stacks(&mut storage, &wire, 5);
+    let (mut buffers, mut far_buffers) = (Buffers::<512, 512, 512>::new(), Buffers::<512, 512, 512>::new());
+    let host = Plain::new(Config::host(DEVICE), buffers.lend()).unwrap();
+    let equipment = Plain::new(Config::equipment(DEVICE), far_buffers.lend()).unwrap();
+    let [mut rx, mut tx, mut far_rx, mut far_tx] = [[0; 1024]; 4];
+    let mut dial = net::Dial::new(TcpSocket::new(ours, &mut rx, &mut tx), (address(1), PORT));
+    let mut listen = net::Listen::new(TcpSocket::new(theirs, &mut far_rx, &mut far_tx), PORT);
+    let [stop_host, stop_equipment] = [(); 2].map(|()| Signal::<NoopRawMutex, ()>::new());
+    let mut tasks: Vec<Task<'_>> = stacks;
+    tasks.push(Box::pin(async {
+        loop {
+            select(host.run(&mut dial), stop_host.wait()).await;
+        }
+    }));
+    tasks.push(Box::pin(async {
+        loop {
+            select(equipment.run(&mut listen), stop_equipment.wait()).await;
+        }
+    }));
+    run_with(tasks, async {
+        equipment.enable();
+        host.enable();
+        let seen = RefCell::new(Vec::new());
+        let work = async {
+            let mut buffer = [0; 10];
+            for round in 0..6_u8 {
+                host.reached(State::Selected).await.unwrap();
+                equipment.reached(State::Selected).await.unwrap();
+                assert_eq!(host.request(S1F1, &[round], &mut buffer).await.unwrap().body, [round]);
+                let stopped = Instant::now();
+                let (stopped_end, other_end) = if round % 2 == 0 { (&host, &equipment) } else { (&equipment, &host) };
+                if round % 2 == 0 {
+                    stop_host.signal(())
+                } else {
+                    stop_equipment.signal(())
+                }
+                stopped_end.reached(State::NotConnected).await.unwrap();
+                other_end.reached(State::NotConnected).await.unwrap();
+                let told = stopped.elapsed();
+                // The equipment resets at once, the host when it dials again.
+                assert!(told <= Duration::from_secs(11), "{} ms", told.as_millis());
+            }
+        };
+        beside(work, echo(&equipment, &seen)).await;
+    });
+}
+
+#[test]
+fn a_host_that_does_not_close_its_end_is_reset() {
+    let wire = Wire::new(6, Faults::default());
+    let mut storage = Storage::new();
+    let ([ours, theirs], stacks) = stacks(&mut storage, &wire, 6);
+    let mut buffers = Buffers::<512, 512, 512>::new();
+    let equipment = Plain::new(Config::equipment(DEVICE), buffers.lend()).unwrap();
+    let [mut rx, mut tx, mut far_rx, mut far_tx] = [[0; 1024]; 4];
+    let mut host = TcpSocket::new(ours, &mut rx, &mut tx);
+    let listen = net::Listen::new(TcpSocket::new(theirs, &mut far_rx, &mut far_tx), PORT);
+    let mut tasks: Vec<Task<'_>> = stacks;
+    tasks.push(Box::pin(async { equipment.run(listen).await.map(|_| ()).unwrap() }));
+    run_with(tasks, async {
+        equipment.enable();
+        Timer::after_millis(1).await;
+        for round in 1..=2_u32 {
+            host.connect((address(1), PORT)).await.unwrap();
+            // It does not select, and at T7 it reads the end.
+            assert_eq!(host.read(&mut [0]).await, Ok(0));
+            assert_eq!(host.state(), Tcp::CloseWait);
+            let closed = Instant::now();
+            while host.state() != Tcp::Closed && closed.elapsed() < Duration::from_secs(60) {
+                Timer::after_millis(10).await;
+            }
+            assert_eq!(host.state(), Tcp::Closed, "round {round}");
+            assert!(closed.elapsed() <= Limits::default().farewell + Duration::from_millis(20));
+            host.abort();
+        }
+    });
+}
+
+#[test]
+fn an_opener_of_a_stack_that_is_dropped_at_any_await_opens_again() {
+    for active in [true, false] {
+        let mut completed = false;
+        for pendings in 0..2000 {
+            let wire = Wire::new(8, Faults::default());
+            let mut storage = Storage::new();
+            let ([ours, theirs], stacks) = stacks(&mut storage, &wire, 8);
+            let (mut buffers, mut far_buffers) = (Buffers::<512, 512, 512>::new(), Buffers::<512, 512, 512>::new());
+            let host = Plain::new(Config::host(DEVICE), buffers.lend()).unwrap();
+            let equipment = Plain::new(Config::equipment(DEVICE), far_buffers.lend()).unwrap();
+            let [mut rx, mut tx, mut far_rx, mut far_tx] = [[0; 600]; 4];
+            let mut dial = net::Dial::new(TcpSocket::new(ours, &mut rx, &mut tx), (address(1), PORT));
+            let mut listen = net::Listen::new(TcpSocket::new(theirs, &mut far_rx, &mut far_tx), PORT);
+            let dropped = Cell::new(false);
+            let mut tasks: Vec<Task<'_>> = stacks;
+            tasks.push(Box::pin(async {
+                if active {
+                    dropped_after(pendings, host.run(&mut dial)).await;
+                    dropped.set(true);
+                }
+                host.run(&mut dial).await.map(|_| ()).unwrap();
+            }));
+            tasks.push(Box::pin(async {
+                if !active {
+                    dropped_after(pendings, equipment.run(&mut listen)).await;
+                    dropped.set(true);
+                }
+                equipment.run(&mut listen).await.map(|_| ()).unwrap();
+            }));
+            run_with(tasks, async {
+                equipment.enable();
+                host.enable();
+                let seen = RefCell::new(Vec::new());
+                let work = async {
+                    let mut buffer = [0; 10];
+                    for round in 0..3_u8 {
+                        // Opened, served, closed and opened again.
+                        let mut answered = async || {
+                            host.reached(State::Selected).await.unwrap();
+                            equipment.reached(State::Selected).await.unwrap();
+                            host.request(S1F1, &[round], &mut buffer).await.is_ok()
+                        };
+                        while !answered().await {}
+                        if round == 1 { host.separate() } else { equipment.separate() }
+                    }
+                };
+                beside(work, echo(&equipment, &seen)).await;
+            });
+            completed = !dropped.get();
+            if completed {
+                break;
+            }
+        }
+        assert!(completed, "all of it takes more");
+    }
+}
+
+#[test]
+fn equipment_that_does_not_close_its_end_is_reset_before_it_is_called_again() {
+    let wire = Wire::new(7, Faults::default());
+    let mut storage = Storage::new();
+    let ([ours, theirs], stacks) = stacks(&mut storage, &wire, 7);
+    let mut buffers = Buffers::<512, 512, 512>::new();
+    let host = Plain::new(Config::host(DEVICE), buffers.lend()).unwrap();
+    let [mut rx, mut tx, mut far_rx, mut far_tx] = [[0; 1024]; 4];
+    let dial = net::Dial::new(TcpSocket::new(ours, &mut rx, &mut tx), (address(1), PORT));
+    let mut equipment = TcpSocket::new(theirs, &mut far_rx, &mut far_tx);
+    let mut tasks: Vec<Task<'_>> = stacks;
+    tasks.push(Box::pin(async { host.run(dial).await.map(|_| ()).unwrap() }));
+    run_with(tasks, async {
+        host.enable();
+        equipment.accept(PORT).await.unwrap();
+        // It answers no Select.req, and at T6 it reads the end.
+        let mut octets = [0; 64];
+        assert_eq!(equipment.read(&mut octets).await, Ok(14));
+        assert_eq!(equipment.read(&mut octets).await, Ok(0));
+        let closed = Instant::now();
+        while equipment.state() != Tcp::Closed && closed.elapsed() < Duration::from_secs(60) {
+            Timer::after_millis(10).await;
+        }
+        assert!(closed.elapsed() <= Limits::default().farewell + Duration::from_millis(20));
+    });
 }

@@ -3,9 +3,9 @@
 use super::lives::in_time;
 use super::managed::{host_at, listen, tool};
 use super::rows::{DEVICE, LIMIT, config};
-use hsms_std::Config;
 use hsms_std::manager::{Expected, Manager, PeerServices, PeerSettings};
-use hsms_std::services::{Error, Returned, ServiceId, Settings};
+use hsms_std::services::{Error, Returned, ServiceId, Settings, Status};
+use hsms_std::{Config, StreamFunction};
 use std::cell::RefCell;
 use std::fmt::{Debug, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
@@ -20,6 +20,7 @@ use tracing::{Event, Metadata, Subscriber};
 /// Peers of these names are read of.
 const SPANNED: &str = "a peer whose lines are kept";
 const ASKS: &str = "a peer whose reader asks";
+const NAMED: &str = "a peer whose messages are kept";
 const PANICS: &str = "a peer whose reader panics";
 
 #[derive(Default)]
@@ -33,6 +34,13 @@ struct Reader {
 
 thread_local! {
     static INSIDE: RefCell<Vec<Id>> = const { RefCell::new(Vec::new()) };
+}
+
+impl Reader {
+    fn of(&self, name: &str) -> Vec<String> {
+        let lines = self.lines.lock().unwrap();
+        lines.iter().filter(|(peer, _)| peer == name).map(|(_, text)| text.clone()).collect()
+    }
 }
 
 fn reader() -> &'static Reader {
@@ -61,7 +69,7 @@ impl Subscriber for Listener {
     }
 
     fn max_level_hint(&self) -> Option<LevelFilter> {
-        Some(LevelFilter::INFO)
+        Some(LevelFilter::DEBUG)
     }
 
     fn new_span(&self, span: &Attributes<'_>) -> Id {
@@ -88,7 +96,10 @@ impl Subscriber for Listener {
                     reader.asked.fetch_add(1, Ordering::SeqCst);
                 }
             }
-            SPANNED if event.metadata().target() == "hsms::services" => {
+            SPANNED | NAMED if event.metadata().target() == "hsms::services" => {
+                if (peer == NAMED) != (*event.metadata().level() == tracing::Level::DEBUG) {
+                    return;
+                }
                 let mut text = String::new();
                 event.record(&mut Text(&mut text, "message"));
                 reader.lines.lock().unwrap().push((peer, text));
@@ -128,10 +139,38 @@ fn log_of_services() {
         used.send(ServiceId::READ, 7, &(), LIMIT).unwrap();
         manager.remove(name).unwrap();
     }
-    let lines = reader.lines.lock().unwrap();
-    assert_eq!(*lines, [(SPANNED.to_owned(), "names were exchanged".to_owned())]);
+    assert_eq!(reader.of(SPANNED), ["names were exchanged"]);
     assert!(reader.asked.load(Ordering::SeqCst) > 0);
     manager.stop(LIMIT).unwrap();
+}
+
+#[test]
+fn messages_are_logged_by_the_names_of_streams_functions_services_data_ids_and_statuses() {
+    let reader = reader();
+    let manager = Manager::start().unwrap();
+    let (tool, offered) = tool(&manager, listen(), Settings::new());
+    offered.on_request(None, None, |_| Ok(Returned::okay())).unwrap();
+    offered.on_primary(None, None, |_| Ok(Vec::new())).unwrap();
+    tool.enable().unwrap();
+    let settings = PeerSettings::active([tool.local_addr().unwrap()], config(Config::host(DEVICE)));
+    let host = manager.add(NAMED, settings.with_services(Settings::new().without_names())).unwrap();
+    let used = host.services().unwrap();
+    let read = used.add_service(10, 11, "read", "read response").unwrap().request();
+    used.add_data(&[read], 7, "temperature").unwrap();
+    used.add_status(Status::OKAY, "well").unwrap();
+    used.add_stream(1, "equipment").unwrap();
+    used.add_function(StreamFunction::new(1, 1), "are you there").unwrap();
+    host.enable().unwrap();
+    used.send(read, 7, &(), LIMIT).unwrap();
+    used.request(StreamFunction::new(1, 1), &[], LIMIT).unwrap();
+    manager.stop(LIMIT).unwrap();
+    let expected = [
+        "sent service 10 (read), data id 7 (temperature), status 0 (well)",
+        "received service 11 (read response), data id 7 (temperature), status 0 (well)",
+        "sent S1F1 W (are you there)",
+        "received S1F2 (equipment)",
+    ];
+    assert_eq!(reader.of(NAMED), expected);
 }
 
 /// A reader of the log is the one part of an application that runs in the loop and that nobody catches.

@@ -18,6 +18,7 @@ pub mod net;
 mod register;
 pub mod settings;
 pub mod stack;
+pub mod stored;
 mod time;
 
 use embassy_executor::Spawner;

@@ -2,22 +2,19 @@
 //!
 //! | word | what |
 //! |---|---|
-//! | `config=OCTETS` | the settings of the connection in hexadecimal digits: the octet [`VERSION`], and a [`Config`] as postcard writes it |
+//! | `config=OCTETS` | the settings of the connection in hexadecimal digits, as [`stored`] has them |
 //! | `report=MS` | an event every so many milliseconds; 0, the default, for none |
 //! | `mute` | primaries are taken, and not answered |
 //! | `linger=MS` | ends the run so many milliseconds after the start |
 
+use crate::stored;
 use embassy_time::Duration;
 use hsms_core::Config;
 use hsms_core::config::DeviceId;
 use semihosting::experimental::env::args;
 
-/// The first octet of stored settings. Whoever changes what follows it changes it too.
-pub const VERSION: u8 = 1;
-
-/// Octets of a command line, and of stored settings.
+/// Octets of a command line.
 const LINE: usize = 512;
-const STORED: usize = 128;
 
 /// What the firmware can be told.
 #[derive(Debug, Clone)]
@@ -56,18 +53,14 @@ impl Settings {
     }
 }
 
-/// Stored settings, checked as if they were made anew.
 fn restore(digits: &str) -> Result<Config, &'static str> {
-    let mut octets = heapless::Vec::<u8, STORED>::new();
+    let mut octets = heapless::Vec::<u8, { stored::MOST }>::new();
     for pair in digits.as_bytes().chunks(2) {
         let pair = core::str::from_utf8(pair).map_err(|_| "the stored settings are not hexadecimal")?;
         let octet = u8::from_str_radix(pair, 16).map_err(|_| "the stored settings are not hexadecimal")?;
         octets.push(octet).map_err(|_| "the stored settings are too long")?;
     }
-    match octets.split_first() {
-        Some((&VERSION, octets)) => postcard::from_bytes(octets).map_err(|_| "the stored settings are damaged"),
-        _ => Err("the stored settings are of another version"),
-    }
+    stored::load(&octets)
 }
 
 fn milliseconds(number: &str) -> Result<u32, &'static str> {

@@ -24,24 +24,3 @@ pub fn used() -> u32 {
     }
     u32::try_from((words - unused) * size_of::<u32>()).unwrap_or(u32::MAX)
 }
-
-/// Octets of stack that a call takes, as far as 4 KiB. Interrupts wait meanwhile.
-#[inline(never)]
-pub fn depth(call: impl FnOnce()) -> u32 {
-    const WORDS: usize = 1024;
-    cortex_m::interrupt::free(|_| {
-        let top = core::ptr::with_exposed_provenance_mut::<u32>(cortex_m::register::msp::read() as usize);
-        // Neither loop calls anything, so that nothing of theirs lies there.
-        for word in 1..=WORDS {
-            // SAFETY: memory below the stack pointer, which nobody uses while no interrupt comes; the stack is far larger than this.
-            unsafe { top.sub(word).write_volatile(PAINT) };
-        }
-        call();
-        let mut unused = WORDS;
-        // SAFETY: as above, read only.
-        while unused > 0 && unsafe { top.sub(unused).read_volatile() } == PAINT {
-            unused -= 1;
-        }
-        u32::try_from(unused * size_of::<u32>()).unwrap_or(u32::MAX)
-    })
-}

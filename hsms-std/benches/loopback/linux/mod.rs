@@ -1,11 +1,14 @@
 //! All of it: threads are pinned to cores.
 
+#[path = "../../chart/bars.rs"]
+mod bars;
 mod baseline;
 mod contender;
 mod load;
 mod managed;
 mod options;
 mod ours;
+mod page;
 mod pin;
 mod plan;
 mod planted;

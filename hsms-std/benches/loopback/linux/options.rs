@@ -1,5 +1,7 @@
 //! The command line.
 
+use std::path::PathBuf;
+
 use lexopt::ValueExt;
 use lexopt::prelude::{Long, Short};
 
@@ -11,6 +13,7 @@ Usage: cargo bench -p hsms-std --bench loopback [-- OPTIONS]
 
   --quick          fewer and shorter rounds: under a minute in all
   --filter TEXT    only the cases with TEXT in their name
+  --page FILE      what is measured as a page of the documentation as well
   --plant FAULT    a fault in (b), to see the run fail: slow, stall, mangle or miscount
   --help           this text
 
@@ -34,6 +37,8 @@ pub(crate) struct Options {
     pub(crate) effort: Effort,
     /// What the names of the cases have to contain; nothing by default.
     pub(crate) filter: String,
+    /// Where the page goes.
+    pub(crate) page: Option<PathBuf>,
     /// The fault to plant.
     pub(crate) planted: Option<&'static Planted>,
 }
@@ -41,13 +46,14 @@ pub(crate) struct Options {
 impl Options {
     /// Reads the command line; `None` where only help was asked for, which has been printed.
     pub(crate) fn read() -> Outcome<Option<Self>> {
-        let (mut bench, mut quick, mut filter, mut planted) = (false, false, String::new(), None);
+        let (mut bench, mut quick, mut filter, mut page, mut planted) = (false, false, String::new(), None, None);
         let mut arguments = lexopt::Parser::from_env();
         while let Some(argument) = arguments.next()? {
             match argument {
                 Long("bench") => bench = true,
                 Long("quick") => quick = true,
                 Long("filter") => filter = arguments.value()?.string()?,
+                Long("page") => page = Some(arguments.value()?.into()),
                 Long("plant") => {
                     let name = arguments.value()?.string()?;
                     let fault = Planted::by_name(&name).ok_or_else(|| Wrong(format!("no fault is called `{name}`")))?;
@@ -65,6 +71,6 @@ impl Options {
             (false, true) => Effort::Full,
             (false, false) => Effort::Smoke,
         };
-        Ok(Some(Self { effort, filter, planted }))
+        Ok(Some(Self { effort, filter, page, planted }))
     }
 }

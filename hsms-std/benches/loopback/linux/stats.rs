@@ -45,13 +45,22 @@ impl Series {
         Ok(())
     }
 
+    pub(crate) const fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// Messages in a second, of all rounds.
+    pub(crate) fn rate(&self) -> Option<f64> {
+        Spread::of(self.rates.iter().copied()).map(|rate| rate.median)
+    }
+
     /// The ratios of the rounds that ran beside each other.
     fn over(&self, other: &Self) -> Option<Spread> {
         Spread::of(self.rates.iter().zip(&other.rates).map(|(mine, theirs)| mine / theirs))
     }
 }
 
-/// The series of all contenders in one case, in the order in which they ran: (a), (b), (b'), (c).
+/// The series of all contenders in one case, in the order in which they ran.
 pub(crate) struct Comparison {
     pub(crate) case: Case,
     pub(crate) series: Vec<Series>,

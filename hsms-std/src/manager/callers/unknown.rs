@@ -35,8 +35,8 @@ pub(super) struct Unknown {
     latest: Option<Instant>,
     pub(super) within: Duration,
     pub(super) probed: bool,
-    /// Somebody has been asked, and has not decided yet.
-    pub(super) asked: bool,
+    /// Somebody has been asked, and has not decided yet: when nobody is waited for any more.
+    pub(super) asked: Option<Instant>,
     /// It has been decided, inside a message that is not held.
     pub(super) decided: Option<usize>,
 }
@@ -74,7 +74,7 @@ impl Unknown {
             latest: None,
             within,
             probed: false,
-            asked: false,
+            asked: None,
             decided: None,
         }
     }
@@ -144,7 +144,7 @@ impl Unknown {
             if link.state() != State::Selected {
                 // Nothing that came in a session that has ended is for the next one.
                 (self.selecting, self.said, self.held) = (Vec::new(), Vec::new(), Vec::new());
-                (self.messages, self.first, self.until, self.asked) = (0, None, None, false);
+                (self.messages, self.first, self.until) = (0, None, None);
             }
             if self.inside != Inside::Other
                 && let Some(id) = self.decided.take()

@@ -32,6 +32,7 @@ pub(crate) struct Wire {
     plugged: Cell<bool>,
     pub(crate) carried: Cell<u32>,
     pub(crate) lost: Cell<u32>,
+    forged: RefCell<Vec<Vec<u8>>>,
 }
 
 /// What the two stacks are made of.
@@ -57,7 +58,13 @@ impl Wire {
             plugged: Cell::new(true),
             carried: Cell::new(0),
             lost: Cell::new(0),
+            forged: RefCell::new(Vec::new()),
         }
+    }
+
+    /// From nobody: arrives at the second stack in front of the next frame that does.
+    pub(crate) fn forge(&self, frame: Vec<u8>) {
+        self.forged.borrow_mut().push(frame);
     }
 
     /// Takes the wire out, or puts it in again.
@@ -88,7 +95,12 @@ pub(crate) fn stacks<'s>(storage: &'s mut Storage, wire: &'s Wire, seed: u64) ->
     let Storage { states: [state_a, state_b], resources: [resources_a, resources_b] } = storage;
     let (a, rx_a, tx_a, run_a) = one(0, state_a, resources_a, seed);
     let (b, rx_b, tx_b, run_b) = one(1, state_b, resources_b, seed);
-    let tasks: Vec<Task<'s>> = vec![run_a, run_b, Box::pin(carry(wire, tx_a, rx_b)), Box::pin(carry(wire, tx_b, rx_a))];
+    let tasks: Vec<Task<'s>> = vec![
+        run_a,
+        run_b,
+        Box::pin(carry(wire, tx_a, rx_b, Some(&wire.forged))),
+        Box::pin(carry(wire, tx_b, rx_a, None)),
+    ];
     ([a, b], tasks)
 }
 
@@ -111,8 +123,13 @@ fn one<'s>(
     (stack, rx, tx, Box::pin(async move { runner.run().await }))
 }
 
-/// Carries frames one way.
-async fn carry(wire: &Wire, mut from: TxRunner<'_, MTU>, mut to: RxRunner<'_, MTU>) {
+/// Carries frames one way, and those that are forged.
+async fn carry(
+    wire: &Wire,
+    mut from: TxRunner<'_, MTU>,
+    mut to: RxRunner<'_, MTU>,
+    forged: Option<&RefCell<Vec<Vec<u8>>>>,
+) {
     let under_way = RefCell::new(Vec::<(Instant, Vec<u8>)>::new());
     let added = RefCell::new(None::<Waker>);
     let take = async {
@@ -120,7 +137,9 @@ async fn carry(wire: &Wire, mut from: TxRunner<'_, MTU>, mut to: RxRunner<'_, MT
             let frame = from.tx_buf().await.to_vec();
             from.tx_done();
             if let Some(at) = wire.fate() {
-                under_way.borrow_mut().push((at, frame));
+                let mut under_way = under_way.borrow_mut();
+                under_way.extend(forged.map(RefCell::take).into_iter().flatten().map(|frame| (at, frame)));
+                under_way.push((at, frame));
                 if let Some(waker) = added.take() {
                     waker.wake();
                 }

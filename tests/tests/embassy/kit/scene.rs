@@ -1,11 +1,12 @@
 //! Host and equipment, each with a link, over a network in memory.
 
+use super::apart;
+pub(crate) use super::apart::beside;
 use super::executor::{Task, run_with};
 use super::pipe::{Dial, Listen, Network};
-use embassy_futures::select::{Either, select};
 use embassy_sync::blocking_mutex::raw::NoopRawMutex;
 use hsms_embassy::hsms_core::connection::State;
-use hsms_embassy::{Buffers, Config, DeviceId, Error, Limits, Link, StreamFunction};
+use hsms_embassy::{Config, DeviceId, Error, Limits, Link, Storage, StreamFunction};
 use std::cell::RefCell;
 use std::future::Future;
 use std::pin::pin;
@@ -36,9 +37,19 @@ pub(crate) fn selected<R>(room: usize, test: impl AsyncFnOnce(&Scene<'_, '_>) ->
 
 /// The same with other limits at both ends.
 pub(crate) fn selected_with<R>(room: usize, limits: Limits, test: impl AsyncFnOnce(&Scene<'_, '_>) -> R) -> R {
-    let (mut ours, mut theirs) = (Buffers::<64, 64, 128>::new(), Buffers::<64, 64, 128>::new());
-    let host = Plain::new(quiet(Config::host(DEVICE)), ours.lend()).unwrap().with_limits(limits);
-    let equipment = Plain::new(quiet(Config::equipment(DEVICE)), theirs.lend()).unwrap().with_limits(limits);
+    selected_lent(room, 128, limits, test)
+}
+
+/// The same with so many octets of output at both ends.
+pub(crate) fn selected_lent<R>(
+    room: usize,
+    output: usize,
+    limits: Limits,
+    test: impl AsyncFnOnce(&Scene<'_, '_>) -> R,
+) -> R {
+    let [mut ours, mut theirs] = [(); 2].map(|()| ([0; 64], [0; 64], vec![0; output]));
+    let host = Plain::new(quiet(Config::host(DEVICE)), lend(&mut ours)).unwrap().with_limits(limits);
+    let equipment = Plain::new(quiet(Config::equipment(DEVICE)), lend(&mut theirs)).unwrap().with_limits(limits);
     let network = Network::new(room);
     let tasks: Vec<Task<'_>> = vec![
         Box::pin(async {
@@ -57,10 +68,17 @@ pub(crate) fn selected_with<R>(room: usize, limits: Limits, test: impl AsyncFnOn
     })
 }
 
+fn lend((input, inbox, output): &mut ([u8; 64], [u8; 64], Vec<u8>)) -> Storage<'_> {
+    Storage { input, inbox, output }
+}
+
 impl Scene<'_, '_> {
     pub(crate) async fn both_selected(&self) {
-        self.host.reached(State::Selected).await.unwrap();
-        self.equipment.reached(State::Selected).await.unwrap();
+        // One may not know yet that the other has gone, and one is selected before the other.
+        while [self.host, self.equipment].iter().any(|end| end.state() != State::Selected) {
+            self.host.reached(State::Selected).await.unwrap();
+            self.equipment.reached(State::Selected).await.unwrap();
+        }
     }
 
     /// Ten requests of the host and ten events of the equipment, all at once, while both [echo](echo) and keep what they see: none is
@@ -82,7 +100,7 @@ impl Scene<'_, '_> {
             // Behind them: when this is answered they have arrived.
             self.equipment.linktest().await.unwrap();
         };
-        embassy_futures::join::join(requests, events).await;
+        apart::join(requests, events).await;
         for (seen, tag) in seen.iter().zip([0xAA, 0xBB]) {
             let mut seen = seen.borrow_mut();
             let from = seen.len().checked_sub(10).expect("one of the ten was lost");
@@ -93,7 +111,7 @@ impl Scene<'_, '_> {
 
     /// Both ends answer with an echo, and keep what they see.
     pub(crate) async fn both_echo(&self, seen: &Seen) {
-        select(echo(self.equipment, &seen[0]), echo(self.host, &seen[1])).await;
+        apart::join(echo(self.equipment, &seen[0]), echo(self.host, &seen[1])).await;
     }
 }
 
@@ -115,14 +133,6 @@ pub(crate) async fn echo(link: &Plain<'_>, seen: &RefCell<Vec<Vec<u8>>>) {
             Err(Error::Cut { .. }) => {}
             Err(error) => panic!("{error}"),
         }
-    }
-}
-
-/// Runs `work` to its end, and `other` while that goes on.
-pub(crate) async fn beside<R>(work: impl Future<Output = R>, other: impl Future) -> R {
-    match select(work, other).await {
-        Either::First(result) => result,
-        Either::Second(_) => panic!("it ended too early"),
     }
 }
 

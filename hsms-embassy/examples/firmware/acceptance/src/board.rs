@@ -3,6 +3,7 @@
 use crate::{Failure, PATIENCE};
 use defmt_decoder::{DecodeError, Table};
 use rustix::process::{Pid, Signal, kill_process};
+use std::fmt;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
@@ -39,9 +40,19 @@ impl Board {
     /// Starts a board with an image, and with settings as the firmware takes them on its command line. It is ready when it answers
     /// something to `probe`: QEMU accepts connections before its guest runs. Without a probe it is ready when it says that it is up.
     pub fn start(machine: Machine, image: &Path, settings: &str, probe: &[u8]) -> Result<Board, Failure> {
+        Board::start_at(free_port()?, machine, image, settings, probe)
+    }
+
+    /// The same, reached through this port, or through another one where somebody has it.
+    pub fn start_at(
+        mut port: u16,
+        machine: Machine,
+        image: &Path,
+        settings: &str,
+        probe: &[u8],
+    ) -> Result<Board, Failure> {
         let end = Instant::now() + PATIENCE;
         loop {
-            let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
             let mut board = Board::power(machine, image, settings, port)?;
             let is_up = board.is_up(probe, end);
             if is_up.is_err() {
@@ -50,8 +61,7 @@ impl Board {
             }
             match is_up {
                 Ok(()) => return Ok(board),
-                // Somebody else has taken the port since.
-                Err(_) if board.said("Could not set up host forwarding rule") && Instant::now() < end => {}
+                Err(_) if board.has_no_port() && Instant::now() < end => port = free_port()?,
                 Err(why) => {
                     let said = board.lines();
                     return Err(format!("{why}; it said: {said:?}").into());
@@ -92,7 +102,7 @@ impl Board {
             thread::spawn(move || {
                 let mut said = String::new();
                 let _ = err.read_to_string(&mut said);
-                complaints.push(said.lines().map(|line| format!("QEMU: {line}")));
+                complaints.push(said.lines().map(Line::of_qemu));
             }),
         ];
         Ok(Board { qemu, port: 0, log, readers })
@@ -100,7 +110,7 @@ impl Board {
 
     fn is_up(&mut self, probe: &[u8], end: Instant) -> Result<(), Failure> {
         // A connection made before would be tried again after a second only.
-        if !self.log.waits_for("up", end) {
+        if !self.log.waits_for(Line::says_up, end) {
             return Err("the board does not come up".into());
         }
         while !probe.is_empty() {
@@ -124,14 +134,14 @@ impl Board {
         (Ipv4Addr::LOCALHOST, self.port).into()
     }
 
-    /// All that it has logged.
+    /// All that it has logged, and what QEMU says.
     pub fn lines(&self) -> Vec<String> {
-        self.log.with(|log| log.lines.clone())
+        self.log.with(|log| log.lines.iter().map(Line::to_string).collect())
     }
 
-    /// Whether a line of its log has `text` in it.
-    pub fn said(&self, text: &str) -> bool {
-        self.lines().iter().any(|line| line.contains(text))
+    /// Somebody else has its port.
+    fn has_no_port(&self) -> bool {
+        self.log.with(|log| log.lines.iter().any(|line| line.level == Level::Qemu && line.text.contains(NO_PORT)))
     }
 
     /// Fails unless it runs, and has logged no error.
@@ -139,7 +149,7 @@ impl Board {
         if let Some(status) = self.qemu.try_wait()? {
             return Err(format!("the board has stopped: {status}").into());
         }
-        match self.lines().iter().find(|line| line.contains("ERROR") || line.contains("QEMU")) {
+        match self.log.with(|log| log.lines.iter().find(|line| line.is_wrong()).map(Line::to_string)) {
             Some(line) => Err(format!("the board says {line}").into()),
             None => Ok(()),
         }
@@ -160,15 +170,6 @@ impl Drop for Board {
     }
 }
 
-/// Runs an image that ends by itself, with an instruction for each nanosecond of its time; gives its log.
-pub fn run_to_end(machine: Machine, image: &Path) -> Result<Vec<String>, Failure> {
-    let mut board = Board::power_with(machine, image, &["-icount", "shift=0"])?;
-    let status = board.qemu.wait()?;
-    board.stop();
-    let lines = board.lines();
-    if status.success() { Ok(lines) } else { Err(format!("it ended with {status}: {lines:?}").into()) }
-}
-
 /// Reads defmt frames to the end.
 fn read_log(mut out: ChildStdout, table: &Table, log: &Log) {
     let mut decoder = table.new_stream_decoder();
@@ -181,13 +182,83 @@ fn read_log(mut out: ChildStdout, table: &Table, log: &Log) {
         }
         loop {
             match decoder.decode() {
-                Ok(frame) => log.push([frame.display(false).to_string()]),
+                Ok(frame) => log.push([Line {
+                    time: frame.display_timestamp().map(|time| time.to_string()).unwrap_or_default(),
+                    level: frame.level().map_or(Level::Said, |level| Level::of(level.as_str())),
+                    text: frame.display_message().to_string(),
+                }]),
                 Err(DecodeError::UnexpectedEof) => break,
                 Err(DecodeError::Malformed) if table.encoding().can_recover() => {
-                    log.push(["ERROR a line of the log is damaged".to_owned()]);
+                    log.push([Line::wrong("a line of the log is damaged")]);
                 }
-                Err(DecodeError::Malformed) => return log.push(["ERROR the log is damaged".to_owned()]),
+                Err(DecodeError::Malformed) => return log.push([Line::wrong("the log is damaged")]),
             }
+        }
+    }
+}
+
+fn free_port() -> Result<u16, Failure> {
+    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
+}
+
+/// What QEMU says where it cannot have the port.
+const NO_PORT: &str = "Could not set up host forwarding rule";
+
+/// A line of a board's log, or of QEMU.
+#[derive(Debug, Clone)]
+struct Line {
+    time: String,
+    level: Level,
+    text: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Level {
+    Error,
+    Info,
+    /// Any other of the board's.
+    Said,
+    Qemu,
+}
+
+impl Level {
+    /// As defmt names it.
+    fn of(name: &str) -> Self {
+        match name {
+            "error" => Level::Error,
+            "info" => Level::Info,
+            _ => Level::Said,
+        }
+    }
+}
+
+impl Line {
+    fn wrong(text: &str) -> Self {
+        Line { time: String::new(), level: Level::Error, text: text.to_owned() }
+    }
+
+    fn of_qemu(text: &str) -> Self {
+        Line { time: String::new(), level: Level::Qemu, text: text.to_owned() }
+    }
+
+    /// The line that every image logs when its tasks are there.
+    fn says_up(&self) -> bool {
+        self.level == Level::Info && (self.text == "up" || self.text.starts_with("up, "))
+    }
+
+    fn is_wrong(&self) -> bool {
+        matches!(self.level, Level::Error | Level::Qemu)
+    }
+}
+
+impl fmt::Display for Line {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Line { time, level, text } = self;
+        match level {
+            Level::Error => write!(f, "{time} ERROR {text}"),
+            Level::Info => write!(f, "{time} INFO  {text}"),
+            Level::Said => write!(f, "{time}       {text}"),
+            Level::Qemu => write!(f, "QEMU: {text}"),
         }
     }
 }
@@ -201,7 +272,7 @@ struct Log {
 
 #[derive(Debug, Default)]
 struct Said {
-    lines: Vec<String>,
+    lines: Vec<Line>,
     /// Nothing more will come.
     ended: bool,
 }
@@ -211,7 +282,7 @@ impl Log {
         f(&mut self.said.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    fn push(&self, lines: impl IntoIterator<Item = String>) {
+    fn push(&self, lines: impl IntoIterator<Item = Line>) {
         self.with(|said| said.lines.extend(lines));
         self.more.notify_all();
     }
@@ -221,12 +292,12 @@ impl Log {
         self.more.notify_all();
     }
 
-    /// Waits for a line with `text`; false where the board ends before, or it is `end`.
-    fn waits_for(&self, text: &str, end: Instant) -> bool {
+    /// Waits for such a line; false where the board ends before, or it is `end`.
+    fn waits_for(&self, is_it: impl Fn(&Line) -> bool, end: Instant) -> bool {
         let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
             let left = end.saturating_duration_since(Instant::now());
-            if said.lines.iter().any(|line| line.contains(text)) {
+            if said.lines.iter().any(&is_it) {
                 return true;
             }
             if said.ended || left.is_zero() {
@@ -234,5 +305,55 @@ impl Log {
             }
             said = self.more.wait_timeout(said, left).unwrap_or_else(PoisonError::into_inner).0;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(level: Level, text: &str) -> Line {
+        Line { time: "7".into(), level, text: text.into() }
+    }
+
+    #[test]
+    fn a_board_is_up_when_it_says_so_and_not_when_anybody_says_a_word_with_up_in_it() {
+        assert!(line(Level::Info, "up").says_up());
+        assert!(line(Level::Info, "up, Config { device: 0 }").says_up());
+        for (level, text) in [
+            (Level::Qemu, "qemu-system-arm: -nic user: Could not set up host forwarding rule 'tcp:127.0.0.1:1-:5000'"),
+            (Level::Qemu, "up"),
+            (Level::Error, "up"),
+            (Level::Info, "the board was set up twice"),
+        ] {
+            assert!(!line(level, text).says_up(), "{text}");
+        }
+    }
+
+    #[test]
+    fn errors_and_all_that_qemu_says_are_wrong() {
+        for (level, wrong) in [(Level::Error, true), (Level::Qemu, true), (Level::Info, false), (Level::Said, false)] {
+            assert_eq!(line(level, "ERROR is only a word").is_wrong(), wrong);
+        }
+    }
+
+    #[test]
+    fn a_board_that_ends_is_not_waited_for() {
+        let log = Log::default();
+        log.push([Line::of_qemu(NO_PORT)]);
+        log.end();
+        assert!(!log.waits_for(Line::says_up, Instant::now() + PATIENCE));
+    }
+
+    #[test]
+    fn the_boards_are_those_that_the_firmware_has_memory_for() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../memory");
+        let mut files: Vec<_> = std::fs::read_dir(folder).unwrap().map(|file| file.unwrap().path()).collect();
+        files.sort();
+        let mut names: Vec<_> = files.iter().map(|file| file.file_stem().unwrap().to_str().unwrap()).collect();
+        let mut boards = MACHINES.map(|machine| machine.name);
+        names.sort_unstable();
+        boards.sort_unstable();
+        assert_eq!(names, boards);
     }
 }

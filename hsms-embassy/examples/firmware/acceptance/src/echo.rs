@@ -3,7 +3,7 @@
 use crate::board::Board;
 use crate::{Bench, Failure, PATIENCE};
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::thread;
 use std::time::Instant;
 
@@ -15,7 +15,13 @@ const SHORT: usize = 300;
 
 /// A long conversation and many short ones.
 pub fn echo(bench: &Bench<'_>) -> Result<String, Failure> {
-    let mut board = Board::start(bench.machine, &bench.image("echo"), "", b"?")?;
+    // Of the board that is given a port that somebody has nothing is left, and it is not taken for one that is up.
+    let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+    let port = taken.local_addr()?.port();
+    let mut board = Board::start_at(port, bench.machine, &bench.image("echo"), "", b"?")?;
+    if board.address().port() == port {
+        return Err("a port that is taken was given to a board".into());
+    }
     let octets: Vec<u8> = (0..LONG as u32).map(|index| (index.wrapping_mul(0x9E37_79B1) >> 24) as u8).collect();
     let began = Instant::now();
     converse(board.address(), &octets)?;

@@ -1,59 +1,45 @@
-//! Instructions and stack of the core, and flash and stack of the images.
+//! Flash and stack of the images.
 
-use crate::board::{MACHINES, run_to_end};
 use crate::{Bench, Failure, equipment, question, selected};
 use hsms_std::core::secs2::Reader;
 use hsms_std::{Connection, StreamFunction};
 use std::path::Path;
 use std::process::Command;
 
-/// Limits, each by what its line begins with. Flash is what core and adapter add to the echo, logs included.
-const LIMITS: [(&str, u64); 6] = [
-    ("instructions, linktest answered", 600),
-    ("stack, linktest answered", 448),
-    ("stack, message received", 448),
-    ("stack, message sent", 448),
-    ("stack, connection opened and closed", 448),
-    ("flash", 28 * 1024),
-];
+/// What may be no more than so much, each by its name. Flash is what core and adapter add to the echo, logs included.
+const LIMITS: [(&str, u64); 2] = [(FLASH_ADDED, 28 * 1024), (STACK, 18 * 1024)];
+
+const FLASH_ADDED: &str = "octets of flash added by core and adapter";
+const STACK: &str = "octets of stack of the equipment, all its tasks and interrupts";
 
 /// Prints them, and fails where one is above its limit.
 pub fn figures(bench: &Bench<'_>) -> Result<String, Failure> {
-    let mut figures = Vec::new();
-    // Its clock is the one that the image counts with.
-    if bench.machine.name == MACHINES[0].name {
-        for line in run_to_end(bench.machine, &bench.image("measure"))? {
-            if let Some((_, figure)) = line.split_once("figure ") {
-                let (what, value) = figure.split_once(": ").ok_or("a figure without a value")?;
-                let value = value.split(' ').next().unwrap_or_default().parse::<u64>()?;
-                figures.push((what.to_owned(), value));
-            }
-        }
-        if figures.is_empty() {
-            return Err("the board has measured nothing".into());
-        }
-    }
     let (echo, reply) = (flash(&bench.image("echo"))?, flash(&bench.image("reply"))?);
-    figures.push(("flash of the image with the echo".to_owned(), echo));
-    figures.push(("flash added by core and adapter".to_owned(), reply.saturating_sub(echo)));
     let mut board = equipment(bench, "report=20")?;
     let mut host = selected(board.address())?;
     exercise(&mut host)?;
-    figures.push((
-        "octets of stack of the equipment, all its tasks and interrupts".to_owned(),
-        u64::from(stack(&mut host)?),
-    ));
+    let figures = [
+        ("octets of flash of the image with the echo", echo),
+        (FLASH_ADDED, reply.checked_sub(echo).ok_or("the echo is larger than the reply")?),
+        (STACK, u64::from(stack(&mut host)?)),
+    ];
     host.close()?;
     board.check()?;
-    let mut above = Vec::new();
-    for (what, value) in &figures {
+    for (what, value) in figures {
         println!("    {what}: {value}");
-        let limit = LIMITS.iter().find(|(beginning, _)| what.starts_with(beginning) && !what.contains("echo"));
-        if let Some((_, limit)) = limit.filter(|(_, limit)| value > limit) {
-            above.push(format!("{what} is {value}, and may be {limit}"));
-        }
     }
-    if above.is_empty() { Ok(format!("{} figures", figures.len())) } else { Err(above.join("; ").into()) }
+    let wrong = wrong(&LIMITS, &figures);
+    if wrong.is_empty() { Ok(format!("{} figures", figures.len())) } else { Err(wrong.join("; ").into()) }
+}
+
+/// Figures above their limit, and limits without a figure: zero counts as none, as nothing takes nothing.
+fn wrong(limits: &[(&str, u64)], figures: &[(&str, u64)]) -> Vec<String> {
+    let judge = |(what, limit): &(&str, u64)| match figures.iter().find(|(figure, _)| figure == what) {
+        None | Some((_, 0)) => Some(format!("{what}: not measured")),
+        Some((_, value)) if value > limit => Some(format!("{what} are {value}, and may be {limit}")),
+        Some(_) => None,
+    };
+    limits.iter().filter_map(judge).collect()
 }
 
 /// A bit of everything.
@@ -81,4 +67,19 @@ fn flash(image: &Path) -> Result<u64, Failure> {
     let mut numbers = text.lines().nth(1).ok_or("size says nothing")?.split_whitespace();
     let mut next = || Ok::<u64, Failure>(numbers.next().ok_or("size says too little")?.parse()?);
     Ok(next()? + next()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_limit_has_a_figure_that_is_not_above_it() {
+        let limits = [("flash", 10), ("stack", 10)];
+        assert!(wrong(&limits, &[("flash", 10), ("stack", 1), ("more", 99)]).is_empty());
+        assert_eq!(wrong(&limits, &[("flash", 11), ("stack", 1)]), ["flash are 11, and may be 10"]);
+        assert_eq!(wrong(&limits, &[("flash", 1)]), ["stack: not measured"]);
+        assert_eq!(wrong(&limits, &[("flash", 1), ("stack", 0)]), ["stack: not measured"]);
+        assert_eq!(wrong(&limits, &[]).len(), 2);
+    }
 }

@@ -1,23 +1,28 @@
 //! Talks to the firmware in an emulated board as hosts do, and says what came of it.
 //!
 //! ```text
-//! hsms-firmware-acceptance --images FOLDER [--board NAME] [--log] [PART...]
+//! hsms-firmware-acceptance --images FOLDER [--board NAME] [--rule ID] [--log] [PART...]
 //! ```
 //!
 //! FOLDER holds the images by board: `mps2-an385/echo`, `mps2-an385/equipment` and so on. Without PART all parts are run, with
-//! `--log` the boards' logs are printed. Ends with 0 where all passed.
+//! `--log` the boards' logs are printed, with `--rule` the part `rules` judges this one alone. Ends with 0 where all passed.
 
 mod board;
 mod echo;
 mod figures;
 mod hosts;
 mod load;
+mod relay;
 mod rules;
+#[path = "../../src/stored.rs"]
+#[expect(dead_code, reason = "only a board loads settings")]
+mod stored;
 
 use board::{Board, MACHINES, Machine};
 use hsms_std::core::config::ConfigError;
 use hsms_std::core::secs2::Reader;
 use hsms_std::{Answer, Config, Connection, DeviceId, StreamFunction};
+use lexopt::ValueExt;
 use std::error::Error;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -34,6 +39,8 @@ struct Bench<'a> {
     machine: Machine,
     images: &'a Path,
     log: bool,
+    /// The only rule that is judged.
+    rule: Option<String>,
 }
 
 /// A part by its name: gives its figures.
@@ -68,6 +75,7 @@ fn main() -> ExitCode {
 
 fn run() -> Result<bool, Failure> {
     let (mut images, mut wanted, mut machines, mut log) = (None, Vec::new(), MACHINES.to_vec(), false);
+    let mut rule = None;
     let mut arguments = lexopt::Parser::from_env();
     while let Some(argument) = arguments.next()? {
         match argument {
@@ -76,6 +84,7 @@ fn run() -> Result<bool, Failure> {
                 let name = arguments.value()?;
                 machines.retain(|machine| name == machine.name);
             }
+            lexopt::Arg::Long("rule") => rule = Some(arguments.value()?.string()?),
             lexopt::Arg::Long("log") => log = true,
             lexopt::Arg::Value(part) if PARTS.iter().any(|(name, _)| part == *name) => wanted.push(part),
             other => return Err(other.unexpected().into()),
@@ -85,7 +94,7 @@ fn run() -> Result<bool, Failure> {
     let (mut passed, mut failed) = (0, 0);
     for machine in machines {
         println!("{}:", machine.name);
-        let bench = Bench { machine, images: &images, log };
+        let bench = Bench { machine, images: &images, log, rule: rule.clone() };
         for (name, part) in
             PARTS.iter().filter(|(name, _)| wanted.is_empty() || wanted.iter().any(|part| part == *name))
         {
@@ -138,11 +147,10 @@ fn equipment_with(
 
 /// What the firmware takes as its command line.
 fn command_line(config: &Config, settings: &str) -> Result<String, Failure> {
-    let mut stored = [0; 128];
-    // A version, and the settings as the firmware has them in its flash.
-    let octets: String =
-        [1].iter().chain(&*postcard::to_slice(config, &mut stored)?).map(|octet| format!("{octet:02x}")).collect();
-    Ok(format!("config={octets} {settings}"))
+    let mut octets = [0; stored::MOST];
+    let len = stored::save(config, &mut octets)?;
+    let digits: String = octets.iter().take(len).map(|octet| format!("{octet:02x}")).collect();
+    Ok(format!("config={digits} {settings}"))
 }
 
 /// The settings of our hosts: they come back at once.
@@ -150,11 +158,20 @@ fn host_settings() -> Result<Config, Failure> {
     Ok(Config::host(device()?).with_t5(Duration::from_millis(20))?)
 }
 
-/// A host of ours that is selected.
+/// A host of ours that is selected and has established communication.
 fn selected(address: SocketAddr) -> Result<Connection, Failure> {
-    let mut host = Connection::active(address, host_settings()?)?;
+    selected_with(address, host_settings()?)
+}
+
+/// The same with other settings.
+fn selected_with(address: SocketAddr, settings: Config) -> Result<Connection, Failure> {
+    let mut host = Connection::active(address, settings)?;
     host.select(PATIENCE)?;
-    Ok(host)
+    let reply = host.request(StreamFunction::new(1, 13), b"\x01\x00")?;
+    match reply.body.starts_with(b"\x01\x02\x21\x01\x00") {
+        true => Ok(host),
+        false => Err(format!("S1F13 was answered with {:?}", reply.body).into()),
+    }
 }
 
 /// The item that S1F3 gives for one status variable. What the board asks meanwhile is answered.
