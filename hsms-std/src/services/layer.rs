@@ -4,12 +4,10 @@ use super::handler::{Call, Due, Handler, Task, text, value};
 use super::settings::HANDLERS;
 use super::{EndpointNotice, Error, Pair, SendError, SerdeError, ServiceId, ServiceMessage, Status, TrustState};
 use crate::trace;
-use hsms_core::config::ConnectMode;
 use hsms_core::connection::{ReplyToken, State, Stream9, TransactionEnd};
 use hsms_core::secs2::Writer;
 use hsms_core::services::{
-    Described, Endpoint as Machine, EndpointAction, EndpointSettings, Outgoing, OwnMessage, Reaction, Response,
-    TableFull, Ticket, Wanted,
+    Described, Endpoint as Machine, EndpointAction, Outgoing, OwnMessage, Reaction, Response, TableFull, Ticket, Wanted,
 };
 use hsms_core::time::Instant;
 use hsms_core::wire::{Header, SessionId, StreamFunction, SystemBytes};
@@ -440,7 +438,8 @@ impl Layer {
     /// caller's to drop: that may do anything.
     #[cfg(feature = "manager")]
     pub(crate) fn retire(&mut self) -> Option<Box<Core>> {
-        let stub = Core::new(EndpointSettings::new(ConnectMode::Passive, SessionId(0))).ok()?;
+        let mode = hsms_core::config::ConnectMode::Passive;
+        let stub = Core::new(hsms_core::services::EndpointSettings::new(mode, SessionId(0))).ok()?;
         self.left.extend(std::iter::from_fn(|| self.core.take(None, None, owned)));
         Some(std::mem::replace(&mut self.core, Box::new(stub)))
     }
