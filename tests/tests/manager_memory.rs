@@ -155,7 +155,7 @@ fn nothing_is_kept_of_the_text_of_a_service_request_that_has_gone_out() {
 }
 
 #[test]
-fn a_peer_that_takes_nothing_takes_the_memory_that_it_may_and_no_more() {
+fn a_peer_that_takes_nothing_takes_memory_within_its_bound() {
     const OUTPUT: usize = 4 << 20;
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let manager = Manager::start().unwrap();
@@ -179,7 +179,7 @@ fn a_peer_that_takes_nothing_takes_the_memory_that_it_may_and_no_more() {
 }
 
 #[test]
-fn a_peer_whose_inbox_nobody_reads_takes_the_memory_that_it_may_and_no_more() {
+fn a_peer_whose_inbox_nobody_reads_takes_memory_within_its_bound() {
     const INBOX: usize = 4 << 20;
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let manager = Manager::start().unwrap();
