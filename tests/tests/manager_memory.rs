@@ -218,49 +218,21 @@ fn a_peer_whose_inbox_nobody_reads_takes_memory_within_its_bound() {
     manager.stop(LIMIT).unwrap();
 }
 
-/// Of the rounds beside a dead peer and of those without one, turn and turn about, the quickest of each are compared: those in which the machine
-/// did the least else.
+/// What it costs in time `cargo bench -p hsms-std --bench scale` could show; what it may not is the loop's time while nothing happens.
 #[test]
-fn a_peer_that_takes_nothing_costs_no_other_peer_throughput() {
-    const ROUNDS: usize = 15;
-    const REQUESTS: usize = 1_000;
+fn a_peer_that_takes_nothing_does_not_keep_the_loop_busy() {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
-    let managers = [Manager::start().unwrap(), Manager::start().unwrap()];
+    let manager = Manager::start().unwrap();
     let patient = Options::new().with_write_limit(2 * LIMIT);
     let from = Ipv4Addr::new(127, 9, 200, 3);
-    let (dead, silent) = tool(&managers[0], from, |settings| settings.with_options(patient));
+    let (dead, silent) = tool(&manager, from, |settings| settings.with_options(patient));
     fill(&dead);
-    let mut pairs =
-        managers.each_ref().map(|manager| tool(manager, Ipv4Addr::new(127, 9, 200, 4), |settings| settings));
-    // Nobody has anything to do: neither does the loop.
+    while manager.next(Duration::ZERO).is_some() {}
     let (begun, worked) = (Instant::now(), busy());
-    thread::sleep(Duration::from_millis(300));
+    // Time passes, in which nobody has anything to do.
+    assert!(manager.next(Duration::from_millis(300)).is_none());
     let (passed, worked) = (begun.elapsed(), busy() - worked);
     assert!(worked * 2 < passed, "it waits busily: {worked:?} of {passed:?}");
-    let mut quickest = [Duration::MAX; 2];
-    for _ in 0..ROUNDS {
-        for ((peer, stream), quickest) in pairs.iter_mut().zip(&mut quickest) {
-            let begun = Instant::now();
-            for _ in 0..REQUESTS {
-                let mut request = peer.request(S1F1, []);
-                let mut primary = [0; 14];
-                stream.read_exact(&mut primary).unwrap();
-                let asked = Header::decode(primary[4..].try_into().unwrap());
-                let reply = Header::data(asked.system, StreamFunction::new(1, 2), false, asked.session);
-                stream.write_all(&reply.encode_alone()).unwrap();
-                request.wait(LIMIT).unwrap();
-            }
-            *quickest = begun.elapsed().min(*quickest);
-        }
-    }
-    let [beside, without] = quickest;
-    println!("{REQUESTS} requests took {beside:?} beside a dead peer and {without:?} without one");
-    assert!(beside < without * 2, "{beside:?} and {without:?}");
-    // It has been dead all the time.
-    let refused = dead.send(S1F1, vec![0; TEXT]).wait(LIMIT);
-    assert!(matches!(refused, Err(Error::OutputFull { .. })), "{refused:?}");
     drop(silent);
-    for manager in managers {
-        manager.stop(LIMIT).unwrap();
-    }
+    manager.stop(LIMIT).unwrap();
 }
