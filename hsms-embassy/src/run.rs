@@ -150,7 +150,8 @@ impl<'b, M: RawMutex, const TRANSACTIONS: usize, const CALLS: usize, S: Sessions
     /// Waits until what has been read can be dealt with, and gives up what nobody takes.
     async fn unblock(&self, left: usize) {
         let ticks = self.limits.unread.as_ticks().checked_div(PARTS_OF_UNREAD.into());
-        let part = Duration::from_ticks(ticks.unwrap_or_default());
+        // However short: the peer may keep us here for longer.
+        let part = Duration::from_ticks(ticks.unwrap_or_default()).max(Duration::from_millis(1));
         let mut untaken = 0;
         while untaken < PARTS_OF_UNREAD {
             let put = self.with(|state| state.output.end());

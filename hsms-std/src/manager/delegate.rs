@@ -353,7 +353,9 @@ mod tests {
             let together = Arc::new(Barrier::new(THREADS + 1));
             for _ in 0..THREADS {
                 let together = Arc::clone(&together);
-                pool.run(Box::new(move || drop(together.wait())));
+                pool.run(Box::new(move || {
+                    together.wait();
+                }));
             }
             // All of them have a thread now.
             together.wait();

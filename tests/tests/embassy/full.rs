@@ -290,34 +290,37 @@ fn a_text_goes_on_to_the_application_while_the_peer_reads_nothing() {
 
 #[test]
 fn an_application_that_waits_for_the_peer_is_not_taken_for_one_that_reads_nothing() {
-    against::<256, 64, 128, _>(quiet(Config::equipment(DEVICE)), 100, Limits::default(), async |link, mut raw| {
-        raw.select().await;
-        // It sends before it takes anything, and the peer takes nothing for so long that a message would be given up.
-        let application = async {
-            for _ in 0..4 {
-                link.send(S6F11, &[9; 50]).await.unwrap();
-            }
-            for system in 10..15 {
-                let primary = link.receive(&mut []).await.unwrap();
-                assert_eq!(primary.header.system, SystemBytes(system));
-                link.reply(&primary.token.unwrap(), &[]).await.unwrap();
-            }
-        };
-        let peer = async {
-            Timer::after_millis(1).await;
-            let five: Vec<u8> = (10..15).flat_map(|system| data(S1F1, true, system, &[])).collect();
-            raw.put(&five).await;
-            Timer::after_secs(8).await;
-            drain(&mut raw).await;
-            drain(&mut raw).await;
-            for system in 10..15 {
-                let (reply, _) = raw.get().await;
-                assert_eq!((reply.stream_function(), reply.system), (S1F2, SystemBytes(system)));
-            }
-        };
-        join(application, peer).await;
-        assert!(!all_told(link).iter().any(|told| matches!(told, Told::Dropped(_))));
-    });
+    for unread in [Limits::default().unread, Duration::MIN] {
+        let limits = Limits { unread, ..Limits::default() };
+        against::<256, 64, 128, _>(quiet(Config::equipment(DEVICE)), 100, limits, async |link, mut raw| {
+            raw.select().await;
+            // It sends before it takes anything, and the peer takes nothing for so long that a message would be given up.
+            let application = async {
+                for _ in 0..4 {
+                    link.send(S6F11, &[9; 50]).await.unwrap();
+                }
+                for system in 10..15 {
+                    let primary = link.receive(&mut []).await.unwrap();
+                    assert_eq!(primary.header.system, SystemBytes(system));
+                    link.reply(&primary.token.unwrap(), &[]).await.unwrap();
+                }
+            };
+            let peer = async {
+                Timer::after_millis(1).await;
+                let five: Vec<u8> = (10..15).flat_map(|system| data(S1F1, true, system, &[])).collect();
+                raw.put(&five).await;
+                Timer::after_secs(8).await;
+                drain(&mut raw).await;
+                drain(&mut raw).await;
+                for system in 10..15 {
+                    let (reply, _) = raw.get().await;
+                    assert_eq!((reply.stream_function(), reply.system), (S1F2, SystemBytes(system)));
+                }
+            };
+            join(application, peer).await;
+            assert!(!all_told(link).iter().any(|told| matches!(told, Told::Dropped(_))));
+        });
+    }
 }
 
 #[test]

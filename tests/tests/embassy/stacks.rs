@@ -259,9 +259,9 @@ fn a_run_that_is_dropped_and_called_again_with_its_opener_goes_on_over_the_same_
                 let stopped = Instant::now();
                 let (stopped_end, other_end) = if round % 2 == 0 { (&host, &equipment) } else { (&equipment, &host) };
                 if round % 2 == 0 {
-                    stop_host.signal(())
+                    stop_host.signal(());
                 } else {
-                    stop_equipment.signal(())
+                    stop_equipment.signal(());
                 }
                 stopped_end.reached(State::NotConnected).await.unwrap();
                 other_end.reached(State::NotConnected).await.unwrap();
