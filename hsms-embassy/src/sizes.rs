@@ -9,8 +9,8 @@ mod checked {
     type Of<const TRANSACTIONS: usize, const CALLS: usize> =
         Link<'static, CriticalSectionRawMutex, TRANSACTIONS, CALLS>;
 
-    const _: () = assert!(size_of::<Of<1, 4>>() == 904);
-    const _: () = assert!(size_of::<Of<4, 8>>() == 1232);
-    const _: () = assert!(size_of::<Of<8, 16>>() == 1776);
-    const _: () = assert!(size_of::<Of<16, 16>>() == 2224);
+    const _: () = assert!(size_of::<Of<1, 4>>() == 912);
+    const _: () = assert!(size_of::<Of<4, 8>>() == 1240);
+    const _: () = assert!(size_of::<Of<8, 16>>() == 1784);
+    const _: () = assert!(size_of::<Of<16, 16>>() == 2232);
 }

@@ -257,7 +257,7 @@ fn a_reply_that_is_written_bit_by_bit_ends_the_link_where_it_is_dropped() {
             match result {
                 Ok(reply) => assert_eq!(reply.body, text),
                 Err(Error::NoReply { end: TransactionEnd::SessionEnded, .. } | Error::Cut { .. }) => {
-                    assert!(!completed)
+                    assert!(!completed);
                 }
                 Err(error) => panic!("{error}"),
             }
