@@ -325,7 +325,10 @@ stage_footprint() {
   done
   (cd "$root/tests/footprint" && cargo fmt --all --check &&
     CARGO_TARGET_DIR=$folder cargo clippy --quiet --locked --all-targets -- -D warnings &&
-    CARGO_TARGET_DIR=$folder cargo test --quiet --locked) || fail "tests/footprint is not in order" || return
+    CARGO_TARGET_DIR=$folder cargo test --quiet --locked &&
+    CARGO_TARGET_DIR=$folder RUSTUP_TOOLCHAIN=$toolchain cargo clippy --quiet --locked -p hsms-footprint-run -p hsms-footprint-image \
+      --features hsms-footprint-image/auth,hsms-footprint-image/adapter --target thumbv7m-none-eabi --profile s -- -D warnings) ||
+    fail "tests/footprint is not in order" || return
   footprint_gate "$toolchain"
 }
 

@@ -30,7 +30,7 @@
 use crate::connection::{Class, Inbound, ReplyToken};
 use crate::error::Fault;
 use crate::frame::Piece;
-use crate::wire::Message;
+use crate::wire::{Message, copy};
 use core::fmt;
 
 /// Where a [`Collector`] keeps a text: `&mut [u8]`, [`heapless::Vec`], and with feature `alloc` `Vec`. The text is at the
@@ -187,7 +187,7 @@ impl Storage for &mut [u8] {
 
     fn put(&mut self, at: usize, octets: &[u8], _: usize) -> Result<(), NoMemory> {
         let behind = self.get_mut(at..).ok_or(NoMemory)?;
-        behind.get_mut(..octets.len()).ok_or(NoMemory)?.copy_from_slice(octets);
+        copy(behind.get_mut(..octets.len()).ok_or(NoMemory)?, octets);
         Ok(())
     }
 }
@@ -219,7 +219,7 @@ pub(crate) fn append<const N: usize, LenT: heapless::LenType>(
     match held.get_mut(at..) {
         // As long as each other, always: what the optimiser needs to see.
         Some(place) if place.len() == octets.len() => {
-            place.copy_from_slice(octets);
+            copy(place, octets);
             true
         }
         _ => false,

@@ -38,6 +38,7 @@
 //! | take the peer's primaries | [`Link::receive`], with a long text [`Link::next`] |
 //! | answer them | [`Link::reply`], [`Link::abort`], with a long text [`Link::begin_reply`] |
 //! | know what goes on | [`Link::state`], [`Link::reached`], [`Link::told`], [`Link::last_close`]; feature `defmt` logs it |
+//! | dispatch to handlers, send with a deadline, prove a secret, establish communication | feature `services`: its module has an example |
 //! | test the link | [`Link::linktest`]; the machine does it by itself every [`linktest_period`](hsms_core::Config::linktest_period) |
 //!
 //! Nothing is lost in silence. A call that sends ends when the transport has taken the message, or with an error; a primary of the

@@ -21,6 +21,9 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! It is written, and flushed at the end of each connection, where the tap is called: at a manager that is the event loop, and a disk that
+//! is slow holds up all peers. Give [`Capture::new`] a writer that hands its octets to a thread where that matters.
+//!
 //! HSMS has no port by which it could be known, so the reader has to be told: `tshark -r FILE -d tcp.port==5000,hsms`, or _Decode As…_ in
 //! Wireshark.
 //!

@@ -304,6 +304,48 @@ fn metrics_of_a_blocking_connection_are_its_counters_under_its_name() {
     assert_eq!(now.histograms[&format!("hsms_round_trip_seconds{{of=data,peer={name}}}")].len(), 1);
 }
 
+#[test]
+fn each_timer_that_expires_at_a_managers_peer_is_told_under_its_name() {
+    recorder::install();
+    let manager = Manager::start().unwrap();
+    let short = Duration::from_millis(50);
+    for timer in ["t3", "t6", "t7", "t8"] {
+        let name = format!("peer with {timer} short");
+        let config = match timer {
+            "t3" => config().with_t3(short),
+            "t6" => config().with_t6(short),
+            "t7" => config().with_t7(short),
+            _ => config().with_t8(short),
+        };
+        let settings = PeerSettings::passive(LOCAL, Expected::Anyone, config.unwrap());
+        let peer = manager.add(&name, settings).unwrap();
+        peer.enable().unwrap();
+        let mut far = FarEnd::call(peer.local_addr().unwrap());
+        if timer != "t7" {
+            far.control(Header::select_req, SType::SELECT_RSP);
+            peer.selected().wait(LIMIT).unwrap();
+        }
+        match timer {
+            "t3" => drop(peer.request(S1F1, []).wait(LIMIT).unwrap_err()),
+            "t6" => drop(peer.linktest().wait(LIMIT).unwrap_err()),
+            "t7" => {}
+            _ => far.half_a_primary(S1F1, &[0; 10]),
+        }
+        // A request that is not answered does not end the connection; all the others do.
+        if timer == "t3" {
+            far.end();
+        } else {
+            far.until_end();
+        }
+        let counters = settle(&peer);
+        let told = told_of(&name);
+        assert_eq!(told, by_counters(&counters, &name));
+        let timeouts: Vec<_> = told.iter().filter(|(key, _)| key.starts_with("hsms_timeouts_total")).collect();
+        assert_eq!(timeouts, [(&format!("hsms_timeouts_total{{peer={name},timer={timer}}}"), &1)]);
+    }
+    manager.stop(LIMIT).unwrap();
+}
+
 /// What has been told of a peer.
 fn told_of(name: &str) -> BTreeMap<String, u64> {
     recorded().counters.into_iter().filter(|(key, _)| key.contains(&format!("peer={name}"))).collect()

@@ -2,6 +2,8 @@
 
 #[path = "security/blocking.rs"]
 mod blocking;
+#[path = "security/descriptors.rs"]
+mod descriptors;
 #[path = "security/manager.rs"]
 mod manager;
 #[path = "security/over_tls.rs"]

@@ -34,6 +34,8 @@ mod raw;
 mod rows;
 #[path = "services/secrets.rs"]
 mod secrets;
+#[path = "services/sharing.rs"]
+mod sharing;
 #[path = "services/trust.rs"]
 mod trust;
 

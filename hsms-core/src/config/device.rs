@@ -128,7 +128,7 @@ impl DeviceIds {
         let mut list = Self::ANY;
         match (u8::try_from(ids.len()), list.ids.get_mut(..ids.len())) {
             (Ok(len @ 1..), Some(places)) => {
-                places.copy_from_slice(ids);
+                places.iter_mut().zip(ids).for_each(|(place, id)| *place = *id);
                 list.len = len;
                 Ok(list)
             }

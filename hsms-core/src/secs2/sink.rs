@@ -2,6 +2,7 @@
 
 use super::WriteError;
 use crate::collect::append;
+use crate::wire::copy;
 
 /// Takes the octets of a text, in order. Implemented by [`Slice`], `heapless::Vec`, with feature `alloc` by `Vec`, by
 /// [`Count`], [`Pieces`], and by `&mut` of each.
@@ -84,7 +85,7 @@ impl Sink for Slice<'_> {
         let free = self.octets.get_mut(self.len..).unwrap_or_default();
         let room = free.len();
         let Some(place) = free.get_mut(..octets.len()) else { return room_for(octets.len(), room) };
-        place.copy_from_slice(octets);
+        copy(place, octets);
         self.len = self.len.saturating_add(octets.len());
         Ok(())
     }
@@ -295,6 +296,6 @@ const fn room_for(octets: usize, room: usize) -> Result<(), WriteError> {
 fn patch(held: &mut [u8], at: usize, octets: &[u8]) {
     let place = held.get_mut(at..).and_then(|behind| behind.get_mut(..octets.len()));
     if let Some(place) = place {
-        place.copy_from_slice(octets);
+        copy(place, octets);
     }
 }

@@ -17,6 +17,7 @@ mod status;
 pub use header::{Header, SessionId, SystemBytes};
 pub use hex::Hex;
 pub use kind::{Kind, StreamFunction, TransactionKind};
+pub(crate) use message::copy;
 pub use message::{BodyTooLong, EncodeError, Message, ParseError};
 pub use status::{DeselectStatus, PType, RejectReason, SType, SelectStatus};
 

@@ -8,7 +8,7 @@
 //! use hsms_embassy::{Buffers, Config, DeviceId, Link, Opener};
 //!
 //! // What the table has for messages: a value of ours, which a `match` turns into a call.
-//! #[derive(Clone, Copy)]
+//! #[derive(Debug, Clone, Copy)]
 //! enum Duty {
 //!     Status,
 //!     Valve,

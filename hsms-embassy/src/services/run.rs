@@ -317,10 +317,10 @@ impl<
             Ok(reply) => {
                 shared.replied(&reply.header, reply.body);
             }
-            // Longer than any that can be meant: one that cannot be read.
-            Err(crate::Error::Aborted { header } | crate::Error::NoRoom { header, .. }) => {
+            Err(crate::Error::Aborted { header }) => {
                 shared.replied(&header, &[]);
             }
+            Err(crate::Error::NoRoom { header, .. }) => shared.reply_dropped(header.system),
             Err(crate::Error::NoReply { system, end, .. }) => shared.ended(system, end),
             Err(_) => {}
         });

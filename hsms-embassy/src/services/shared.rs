@@ -132,9 +132,8 @@ impl<
             joint.clear();
             self.wake_going();
         } else if self.refused.is_some_and(|refused| refused != happened) {
-            // There may be room now; that the state is the same changes nothing but that it is asked again.
             self.refused = None;
-            self.core.link(now, seen.state);
+            self.core.retry();
         }
     }
 
@@ -189,6 +188,11 @@ impl<
             // Of the requests of the core's own, and of what has ended meanwhile, nothing is left to do.
             _ => None,
         }
+    }
+
+    /// The reply to one of the core's own came, and is longer than any that can be meant.
+    pub(super) fn reply_dropped(&mut self, system: SystemBytes) {
+        self.core.reply_dropped(clock::now(), system);
     }
 
     pub(super) fn ended(&mut self, system: SystemBytes, end: TransactionEnd) {

@@ -420,13 +420,18 @@ impl EventLoop {
             let decision = if caller.probed { Decision::Close } else { Decision::Probe };
             return self.decided(number, decision);
         };
-        let mailbox = Arc::clone(&self.mailbox);
+        // With all threads busy those who are asked stand in line, also for callers that have gone meanwhile.
+        if Arc::strong_count(&self.asked) > self.settings.max_unidentified() {
+            return self.decided(number, Decision::Close);
+        }
+        let (mailbox, asked) = (Arc::clone(&self.mailbox), Arc::clone(&self.asked));
         self.workers.run(Box::new(move || {
             let decided = std::panic::AssertUnwindSafe(|| identify.identify(&caller));
             // One that panics has told so itself.
             let decision = std::panic::catch_unwind(decided).unwrap_or(Decision::Close);
             // Where the manager has stopped the caller has gone.
             let _ = mailbox.post(Command::Decided(number, decision));
+            drop(asked);
         }));
     }
 

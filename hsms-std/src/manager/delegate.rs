@@ -115,6 +115,8 @@ pub(super) struct Pool {
     come: Condvar,
     ended: Condvar,
     most_threads: usize,
+    /// How long a thread without work stays.
+    idle: Duration,
     /// The system had no thread for what waits, and there was none.
     stranded: AtomicBool,
 }
@@ -150,6 +152,7 @@ impl Pool {
             come: Condvar::new(),
             ended: Condvar::new(),
             most_threads,
+            idle: IDLE,
             stranded: AtomicBool::new(false),
         }
     }
@@ -283,7 +286,7 @@ impl Pool {
 
 fn work(pool: &Pool) {
     loop {
-        let (peer, item) = match pool.next(IDLE) {
+        let (peer, item) = match pool.next(pool.idle) {
             Some(Next::Item(peer, item)) => (peer, item),
             Some(Next::Job(job)) => {
                 // One that panics has told so itself.
@@ -333,4 +336,31 @@ fn deliver(peer: &Peer, item: Item) {
 /// Nothing of the application's runs while one of these is locked.
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Barrier;
+
+    const LIMIT: Duration = Duration::from_secs(60);
+
+    #[test]
+    fn threads_without_work_end_and_begin_again_with_it() {
+        const THREADS: usize = 4;
+        let pool = Arc::new(Pool { idle: Duration::from_millis(10), ..Pool::new(THREADS) });
+        for _ in 0..2 {
+            let together = Arc::new(Barrier::new(THREADS + 1));
+            for _ in 0..THREADS {
+                let together = Arc::clone(&together);
+                pool.run(Box::new(move || {
+                    together.wait();
+                }));
+            }
+            // All of them have a thread now.
+            together.wait();
+            // Nobody stops them.
+            assert_eq!(pool.wait_ended(LIMIT), 0);
+        }
+    }
 }

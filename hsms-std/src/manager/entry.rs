@@ -212,7 +212,8 @@ impl Entry {
     /// Where there is no place for another transaction, those that nobody waits for any more make room.
     fn give_up_abandoned(&mut self, now: Instant) {
         let Some(requests) = &mut self.requests else { return };
-        if requests.len() < self.shared.settings.transactions() {
+        // Those of the services are among them.
+        if self.link.machine.open_transactions() < self.shared.settings.transactions() {
             return;
         }
         for (system, ..) in requests.extract_if(|_, (_, promise)| promise.is_abandoned()) {
@@ -511,5 +512,14 @@ impl Entry {
         for (_, promise) in std::mem::take(&mut self.waits) {
             promise.settle(Err(error()));
         }
+    }
+}
+
+/// However it goes, by a panic of the loop as well.
+impl Drop for Entry {
+    fn drop(&mut self) {
+        self.shared.tell(State::NotConnected, 0);
+        #[cfg(feature = "services")]
+        self.end_services();
     }
 }

@@ -36,9 +36,6 @@ const MOST_ACCEPTED: usize = 64;
 /// The longest that the loop sleeps; then it just looks again.
 const LONGEST: Duration = Duration::from_secs(3_600);
 
-/// How long callers are left waiting after the system refused to hand one over.
-const PAUSE: Duration = Duration::from_secs(1);
-
 pub(super) struct EventLoop {
     pub(super) poll: Poll,
     pub(super) mailbox: Arc<Mailbox>,
@@ -64,6 +61,8 @@ pub(super) struct EventLoop {
     pub(super) workers: Arc<Pool>,
     events: Arc<Pool>,
     refused: Arc<Mutex<CallersRefused>>,
+    /// Whoever is asked about a caller has one more of it.
+    pub(super) asked: Arc<()>,
     /// When nobody is waited for any more.
     stopping: Option<Instant>,
 }
@@ -72,8 +71,8 @@ pub(super) struct EventLoop {
 impl Drop for EventLoop {
     fn drop(&mut self) {
         self.mailbox.close();
-        for (_, entry) in self.peers.drain() {
-            (*entry).remove(true);
+        for (_, entry) in std::mem::take(&mut self.peers) {
+            self.let_go(*entry);
         }
         self.workers.stop();
         self.events.stop();
@@ -117,6 +116,7 @@ impl EventLoop {
             workers,
             events,
             refused,
+            asked: Arc::default(),
             stopping: None,
         }
     }
@@ -395,7 +395,16 @@ impl EventLoop {
                 self.part_unknown(Some(number));
             }
         }
-        (*entry).remove(self.stopping.is_some());
+        self.let_go(*entry);
+    }
+
+    /// What the application has given to a peer may do anything when it is dropped: the loop waits for none of it.
+    fn let_go(&self, entry: Entry) {
+        let shared = Arc::clone(&entry.shared);
+        entry.remove(self.stopping.is_some());
+        if shared.has_delegate() || shared.settings.tap().is_some() {
+            self.workers.run(Box::new(move || drop(shared)));
+        }
     }
 
     pub(super) const fn take_id(&mut self) -> usize {
@@ -412,13 +421,13 @@ impl EventLoop {
     /// Takes callers from the system's queue.
     fn accept(&mut self, id: usize) {
         for _ in 0..MOST_ACCEPTED {
-            let Some(listener) = self.listeners.get(&id) else { return };
-            match listener.accept() {
+            let Some(listener) = self.listeners.get_mut(&id) else { return };
+            match listener.accept(self.now) {
                 Accepted::Caller(stream, caller) => self.called(id, stream, caller),
                 Accepted::Nobody => return,
-                Accepted::Pause(error) => {
+                Accepted::Pause(error, until) => {
                     crate::trace::failed(&error);
-                    self.deadlines.insert((self.now.saturating_add(PAUSE), id));
+                    self.deadlines.insert((until, id));
                     return;
                 }
             }

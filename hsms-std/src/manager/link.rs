@@ -440,8 +440,14 @@ impl Link {
 
     pub(super) fn receive(&mut self, now: Instant, mut octets: &[u8], told: &mut Vec<Told>) {
         while !octets.is_empty() {
-            // What stands behind the end of a connection is for nobody.
-            let Ok((taken, inbound)) = self.machine.receive(now, octets) else { return };
+            let (taken, inbound) = match self.machine.receive(now, octets) {
+                Ok(taken) => taken,
+                Err(error) => {
+                    // What stands behind the end of a connection is for nobody.
+                    debug_assert!(error != Refusal::InputPaused, "nothing is read of a peer that floods");
+                    return;
+                }
+            };
             if let Some(inbound) = &inbound {
                 self.note(inbound);
                 self.piece(inbound, told);
@@ -488,7 +494,9 @@ impl Link {
             && let Some(assembly) = self.assembly.take()
             && self.wants(inbound)
         {
-            let Assembly { header, sort, body } = *assembly;
+            let Assembly { header, sort, mut body } = *assembly;
+            // It may wait for long, and what it was grown by is nobody's.
+            body.shrink_to_fit();
             told.push(Told::Message { header, sort, body });
         }
     }
@@ -545,7 +553,9 @@ impl Link {
         }
         if self.pending() <= self.most_answers() {
             self.answers = 0;
-            // A no-op where nothing was paused.
+        }
+        if !self.is_flooded() {
+            // Whatever ended it. A no-op where nothing was paused.
             let _ = self.machine.resume_input(now);
         }
     }

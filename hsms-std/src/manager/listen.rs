@@ -3,12 +3,17 @@
 use super::settings::Expected;
 use crate::security::{Security, Unselected};
 use crate::transport::is_late;
+use hsms_core::time::Instant;
 use mio::net::{TcpListener, TcpStream};
 use mio::{Interest, Registry, Token};
 use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
+
+/// How long callers are left waiting after the system refused to hand one over.
+const PAUSE: Duration = Duration::from_secs(1);
 
 pub(super) struct Listener {
     socket: TcpListener,
@@ -18,6 +23,8 @@ pub(super) struct Listener {
     pub(super) security: Security,
     /// Callers that are no peer's yet.
     pub(super) unselected: Unselected,
+    /// Until when nobody is taken, however many more call.
+    paused: Option<Instant>,
 }
 
 /// Peers in the order in which they were added. One is usual, and takes no more than itself.
@@ -39,8 +46,8 @@ impl Peers {
 pub(super) enum Accepted {
     Caller(TcpStream, SocketAddr),
     Nobody,
-    /// The system is short of what one more caller takes: descriptors, for example.
-    Pause(io::Error),
+    /// The system is short of what one more caller takes: descriptors, for example. Nobody is taken until then.
+    Pause(io::Error, Instant),
 }
 
 impl Listener {
@@ -49,7 +56,7 @@ impl Listener {
         let address = socket.local_addr()?;
         registry.register(&mut socket, token, Interest::READABLE)?;
         let (address, unselected) = (Arc::new(address), Unselected::default());
-        Ok(Listener { socket, address, places: HashMap::new(), security, unselected })
+        Ok(Listener { socket, address, places: HashMap::new(), security, unselected, paused: None })
     }
 
     /// Where it listens; with the port that was found where it was given as 0.
@@ -93,7 +100,11 @@ impl Listener {
         [exact, address, Expected::Anyone].into_iter().find(|place| self.places.contains_key(place))
     }
 
-    pub(super) fn accept(&self) -> Accepted {
+    pub(super) fn accept(&mut self, now: Instant) -> Accepted {
+        if self.paused.is_some_and(|until| now < until) {
+            return Accepted::Nobody;
+        }
+        self.paused = None;
         loop {
             match self.socket.accept() {
                 Ok((stream, caller)) => return Accepted::Caller(stream, caller),
@@ -104,7 +115,11 @@ impl Listener {
                     | io::ErrorKind::ConnectionAborted
                     | io::ErrorKind::ConnectionReset
                     | io::ErrorKind::NotConnected => {}
-                    _ => return Accepted::Pause(error),
+                    _ => {
+                        let until = now.saturating_add(PAUSE);
+                        self.paused = Some(until);
+                        return Accepted::Pause(error, until);
+                    }
                 },
             }
         }

@@ -101,16 +101,18 @@ impl Served {
             self.retry();
         }
         self.carry_out(via);
-        if self.with(Layer::expire) {
-            self.carry_out(via);
-        }
         self.starved.store(via.full, Ordering::Relaxed);
         self.come.notify_all();
     }
 
     fn carry_out(&self, via: &mut Via<'_>) {
         let mut sent = None;
-        while let Some(step) = self.with(|layer, now| layer.next_step(now, sent.take())) {
+        // What is late is given up where nothing can go out, before anybody asks for more.
+        let next = |layer: &mut Layer, now, sent| match layer.next_step(now, sent) {
+            None if layer.expire(now) => layer.next_step(now, None),
+            step => step,
+        };
+        while let Some(step) = self.with(|layer, now| next(layer, now, sent.take())) {
             sent = step.carry_out(via);
         }
     }

@@ -83,9 +83,14 @@ fn runs(measured: &Measured) -> String {
     };
     head(&mut text);
     for (group, what) in GROUPS {
-        _ = write!(text, "| {what} |");
-        for (_, figures) in &columns {
-            match figures.stack.get(group) {
+        let deepest: Vec<_> = columns.iter().map(|(_, figures)| figures.stack.get(group)).collect();
+        // Where it is the same call everywhere, it is named once.
+        let sole = deepest.windows(2).all(|pair| pair[0].map(|call| &call.1) == pair[1].map(|call| &call.1));
+        let sole = deepest.first().copied().flatten().filter(|_| sole);
+        _ = write!(text, "| {what}{} |", sole.map_or(String::new(), |(_, call)| format!(": {call}")));
+        for deepest in deepest {
+            match deepest {
+                Some((octets, _)) if sole.is_some() => _ = write!(text, " {octets} |"),
                 Some((octets, call)) => _ = write!(text, " {octets}: {call} |"),
                 None => text += " |",
             }

@@ -154,6 +154,11 @@ impl FarEnd {
     /// Says that nothing follows, and reads what is left.
     pub fn end(&mut self) {
         self.stream().shutdown(Shutdown::Write).unwrap();
+        self.until_end();
+    }
+
+    /// Reads what comes until the other end closes.
+    pub fn until_end(&mut self) {
         let mut left = Vec::new();
         match self.stream().read_to_end(&mut left) {
             Ok(_) => self.read.extend_from_slice(&left),

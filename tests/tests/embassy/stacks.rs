@@ -258,7 +258,11 @@ fn a_run_that_is_dropped_and_called_again_with_its_opener_goes_on_over_the_same_
                 assert_eq!(host.request(S1F1, &[round], &mut buffer).await.unwrap().body, [round]);
                 let stopped = Instant::now();
                 let (stopped_end, other_end) = if round % 2 == 0 { (&host, &equipment) } else { (&equipment, &host) };
-                (if round % 2 == 0 { &stop_host } else { &stop_equipment }).signal(());
+                if round % 2 == 0 {
+                    stop_host.signal(());
+                } else {
+                    stop_equipment.signal(());
+                }
                 stopped_end.reached(State::NotConnected).await.unwrap();
                 other_end.reached(State::NotConnected).await.unwrap();
                 let told = stopped.elapsed();
@@ -345,7 +349,7 @@ fn an_opener_of_a_stack_that_is_dropped_at_any_await_opens_again() {
                             host.request(S1F1, &[round], &mut buffer).await.is_ok()
                         };
                         while !answered().await {}
-                        (if round == 1 { &host } else { &equipment }).separate();
+                        if round == 1 { host.separate() } else { equipment.separate() }
                     }
                 };
                 beside(work, echo(&equipment, &seen)).await;

@@ -12,6 +12,8 @@ use std::time::Duration;
 
 /// No test comes near it where things work.
 pub const LIMIT: Duration = Duration::from_secs(60);
+/// How much longer something with a bound may take on a machine that is busy: less than whoever forgets the bound waits.
+pub const SLACK: Duration = Duration::from_secs(20);
 pub const DEVICE: DeviceId = DeviceId::new(0).unwrap();
 pub const LOCAL: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 pub const S1F1: StreamFunction = StreamFunction::new(1, 1);
@@ -72,6 +74,17 @@ impl Caller {
         system
     }
 
+    /// Answers who has dialled it, and is selected.
+    pub fn dialled(stream: TcpStream) -> Self {
+        stream.set_read_timeout(Some(LIMIT)).unwrap();
+        stream.set_write_timeout(Some(LIMIT)).unwrap();
+        let mut caller = Caller { stream, next: 1 };
+        let (request, _) = caller.read().unwrap();
+        assert_eq!(request.stype, SType::SELECT_REQ);
+        caller.write(&Header::select_rsp(request.system), &[]);
+        caller
+    }
+
     /// Sends Select.req. Gives the status of the response.
     pub fn select(&mut self) -> u8 {
         self.select_session(SessionId::CONTROL)
@@ -118,6 +131,44 @@ impl Caller {
         let stream_function = primary.stream_function();
         let reply = StreamFunction::new(stream_function.stream, stream_function.function + 1);
         self.write(&Header::data(primary.system, reply, false, SessionId(primary.session.0)), body);
+    }
+}
+
+/// A host that never answers who dials it: its queue has one place, which is taken.
+pub struct Silent {
+    listener: Socket,
+    pub address: SocketAddr,
+    waiting: Vec<TcpStream>,
+}
+
+impl Silent {
+    pub fn listen() -> Self {
+        let listener = bound(Ipv4Addr::LOCALHOST);
+        listener.listen(0).unwrap();
+        let address = listener.local_addr().unwrap().as_socket().unwrap();
+        let mut waiting = Vec::new();
+        while let Ok(stream) = TcpStream::connect_timeout(&address, Duration::from_millis(100)) {
+            waiting.push(stream);
+        }
+        Silent { listener, address, waiting }
+    }
+
+    /// Takes those who have been waiting, so that the next one is answered.
+    pub fn awake(&mut self) {
+        for stream in self.waiting.drain(..) {
+            let caller = self.listener.accept().unwrap().1.as_socket();
+            assert_eq!(caller, Some(stream.local_addr().unwrap()));
+        }
+    }
+
+    /// The next one who dials; `None` where nobody does within `limit`.
+    pub fn accept(&self, limit: Duration) -> Option<TcpStream> {
+        self.listener.set_read_timeout(Some(limit)).unwrap();
+        match self.listener.accept() {
+            Ok((socket, _)) => Some(socket.into()),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => None,
+            Err(error) => panic!("{error}"),
+        }
     }
 }
 

@@ -1,12 +1,13 @@
 //! Delegates and events: what is told, in which order, and what the handlers may do.
 
-use crate::caller::{Call, Caller, Echo, LIMIT, LOCAL, Recorder, S1F1, tool};
+use crate::caller::{Call, Caller, Echo, LIMIT, LOCAL, Recorder, S1F1, SLACK, tool};
 use hsms_std::core::wire::SType;
 use hsms_std::manager::{Delegate, Error, Event, Manager, Peer, Received};
 use hsms_std::{CloseReason, Notice, Options, StreamFunction};
 use std::net::{Ipv4Addr, Shutdown};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 const FROM: Ipv4Addr = Ipv4Addr::new(127, 0, 2, 1);
 
@@ -282,7 +283,10 @@ fn stop_ends_within_its_bound_though_a_handler_does_not_return() {
     has_begun.recv_timeout(LIMIT).unwrap();
     let mut request = peer.request(S1F1, []);
     assert_eq!(caller.read().unwrap().0.stream_function(), S1F1);
-    let stopped = manager.stop(std::time::Duration::from_millis(200));
+    let (limit, begun) = (Duration::from_millis(200), Instant::now());
+    let stopped = manager.stop(limit);
+    let passed = begun.elapsed();
+    assert!(passed < limit + SLACK, "{passed:?}");
     assert!(matches!(stopped, Err(Error::HandlersBusy { handlers: 1 } | Error::Late { .. })), "{stopped:?}");
     // The connection ends, and so does the request, while the handler is still there.
     assert_eq!(caller.read().unwrap().0.stype, SType::SEPARATE_REQ);

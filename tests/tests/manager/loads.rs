@@ -1,6 +1,7 @@
 //! What one peer, or its handler, costs the others: nothing.
 
 use crate::caller::{Call, Caller, DEVICE, Echo, LIMIT, LOCAL, Recorder, S1F1, S1F2, tool};
+use crate::descriptors::raise_descriptors;
 use hsms_std::manager::{Delegate, Error, Expected, Manager, Peer, PeerSettings, Received};
 use hsms_std::{CloseReason, Config, Header, Options};
 use std::io::Write;
@@ -10,6 +11,7 @@ use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Condvar, Mutex};
 
 const HANDLERS: usize = 64;
+const PEERS: u32 = 1_000;
 
 /// Handlers that wait on a condition variable.
 struct Blocked {
@@ -30,8 +32,8 @@ impl Delegate for Blocked {
 }
 
 #[test]
-fn with_64_handlers_blocked_every_linktest_of_many_peers_is_answered() {
-    let peers = if hsms_tests::scale() == 1 { 200 } else { 1_000 };
+fn with_64_handlers_blocked_every_linktest_of_1000_peers_is_answered() {
+    raise_descriptors();
     let manager = Manager::start().unwrap();
     let (begun, has_begun) = channel();
     let delegate = Arc::new(Blocked {
@@ -42,7 +44,7 @@ fn with_64_handlers_blocked_every_linktest_of_many_peers_is_answered() {
     });
     let mut port = LOCAL;
     let mut callers = Vec::new();
-    for number in 0..peers {
+    for number in 0..PEERS {
         let from = Ipv4Addr::new(127, 1, (number / 250) as u8, (number % 250 + 1) as u8);
         let peer = manager.add(&from.to_string(), tool(port, from).with_delegate(delegate.clone())).unwrap();
         port = peer.local_addr().unwrap();

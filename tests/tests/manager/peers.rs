@@ -1,15 +1,15 @@
 //! Peers by name, active and passive, and what becomes of requests.
 
-use crate::caller::{Caller, DEVICE, Echo, LIMIT, LOCAL, S1F1, S1F2, tool};
+use crate::caller::{Caller, DEVICE, Echo, LIMIT, LOCAL, S1F1, S1F2, Silent, tool};
 use hsms_std::manager::{Error, Event, Expected, Manager, Peer, PeerSettings};
-use hsms_std::{Config, Fault, State};
+use hsms_std::{Config, Fault, Options, State};
 use std::future::Future;
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 const FIRST: Ipv4Addr = Ipv4Addr::new(127, 0, 1, 1);
 const SECOND: Ipv4Addr = Ipv4Addr::new(127, 0, 1, 2);
@@ -114,6 +114,29 @@ fn the_fallback_address_is_tried_when_the_first_fails() {
     manager.stop(LIMIT).unwrap();
 }
 
+/// Few with little time, where the first must not have all of it; and many with more than the test waits for.
+#[test]
+fn the_next_address_is_tried_when_the_first_never_answers() {
+    let silent = Silent::listen();
+    let share = Duration::from_millis(100);
+    for addresses in [2, 1_200] {
+        let manager = Manager::start().unwrap();
+        let settings = PeerSettings::passive(LOCAL, Expected::Anyone, Config::equipment(DEVICE));
+        let tool = manager.add("tool", settings).unwrap();
+        let mut places = vec![tool.local_addr().unwrap(); addresses];
+        places[0] = silent.address;
+        let options = Options::new().with_connect_limit(share * u32::try_from(addresses).unwrap());
+        let settings = PeerSettings::active(places, Config::host(DEVICE)).with_options(options);
+        let host = manager.add("host", settings).unwrap();
+        tool.enable().unwrap();
+        host.enable().unwrap();
+        host.selected().wait(LIMIT).unwrap();
+        let counted = host.counters().wait(LIMIT).unwrap();
+        assert_eq!((counted.attempts, counted.failed_attempts), (1, 0));
+        manager.stop(LIMIT).unwrap();
+    }
+}
+
 #[test]
 fn an_address_that_answers_and_where_nothing_is_selected_gives_the_next_its_turn() {
     let manager = Manager::start().unwrap();
@@ -140,15 +163,22 @@ fn an_address_that_answers_and_where_nothing_is_selected_gives_the_next_its_turn
 }
 
 #[test]
-fn an_active_peer_dials_again_after_t5() {
+fn an_active_peer_dials_again_after_t5_and_no_earlier() {
     let manager = Manager::start().unwrap();
-    let config = Config::host(DEVICE).with_t5(Duration::from_secs(1)).unwrap();
+    let t5 = Duration::from_millis(100);
+    let config = Config::host(DEVICE).with_t5(t5).unwrap();
+    // Nobody ever listens on port 0.
     let host = manager.add("host", PeerSettings::active([LOCAL], config)).unwrap();
+    // Before the first attempt: an event may be taken long after it has happened, and never before.
+    let started = Instant::now();
     host.enable().unwrap();
-    for _ in 0..2 {
+    for intervals in 0..4 {
         let (peer, event) = manager.next(LIMIT).unwrap();
         assert_eq!(peer.name(), "host");
         assert!(matches!(event, Event::ConnectFailed { .. }), "{event:?}");
+        // Milliseconds are cut off at both ends.
+        let (passed, least) = (started.elapsed(), (t5 - Duration::from_millis(2)) * intervals);
+        assert!(passed >= least, "T5 was to pass {intervals} times, within {passed:?}");
     }
     manager.stop(LIMIT).unwrap();
 }
@@ -207,13 +237,14 @@ fn the_caller_of_a_disabled_peer_gets_status_1_and_is_hung_up_on() {
     let manager = Manager::start().unwrap();
     let first = manager.add("first", tool(LOCAL, FIRST)).unwrap();
     let port = first.local_addr().unwrap();
-    let second = manager.add("second", tool(port, SECOND)).unwrap();
-    first.enable().unwrap();
-    second.enable().unwrap();
+    manager.add("second", tool(port, SECOND)).unwrap();
+    for name in ["first", "second"] {
+        manager.enable(name).unwrap();
+    }
     let mut one = Caller::selected(FIRST, port);
     let mut two = Caller::selected(SECOND, port);
     for _ in 0..2 {
-        first.disable().unwrap();
+        manager.disable("first").unwrap();
     }
     assert_eq!(one.read().unwrap().0.stype, hsms_std::core::wire::SType::SEPARATE_REQ);
     one.expect_end();
@@ -223,7 +254,7 @@ fn the_caller_of_a_disabled_peer_gets_status_1_and_is_hung_up_on() {
     // The other has noticed nothing, and enabling works after disabling.
     two.linktest();
     for _ in 0..2 {
-        first.enable().unwrap();
+        manager.enable("first").unwrap();
     }
     first.counters().wait(LIMIT).unwrap();
     Caller::selected(FIRST, port);

@@ -1,6 +1,6 @@
 //! What users of connections in other libraries are used to, of which the other files do not speak.
 
-use crate::caller::{Caller, DEVICE, LIMIT, LOCAL, S1F1, tool};
+use crate::caller::{Caller, DEVICE, LIMIT, LOCAL, S1F1, Silent, tool};
 use hsms_std::core::wire::{SType, SessionId, SystemBytes};
 use hsms_std::manager::{Delegate, Error, Event, Expected, Manager, ManagerSettings, Peer, PeerSettings, Received};
 use hsms_std::{CloseReason, Config, Header, Options, StreamFunction, TransactionEnd};
@@ -125,6 +125,33 @@ fn disabling_stops_a_pending_attempt_and_enabling_takes_it_up_again() {
         other.disable().unwrap();
         assert_eq!(attempts(&tries), stopped);
     }
+    manager.stop(LIMIT).unwrap();
+}
+
+#[test]
+fn disabling_ends_an_attempt_that_nobody_has_answered_and_enabling_dials_anew() {
+    /// The system repeats what nobody has answered after a second.
+    const REPEATED: Duration = Duration::from_millis(1_500);
+    let manager = Manager::start().unwrap();
+    let mut silent = Silent::listen();
+    let config = Config::host(DEVICE).with_t5(Duration::from_millis(10)).unwrap();
+    let options = Options::new().with_connect_limit(2 * LIMIT);
+    let settings = PeerSettings::active([silent.address], config).with_options(options);
+    let peer = manager.add("host", settings).unwrap();
+    peer.enable().unwrap();
+    let attempts = || peer.counters().wait(LIMIT).unwrap().attempts;
+    let until = Instant::now() + LIMIT;
+    while attempts() < 1 {
+        assert!(Instant::now() < until, "no attempt");
+    }
+    peer.disable().unwrap();
+    assert_eq!(attempts(), 1);
+    silent.awake();
+    assert!(silent.accept(REPEATED).is_none(), "the attempt goes on");
+    peer.enable().unwrap();
+    let _caller = Caller::dialled(silent.accept(LIMIT).expect("it dials again"));
+    peer.selected().wait(LIMIT).unwrap();
+    assert_eq!(attempts(), 2);
     manager.stop(LIMIT).unwrap();
 }
 

@@ -1,17 +1,18 @@
 //! What one turn of the event loop does, whatever comes in it at once.
 
 use crate::caller::{Call, Caller, DEVICE, LIMIT, LOCAL, Recorder, S1F1, tool};
+use crate::descriptors::raise_descriptors;
 use hsms_std::core::wire::SType;
 use hsms_std::manager::{Expected, Manager, PeerSettings};
 use hsms_std::tap::{Tap, Tapped, What};
-use hsms_std::{CloseReason, Config, Header};
+use hsms_std::{CloseReason, Config, Header, Options, SystemBytes};
 use std::io::Write;
 use std::net::{Ipv4Addr, Shutdown, TcpListener};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Stands still at each data message until it is let go on, and the event loop with it.
 #[derive(Debug)]
@@ -171,6 +172,7 @@ fn no_timer_expires_over_answers_that_more_peers_have_sent_than_one_turn_is_told
     /// More than the loop is told of at once.
     const MANY: u8 = 125;
     const PORTS: u8 = 9;
+    raise_descriptors();
     let second = Duration::from_secs(1);
     let manager = Manager::start().unwrap();
     let mut keeper = Keeper::call(&manager, Ipv4Addr::new(127, 0, 4, 5));
@@ -199,5 +201,37 @@ fn no_timer_expires_over_answers_that_more_peers_have_sent_than_one_turn_is_told
     for mut linktest in linktests {
         linktest.wait(LIMIT).unwrap();
     }
+    manager.stop(LIMIT).unwrap();
+}
+
+/// It is not read while it takes nothing, which ends with what it takes of the text in front of its answers.
+#[test]
+fn a_peer_that_asks_much_while_much_is_sent_to_it_is_answered_all() {
+    const ASKED: u32 = 60_000;
+    /// More than may wait for it, see `MOST_ANSWERS`.
+    const UNREAD: u64 = (1 << 18) / 14;
+    let manager = Manager::start().unwrap();
+    let from = Ipv4Addr::new(127, 0, 4, 8);
+    let options = Options::new().with_write_limit(LIMIT);
+    let peer = manager.add("tool", tool(LOCAL, from).with_output(64 << 20).with_options(options)).unwrap();
+    peer.enable().unwrap();
+    let mut caller = Caller::selected(from, peer.local_addr().unwrap());
+    let text = vec![7; 24 << 20];
+    peer.send(S1F1, text.clone()).wait(LIMIT).unwrap();
+    let mut asks = caller.stream.try_clone().unwrap();
+    let asking = thread::spawn(move || {
+        let octets: Vec<u8> =
+            (0..ASKED).flat_map(|number| Header::linktest_req(SystemBytes(number)).encode_alone()).collect();
+        asks.write_all(&octets)
+    });
+    let end = Instant::now() + LIMIT;
+    while peer.counters().wait(LIMIT).unwrap().received.messages.linktest_req <= UNREAD {
+        assert!(Instant::now() < end);
+    }
+    assert!(caller.read().unwrap().1 == text);
+    for number in 0..ASKED {
+        assert_eq!(caller.read().unwrap().0, Header::linktest_rsp(SystemBytes(number)));
+    }
+    asking.join().unwrap().unwrap();
     manager.stop(LIMIT).unwrap();
 }

@@ -1,5 +1,6 @@
 //! Certificates, callers, and what all tests share.
 
+pub use crate::descriptors::raise_descriptors;
 use hsms_std::core::wire::SessionId;
 use hsms_std::security::{CallersRefused, Security, SecurityError};
 use hsms_std::tls::rustls::pki_types::PrivateKeyDer;
@@ -9,7 +10,6 @@ use hsms_std::tls::rustls::{ClientConnection, RootCertStore, StreamOwned, crypto
 use hsms_std::tls::{CertificateDer, ClientConfig, ServerConfig, ServerName};
 use hsms_std::{Config, DeviceId, Header, StreamFunction, SystemBytes};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, date_time_ymd};
-use rustix::process::{Resource, getrlimit, setrlimit};
 use socket2::{Domain, Socket, Type};
 use std::io::{self, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
@@ -245,13 +245,6 @@ pub fn throw(stream: &mut TcpStream, octets: &[u8]) {
 }
 
 // A process of its own.
-
-/// As many descriptors as the system allows.
-pub fn raise_descriptors() {
-    let mut limit = getrlimit(Resource::Nofile);
-    limit.current = limit.maximum;
-    setrlimit(Resource::Nofile, limit).unwrap();
-}
 
 /// Octets of the process that are in memory.
 pub fn resident() -> usize {

@@ -35,24 +35,17 @@ fn a_peer_that_takes_no_answers_is_not_read_for_ever() {
     let mut raw = Raw::host(tool.local_addr().unwrap());
     let (header, text) = raw.request(ServiceId::READ, 7);
     let requests = octets(&header, &text).repeat(512);
-    raw.stream.set_nonblocking(true).unwrap();
-    let (mut sent, mut at, mut since) = (0, 0, Instant::now());
+    raw.stream.set_write_timeout(Some(Duration::from_secs(1))).unwrap();
+    let (mut sent, mut at) = (0, 0);
     while sent < MOST {
         match raw.stream.write(&requests[at..]) {
-            Ok(octets) => {
-                (sent, at, since) = (sent + octets, (at + octets) % requests.len(), Instant::now());
-            }
-            Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                if since.elapsed() > Duration::from_secs(1) {
-                    break;
-                }
-                thread::sleep(Duration::from_millis(1));
-            }
+            Ok(octets) => (sent, at) = (sent + octets, (at + octets) % requests.len()),
+            // Nothing has been taken for that long.
+            Err(error) if [ErrorKind::WouldBlock, ErrorKind::TimedOut].contains(&error.kind()) => break,
             Err(error) => panic!("{error}"),
         }
     }
     assert!(sent < MOST, "it was read on and on");
-    // What the tool keeps for it is told where one message more does not fit.
     manager.stop(LIMIT).unwrap();
 }
 
@@ -62,7 +55,7 @@ fn what_services_send_is_within_the_bound_of_the_output_and_goes_on_when_the_pee
     let manager = Manager::start().unwrap();
     let (listener, address) = listener();
     let settings = PeerSettings::active([address], config(Config::host(DEVICE))).with_output(2 * TEXT);
-    let (_host, used) = host_at(&manager, settings, Settings::new().without_names());
+    let (host, used) = host_at(&manager, settings, Settings::new().without_names());
     let mut raw = Raw::tool(&listener);
     assert!(used.establish(LIMIT).unwrap());
     let text = vec![7_u8; TEXT];
@@ -77,7 +70,11 @@ fn what_services_send_is_within_the_bound_of_the_output_and_goes_on_when_the_pee
     assert_eq!(refused, Some(SendError::NotSent(Waiting::Room)));
     // Who waits long enough is served, when the peer takes what waits.
     let waiting = used.clone();
-    let waits = thread::spawn(move || waiting.tell(ServiceId::EXECUTE, 7, &(), LIMIT));
+    let waits = thread::spawn(move || waiting.tell(ServiceId::EXECUTE, 7, serde_bytes(&text), LIMIT));
+    // It has asked the loop, very likely, and was refused.
+    for _ in 0..200 {
+        host.counters().wait(LIMIT).unwrap();
+    }
     for _ in 0..told {
         raw.read_is(64, 21);
     }
@@ -97,13 +94,13 @@ fn a_transaction_of_somebody_else_that_ends_makes_room_for_services() {
     const OTHER: StreamFunction = StreamFunction::new(1, 1);
     let manager = Manager::start().unwrap();
     let (listener, address) = listener();
-    let settings = PeerSettings::active([address], config(Config::host(DEVICE))).with_transactions(1);
+    let settings = PeerSettings::active([address], config(Config::host(DEVICE))).with_transactions(2);
     let (host, used) = host_at(&manager, settings, Settings::new().without_names());
     let mut raw = Raw::tool(&listener);
     assert!(used.establish(LIMIT).unwrap());
     for gives_up in [false, true] {
-        let other = host.request(OTHER, []);
-        let (asked, _) = raw.read_is(1, 1);
+        let others = [host.request(OTHER, []), host.request(OTHER, [])];
+        let asked = [raw.read_is(1, 1).0, raw.read_is(1, 1).0];
         assert_eq!(outcome(used.send(ServiceId::READ, 7, &(), SOON)), Some(SendError::NotSent(Waiting::Room)));
         let (begins, begun) = mpsc::channel();
         let waiting = used.clone();
@@ -116,21 +113,25 @@ fn a_transaction_of_somebody_else_that_ends_makes_room_for_services() {
         for _ in 0..200 {
             host.counters().wait(LIMIT).unwrap();
         }
+        let okay = service_text(7, Status::OKAY, None);
         if gives_up {
-            drop(other);
-            // Its place is taken where the next one needs it, which finds the services in it.
-            drop(host.request(OTHER, []));
-            let (next, _) = raw.read();
-            raw.reply(&next, next.function() + 1, &service_text(7, Status::OKAY, None));
-            if next.stream() == 1 {
-                let (asked, _) = raw.read_is(64, 11);
-                raw.reply(&asked, 12, &service_text(7, Status::OKAY, None));
-            }
+            drop(others);
+            // Nobody waits for them: both places are free where one is needed.
+            let mut next = host.request(OTHER, []);
+            let mut came = [raw.read().0, raw.read().0];
+            came.sort_by_key(|header| header.stream());
+            assert_eq!(came.map(|header| (header.stream(), header.function())), [(1, 1), (64, 11)]);
+            raw.reply(&came[1], 12, &okay);
+            raw.reply(&came[0], 2, &[]);
+            next.wait(LIMIT).unwrap();
         } else {
-            raw.reply(&asked, 2, &[]);
-            let (asked, _) = raw.read_is(64, 11);
-            raw.reply(&asked, 12, &service_text(7, Status::OKAY, None));
-            drop(other);
+            raw.reply(&asked[0], 2, &[]);
+            let (came, _) = raw.read_is(64, 11);
+            raw.reply(&came, 12, &okay);
+            raw.reply(&asked[1], 2, &[]);
+            for mut other in others {
+                other.wait(LIMIT).unwrap();
+            }
         }
         waits.join().unwrap().unwrap();
     }

@@ -14,6 +14,7 @@ use std::net::{Ipv4Addr, TcpListener};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock, mpsc};
 use std::thread;
+use std::time::{Duration, Instant};
 
 /// Says when it is dropped.
 struct Dropped(mpsc::Sender<()>);
@@ -25,7 +26,7 @@ impl Drop for Dropped {
 }
 
 /// Fails where it does not come to an end.
-fn in_time(act: impl FnOnce() + Send + 'static) {
+pub fn in_time(act: impl FnOnce() + Send + 'static) {
     let (ends, ended) = mpsc::channel();
     let thread = thread::spawn(move || {
         act();
@@ -182,21 +183,38 @@ fn sendings_end_with_the_loop_even_if_it_is_started_again_at_once() {
     let mut raw = Raw::tool(&listener);
     let send = || {
         let used = used.clone();
-        thread::spawn(move || used.send(ServiceId::READ, 7, &(), 10 * LIMIT).map(|_| ()))
+        thread::spawn(move || {
+            loop {
+                let sent = used.send(ServiceId::READ, 7, &(), LIMIT).map(|_| ());
+                match outcome_of(&sent) {
+                    Some(SendError::Full) => thread::yield_now(),
+                    _ => return sent,
+                }
+            }
+        })
     };
     let open = send();
     raw.read_is(64, 11);
     manager.stop(LIMIT).unwrap();
     manager.restart().unwrap();
     assert_eq!(outcome(open.join().unwrap()), Some(SendError::LinkLost));
-    // And who waited for a connection.
+    // And who waited for a connection: as many as can.
     manager.disable("host").unwrap();
-    let waits = send();
-    for _ in 0..200 {
-        manager.peer("host").unwrap().counters().wait(LIMIT).unwrap();
+    for _ in 0..8 {
+        let waiting: Vec<_> = (0..64).map(|_| send()).collect();
+        let end = Instant::now() + LIMIT;
+        while outcome_of(&used.tell(ServiceId::READ, 7, &(), Duration::ZERO)) != Some(SendError::Full) {
+            assert!(Instant::now() < end);
+        }
+        manager.stop(LIMIT).unwrap();
+        manager.restart().unwrap();
+        for thread in waiting {
+            assert!(matches!(thread.join().unwrap(), Err(Error::Gone)));
+        }
     }
     manager.stop(LIMIT).unwrap();
-    manager.restart().unwrap();
-    assert!(matches!(waits.join().unwrap(), Err(Error::Gone)));
-    manager.stop(LIMIT).unwrap();
+}
+
+fn outcome_of(sent: &Result<(), Error>) -> Option<SendError> {
+    sent.as_ref().err().and_then(Error::outcome)
 }

@@ -1,5 +1,6 @@
 //! What is logged of services, and that whoever reads it may do as he likes.
 
+use super::lives::in_time;
 use super::managed::{host_at, listen, tool};
 use super::rows::{DEVICE, LIMIT, config};
 use hsms_std::manager::{Expected, Manager, PeerServices, PeerSettings};
@@ -118,12 +119,15 @@ impl Subscriber for Listener {
 
 #[test]
 fn what_services_of_a_peer_tell_is_logged_in_its_span_by_whoever_may_ask_them() {
+    in_time(log_of_services);
+}
+
+fn log_of_services() {
     let reader = reader();
     let manager = Manager::start().unwrap();
     let (tool, offered) = tool(&manager, listen(), Settings::new().with_name("oven"));
     offered.on_request(None, None, |_| Ok(Returned::okay())).unwrap();
     tool.enable().unwrap();
-    let (answers, answered) = mpsc::channel();
     for name in [SPANNED, ASKS] {
         let settings = PeerSettings::active([tool.local_addr().unwrap()], config(Config::host(DEVICE)));
         let host = manager.add(name, settings.with_services(Settings::new())).unwrap();
@@ -132,11 +136,7 @@ fn what_services_of_a_peer_tell_is_logged_in_its_span_by_whoever_may_ask_them() 
             let _ = reader.asks.set(used.clone());
         }
         host.enable().unwrap();
-        let answers = answers.clone();
-        thread::spawn(move || {
-            let _ = answers.send(used.send(ServiceId::READ, 7, &(), LIMIT).map(|_| ()));
-        });
-        answered.recv_timeout(LIMIT).expect("it stands still").unwrap();
+        used.send(ServiceId::READ, 7, &(), LIMIT).unwrap();
         manager.remove(name).unwrap();
     }
     assert_eq!(reader.of(SPANNED), ["names were exchanged"]);

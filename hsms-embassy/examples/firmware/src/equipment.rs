@@ -2,17 +2,19 @@
 //!
 //! | primary | reply |
 //! |---|---|
-//! | S1F1, S1F13 | who it is: [`MODEL`], [`REVISION`] |
+//! | S1F13 | who it is: [`MODEL`], [`REVISION`]. Before it nothing else is answered |
+//! | S1F1 | the same |
 //! | S1F3 `<L SVID...>` | the values of the status variables of [`Variable`]; all of them for an empty list |
 //! | S2F41 `START`, `STOP` | begins and ends the reports; `START` with `PERIOD`, a `<U4>` of milliseconds, sets how often they come |
 //! | S7F3 `<L <A PPID> <B PPBODY>>` | S7F4 `<L <B ACKC7> <U4 CRC-32>>`: see [`Recipe`] |
 //! | S6F11 of its own | event 1 with report 1: uptime, and the number of the event |
 
 use core::num::NonZeroU32;
-use hsms_core::secs2::messages::{EstablishAck, Identity};
+use hsms_core::Config;
+use hsms_core::secs2::messages::Identity;
 use hsms_core::secs2::{self, Format, Item, ItemHeader, Reader, Slice, WriteError};
-use hsms_core::services::FunctionTable;
 use hsms_core::wire::StreamFunction;
+use hsms_embassy::services::{self, CommunicationSettings, EndpointSettings};
 
 type Writer<'a> = secs2::Writer<Slice<'a>>;
 
@@ -77,13 +79,29 @@ pub enum Duty {
     Recipe,
 }
 
+/// What stands above the link: one sending at a time, three handlers, no service messages.
+pub type Core = services::Core<'static, Duty, 1, 3, 0, 0, 0>;
+
+/// What is answered by whom. The host begins to establish communication, and until it has nothing else is answered; `None` where the
+/// settings are not those of one device.
+pub fn core(config: &Config) -> Option<Core> {
+    let communication = CommunicationSettings { begins: false, ..CommunicationSettings::new(IDENTITY) };
+    let settings = services::settings(config)?;
+    let settings = EndpointSettings { exchange_names: false, communication: Some(communication), ..settings };
+    let mut core = Core::new(settings).ok()?;
+    for (stream, function, duty) in
+        [(1, 3, Duty::Answer(Equipment::status)), (2, 41, Duty::Answer(Equipment::command)), (7, 3, Duty::Recipe)]
+    {
+        core.handle_function(Some(stream), Some(function), duty).ok()?;
+    }
+    Some(core)
+}
+
 /// Answers a text.
 pub type Handler = fn(&mut Equipment, &mut Reader<'_>, &mut Writer<'_>) -> Result<(), Unanswered>;
 
 /// The equipment's state.
 pub struct Equipment {
-    /// What is answered by whom.
-    pub table: FunctionTable<Duty, 5>,
     /// How often reports come, in milliseconds; none while it is `None`.
     pub period: Option<NonZeroU32>,
     /// What `START` without a period sets.
@@ -103,19 +121,8 @@ pub struct Equipment {
 impl Equipment {
     /// With so many milliseconds between reports; none where it is 0.
     pub fn new(period: u32) -> Self {
-        let mut table = FunctionTable::<Duty, 5>::new();
-        for (stream, function, duty) in [
-            (1, 1, Duty::Answer(Equipment::who_are_you)),
-            (1, 3, Duty::Answer(Equipment::status)),
-            (1, 13, Duty::Answer(Equipment::establish)),
-            (2, 41, Duty::Answer(Equipment::command)),
-            (7, 3, Duty::Recipe),
-        ] {
-            // It has room for all of them.
-            let _ = table.insert(Some(stream), Some(function), duty);
-        }
         let period = NonZeroU32::new(period);
-        Equipment { table, period, usual_period: period, uptime: 0, hosts: 0, recipes: 0, events: 0, stack: 0 }
+        Equipment { period, usual_period: period, uptime: 0, hosts: 0, recipes: 0, events: 0, stack: 0 }
     }
 
     /// Answers a primary: writes the text of the reply and gives it.
@@ -148,14 +155,6 @@ impl Equipment {
         let len = written(text)?;
         self.events = number;
         Ok(octets.get(..len).unwrap_or_default())
-    }
-
-    fn who_are_you(&mut self, _: &mut Reader<'_>, reply: &mut Writer<'_>) -> Result<(), Unanswered> {
-        Ok(IDENTITY.write(reply)?)
-    }
-
-    fn establish(&mut self, _: &mut Reader<'_>, reply: &mut Writer<'_>) -> Result<(), Unanswered> {
-        Ok(EstablishAck { commack: 0, identity: IDENTITY }.write(reply)?)
     }
 
     fn status(&mut self, text: &mut Reader<'_>, reply: &mut Writer<'_>) -> Result<(), Unanswered> {

@@ -3,7 +3,7 @@
 use super::end::{End, sf};
 use super::list::BURST;
 use super::wire::Wire;
-use super::{Direction, Played, texts};
+use super::{Direction, Played, communication, texts};
 use hsms_std::core::connection::{Class, Stray};
 use hsms_std::core::wire::{RejectReason, SType};
 use hsms_std::{CloseReason, Config, Connection, Error, Header, Incoming, Options, SystemBytes, TransactionEnd};
@@ -40,8 +40,7 @@ fn listen(wire: &Wire, config: Config, first: u32) -> Result<End<'_>, String> {
 }
 
 fn first_session(equipment: &mut End<'_>, wire: &Wire) -> Result<(), String> {
-    equipment.serve(sf(1, 13), texts::EMPTY_LIST, texts::COMMUNICATING)?;
-    equipment.serve(sf(1, 1), &[], texts::MODEL)?;
+    communication::answer(equipment)?;
     equipment.ask(sf(6, 11), &texts::report(1, 1000), texts::ACCEPTED)?;
 
     equipment.control(SType::LINKTEST_REQ)?;

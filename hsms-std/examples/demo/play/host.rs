@@ -3,7 +3,7 @@
 use super::end::{End, sf};
 use super::list::BURST;
 use super::wire::Wire;
-use super::{Direction, Played, texts};
+use super::{Direction, Played, communication, texts};
 use hsms_std::core::wire::{RejectReason, SType, SessionId};
 use hsms_std::{CloseReason, Config, Connection, Error, Header, Incoming, Options, SystemBytes};
 use std::time::{Duration, Instant};
@@ -26,7 +26,7 @@ pub fn play(wire: &Wire) -> Result<Played, String> {
 
 fn first_session(host: &mut End<'_>, wire: &Wire) -> Result<Duration, String> {
     host.select()?;
-    host.ask(sf(1, 13), texts::EMPTY_LIST, texts::COMMUNICATING)?;
+    communication::begin(host)?;
     host.ask(sf(1, 1), &[], texts::MODEL)?;
     host.serve(sf(6, 11), &texts::report(1, 1000), texts::ACCEPTED)?;
 

@@ -5,6 +5,7 @@
 //! order, because each end waits for what the other does before it goes on; only in the burst, where requests and replies
 //! meet, each direction is compared by itself.
 
+mod communication;
 mod deviation;
 mod end;
 mod equipment;

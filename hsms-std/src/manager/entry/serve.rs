@@ -79,9 +79,9 @@ impl Entry {
     }
 }
 
-/// However it goes, by a panic of the loop as well: whoever waits for its services learns that.
-impl Drop for Entry {
-    fn drop(&mut self) {
+impl Entry {
+    /// Whoever waits for its services learns that there are none any more.
+    pub(super) fn end_services(&self) {
         if let Some(served) = &self.shared.services
             && let Some(rest) = served.end()
         {

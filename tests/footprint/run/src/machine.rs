@@ -188,7 +188,7 @@ fn commands(meter: &mut Meter) {
     meter.call("next_deadline", || machine.next_deadline().is_some());
     let ids = DeviceIds::from(DEVICE);
     meter.call("set_device_ids", || {
-        machine.set_device_ids(ids.clone());
+        machine.set_device_ids(ids);
         true
     });
     meter.call("set_next_system_bytes", || {

@@ -1,6 +1,6 @@
 //! Many requests, a recipe that the board has no memory for, and hosts that vanish.
 
-use crate::{Bench, Failure, PATIENCE, equipment, equipment_with, host_settings, question, selected};
+use crate::{Bench, Failure, PATIENCE, equipment, equipment_with, host_settings, question, selected, selected_with};
 use hsms_std::conformance::encode;
 use hsms_std::core::secs2::{Reader, Writer};
 use hsms_std::core::wire::SessionId;
@@ -82,8 +82,7 @@ const PERIOD: Duration = Duration::from_millis(20);
 /// the middle of a message, and none is missed.
 pub fn recipe(bench: &Bench<'_>) -> Result<String, Failure> {
     let mut board = equipment_with(bench, "", |config| config.with_linktest_period(PERIOD))?;
-    let mut host = Connection::active(board.address(), host_settings()?.with_linktest_period(PERIOD)?)?;
-    host.select(PATIENCE)?;
+    let mut host = selected_with(board.address(), host_settings()?.with_linktest_period(PERIOD)?)?;
     linktests_go_both_ways(&mut host)?;
     let body: Vec<u8> = (0..RECIPE as u32).map(|index| (index.wrapping_mul(0x9E37_79B1) >> 23) as u8).collect();
     let began = Instant::now();
@@ -186,17 +185,17 @@ pub fn cuts(bench: &Bench<'_>) -> Result<String, Failure> {
         } else {
             TcpStream::connect(board.address())?
         };
-        let s1f1 = data(1, 1, b"");
+        let question = data(1, 13, b"\x01\x00");
         let recipe = data(7, 3, b"\x01\x02\x41\x01R\x22\x10\x00");
         match index % 8 {
             // Nothing at all, and half a length.
             0 => {}
             4 => stream.write_all(&[0, 0])?,
             1 => {}
-            2 => stream.write_all(&s1f1[..9])?,
+            2 => stream.write_all(&question[..9])?,
             // The replies find nobody.
-            3 => stream.write_all(&s1f1)?,
-            5 => (0..20).try_for_each(|_| stream.write_all(&s1f1))?,
+            3 => stream.write_all(&question)?,
+            5 => (0..20).try_for_each(|_| stream.write_all(&question))?,
             // Half a recipe.
             6 => stream.write_all(&[&recipe[..], &[7; 1500]].concat())?,
             _ => stream.shutdown(Shutdown::Write)?,

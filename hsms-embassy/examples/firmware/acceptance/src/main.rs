@@ -158,11 +158,20 @@ fn host_settings() -> Result<Config, Failure> {
     Ok(Config::host(device()?).with_t5(Duration::from_millis(20))?)
 }
 
-/// A host of ours that is selected.
+/// A host of ours that is selected and has established communication.
 fn selected(address: SocketAddr) -> Result<Connection, Failure> {
-    let mut host = Connection::active(address, host_settings()?)?;
+    selected_with(address, host_settings()?)
+}
+
+/// The same with other settings.
+fn selected_with(address: SocketAddr, settings: Config) -> Result<Connection, Failure> {
+    let mut host = Connection::active(address, settings)?;
     host.select(PATIENCE)?;
-    Ok(host)
+    let reply = host.request(StreamFunction::new(1, 13), b"\x01\x00")?;
+    match reply.body.starts_with(b"\x01\x02\x21\x01\x00") {
+        true => Ok(host),
+        false => Err(format!("S1F13 was answered with {:?}", reply.body).into()),
+    }
 }
 
 /// The item that S1F3 gives for one status variable. What the board asks meanwhile is answered.

@@ -13,12 +13,12 @@ use embassy_sync::blocking_mutex::raw::NoopRawMutex;
 use embassy_sync::signal::Signal;
 use embassy_time::{Duration, Instant, Timer, with_timeout};
 use hsms_core::Config;
-use hsms_core::connection::{Notice, ReplyToken};
+use hsms_core::connection::{Notice, Stream9};
 use hsms_core::secs2::messages::SystemError;
 use hsms_core::secs2::{Slice, Writer};
-use hsms_core::services::UnhandledPolicy;
-use hsms_embassy::{Buffers, Error, Incoming, Link, Told};
-use hsms_firmware::equipment::{Acknowledge, Duty, EVENT, Equipment, Handler, Recipe, Unanswered};
+use hsms_embassy::services::{Call, Endpoint, Error, Primary};
+use hsms_embassy::{Buffers, Error as LinkError, Link, Told};
+use hsms_firmware::equipment::{self, Acknowledge, Duty, EVENT, Equipment, Handler, Recipe, Unanswered};
 use hsms_firmware::executor::spawn;
 use hsms_firmware::settings::Settings;
 use hsms_firmware::{console, net, run, stack};
@@ -41,16 +41,21 @@ const HANDSHAKE: Duration = Duration::from_secs(20);
 /// The longest text of a primary that is read whole, and of a reply.
 const TEXT: usize = 512;
 
-/// Primaries that can be open in either direction, and calls that can wait at once: one for each task below, and one more.
+/// Primaries that can be open in either direction, and calls that can wait at once: those of the services, a report, a notice, and one more.
 const TRANSACTIONS: usize = 4;
-const CALLS: usize = 4;
+const CALLS: usize = 8;
+
+/// How long an event may take, from the wish to its acknowledgement. T3 is shorter where nothing else is set.
+const REPORTED: Duration = Duration::from_secs(60);
 
 type HostLink = Link<'static, NoopRawMutex, TRANSACTIONS, CALLS>;
-type Message = Incoming<'static, 'static, NoopRawMutex, TRANSACTIONS, CALLS, hsms_core::connection::Single>;
+type Services = Endpoint<'static, 'static, NoopRawMutex, Duty, TRANSACTIONS, CALLS, 1, 3, 0, 0, 0>;
+type Message<'t> = Primary<'static, 'static, 'static, 't, NoopRawMutex, TRANSACTIONS, CALLS>;
 
 /// What the tasks share.
 struct Shared {
-    link: HostLink,
+    link: &'static HostLink,
+    services: Services,
     equipment: RefCell<Equipment>,
     /// The period of the reports has changed.
     period_changed: Signal<NoopRawMutex, ()>,
@@ -67,12 +72,18 @@ fn main() -> ! {
         static BUFFERS: ConstStaticCell<Buffers<1024, 1024, 1024>> = ConstStaticCell::new(Buffers::new());
         static SOCKET_BUFFERS: ConstStaticCell<[[[u8; SOCKET_BUFFER]; 2]; SOCKETS]> =
             ConstStaticCell::new([[[0; SOCKET_BUFFER]; 2]; SOCKETS]);
+        static LINK: StaticCell<HostLink> = StaticCell::new();
         static SHARED: StaticCell<Shared> = StaticCell::new();
         let Ok(link) = Link::new(settings.config, BUFFERS.take().lend()) else {
             console::fail("the storage of the link is too small");
         };
+        let link: &'static HostLink = LINK.init(link);
+        let Some(core) = equipment::core(&settings.config) else {
+            console::fail("the settings are not those of one device");
+        };
         let shared: &'static Shared = SHARED.init(Shared {
             link,
+            services: Endpoint::new(link, core),
             equipment: RefCell::new(Equipment::new(settings.report)),
             period_changed: Signal::new(),
         });
@@ -82,8 +93,13 @@ fn main() -> ! {
         for (place, [received, sent]) in SOCKET_BUFFERS.take().iter_mut().enumerate() {
             spawn(spawner, serve(TcpSocket::new(network, received, sent), place, shared));
         }
-        spawn(spawner, answer(shared, settings.mute));
-        spawn(spawner, report(shared));
+        if settings.mute {
+            spawn(spawner, take(link));
+        } else {
+            spawn(spawner, run_services(&shared.services));
+            spawn(spawner, answer(shared));
+            spawn(spawner, report(shared));
+        }
         spawn(spawner, watch(shared));
         if let Some(end) = settings.end {
             spawn(spawner, finish(end));
@@ -114,14 +130,14 @@ async fn serve(mut socket: TcpSocket<'static>, place: usize, shared: &'static Sh
         }
         let (mut reader, mut writer) = socket.split();
         let mut served = shared.link.run_over(&mut reader, &mut writer).await;
-        if let Err(Error::Running) = served {
+        if let Err(LinkError::Running) = served {
             // The end of the last connection may be on its way through the tasks.
             Timer::after(PREDECESSOR).await;
             served = shared.link.run_over(&mut reader, &mut writer).await;
         }
         match served {
             Ok(reason) => defmt::info!("the host has gone: {}", reason),
-            Err(Error::Running) => refuse_caller(&mut reader, &mut writer, shared.link.config()).await,
+            Err(LinkError::Running) => refuse_caller(&mut reader, &mut writer, shared.link.config()).await,
             Err(error) => defmt::error!("the link does not run: {}", error),
         }
         socket.close();
@@ -143,13 +159,25 @@ async fn refuse_caller(reader: &mut TcpReader<'_>, writer: &mut TcpWriter<'_>, c
     }
 }
 
+/// Exchanges with hosts what establishes communication, refuses what has no handler, and keeps the deadlines.
+#[embassy_executor::task]
+async fn run_services(services: &'static Services) {
+    let Err(error) = services.run().await;
+    defmt::error!("the services do not run: {}", error);
+}
+
 /// Answers what hosts send.
 #[embassy_executor::task]
-async fn answer(shared: &'static Shared, mute: bool) {
+async fn answer(shared: &'static Shared) {
+    let (mut text, mut reply) = ([0; TEXT], [0; TEXT]);
     loop {
-        let done = match shared.link.next().await {
-            Ok(_) if mute => Ok(()),
-            Ok(message) => answer_one(shared, message).await,
+        let done = match shared.services.next(&mut text).await {
+            Ok(Call::Function { handler: Duty::Recipe, primary }) => take_recipe(shared, primary, &mut reply).await,
+            Ok(Call::Function { handler: Duty::Answer(handler), primary }) => {
+                answer_text(shared, primary, handler, &mut reply).await
+            }
+            // None is registered.
+            Ok(Call::Service { .. }) => Ok(()),
             Err(error) => Err(error),
         };
         // The host is gone, or did not wait: the next one is served.
@@ -159,88 +187,55 @@ async fn answer(shared: &'static Shared, mute: bool) {
     }
 }
 
-async fn answer_one(shared: &'static Shared, message: Message) -> Result<(), Error> {
-    let (header, token) = (*message.header(), message.token());
-    let duty = shared.equipment.borrow().table.find(header.stream(), header.function()).copied();
-    match duty {
-        Some(Duty::Recipe) => take_recipe(shared, message).await,
-        Some(Duty::Answer(handler)) => answer_text(shared, message, handler).await,
-        None => {
-            let policy = UnhandledPolicy { system_errors: true, abort: true };
-            let unhandled = shared.equipment.borrow().table.unhandled(&header, policy);
-            drop(message);
-            if let Some(error) = unhandled.system_error {
-                tell(shared, error).await?;
-            }
-            match token.filter(|_| unhandled.abort.is_some()) {
-                Some(token) => shared.link.abort(&token).await,
-                None => Ok(()),
-            }
-        }
-    }
+/// Takes what hosts send, and answers nothing.
+#[embassy_executor::task]
+async fn take(link: &'static HostLink) {
+    while link.next().await.is_ok() {}
 }
 
-/// A text that is read whole.
-async fn answer_text(shared: &'static Shared, mut message: Message, handler: Handler) -> Result<(), Error> {
-    let (mut text, mut reply, mut len) = ([0; TEXT], [0; TEXT], 0);
-    let (header, token) = (*message.header(), message.token());
-    if usize::try_from(message.body_len()).is_ok_and(|len| len > TEXT) {
-        drop(message);
-        return refuse(shared, SystemError::DataTooLong(header), token).await;
-    }
-    while message.left() > 0 {
-        let Some(room) = text.get_mut(len..) else { break };
-        len += message.read(room).await?;
-    }
-    drop(message);
+/// A text that is read whole. One that is not answered is one whose handler failed: its sender gets SxF0.
+async fn answer_text(
+    shared: &'static Shared,
+    primary: Message<'_>,
+    handler: Handler,
+    reply: &mut [u8],
+) -> Result<(), Error> {
+    let Some(text) = primary.text() else {
+        return tell(shared, SystemError::DataTooLong(*primary.header())).await;
+    };
     let answered = {
         let mut equipment = shared.equipment.borrow_mut();
         equipment.uptime = Instant::now().as_millis();
         equipment.stack = stack::used();
-        equipment.answer(handler, text.get(..len).unwrap_or_default(), &mut reply)
+        equipment.answer(handler, text, reply)
     };
     shared.period_changed.signal(());
-    match (answered, token) {
-        (Ok(reply), Some(token)) => shared.link.reply(&token, reply).await,
-        (Ok(_), None) => Ok(()),
-        (Err(Unanswered::Illegal(error)), token) => {
-            defmt::info!("{} has an illegal text: {}", header, error);
-            refuse(shared, SystemError::IllegalData(header), token).await
+    match answered {
+        Ok(reply) => primary.reply(reply).await,
+        Err(Unanswered::Illegal(error)) => {
+            defmt::info!("{} has an illegal text: {}", primary.header(), error);
+            primary.refuse(Stream9::IllegalData).await
         }
-        (Err(Unanswered::NoRoom(_)), Some(token)) => shared.link.abort(&token).await,
-        (Err(Unanswered::NoRoom(_)), None) => Ok(()),
+        Err(Unanswered::NoRoom(_)) => Ok(()),
     }
 }
 
 /// A recipe, of which no more is kept than its checksum.
-async fn take_recipe(shared: &'static Shared, mut message: Message) -> Result<(), Error> {
-    let (mut recipe, mut octets) = (Recipe::new(), [0; TEXT]);
-    let token = message.token();
-    while message.left() > 0 {
-        let len = message.read(&mut octets).await?;
-        recipe.push(octets.get(..len).unwrap_or_default());
+async fn take_recipe(shared: &'static Shared, mut primary: Message<'_>, octets: &mut [u8]) -> Result<(), Error> {
+    let mut recipe = Recipe::new();
+    loop {
+        match primary.read(octets).await? {
+            0 => break,
+            len => recipe.push(octets.get(..len).unwrap_or_default()),
+        }
     }
-    let len = message.body_len();
-    drop(message);
-    let Ok((reply, acknowledge)) = recipe.finish(&mut octets) else { return Ok(()) };
-    defmt::info!("a recipe of {} octets: {}", len, acknowledge);
+    let Ok((reply, acknowledge)) = recipe.finish(octets) else { return Ok(()) };
+    defmt::info!("a recipe of {} octets: {}", primary.len(), acknowledge);
     if acknowledge == Acknowledge::Accepted {
         let mut equipment = shared.equipment.borrow_mut();
         equipment.recipes = equipment.recipes.wrapping_add(1);
     }
-    match token {
-        Some(token) => shared.link.reply(&token, reply).await,
-        None => Ok(()),
-    }
-}
-
-/// Tells the host what is wrong with a primary, and that it will get no reply.
-async fn refuse(shared: &'static Shared, error: SystemError<'static>, token: Option<ReplyToken>) -> Result<(), Error> {
-    tell(shared, error).await?;
-    match token {
-        Some(token) => shared.link.abort(&token).await,
-        None => Ok(()),
-    }
+    primary.reply(reply).await
 }
 
 /// A primary of stream 9.
@@ -248,7 +243,7 @@ async fn tell(shared: &'static Shared, error: SystemError<'static>) -> Result<()
     let mut octets = [0; 16];
     let mut text = Writer::new(Slice::new(&mut octets));
     match error.write(&mut text).and_then(|()| text.finish()) {
-        Ok(text) => shared.link.send(error.stream_function(), text.written()).await,
+        Ok(text) => Ok(shared.link.send(error.stream_function(), text.written()).await?),
         // It has room for all that we send.
         Err(_) => Ok(()),
     }
@@ -272,6 +267,10 @@ async fn report(shared: &'static Shared) {
         if shared.equipment.borrow().period != Some(period) {
             continue;
         }
+        if !shared.services.is_communicating() {
+            // There is nobody to tell: the event is lost, as nothing here keeps it.
+            continue;
+        }
         due = Instant::now();
         let event = {
             let mut equipment = shared.equipment.borrow_mut();
@@ -279,9 +278,8 @@ async fn report(shared: &'static Shared) {
             equipment.event(&mut text)
         };
         let Ok(event) = event else { continue };
-        match shared.link.request(EVENT, event, &mut acknowledge).await {
-            // Nobody has selected: the event is lost, as nothing here keeps it.
-            Ok(_) | Err(Error::Refused(hsms_core::Error::NotSelected)) => {}
+        match shared.services.request(EVENT, event, REPORTED, &mut acknowledge).await {
+            Ok(_) => {}
             Err(error) => defmt::info!("an event was not acknowledged: {}", error),
         }
     }
