@@ -345,7 +345,7 @@ stage_firmware() {
   firmware_acceptance || return
   for board in $(bash "$root/.ci/firmware" --boards); do
     (cd "$root/hsms-embassy/examples/firmware" && CARGO_TARGET_DIR=$folder RUSTUP_TOOLCHAIN=$toolchain cargo clippy --quiet --locked \
-      --release --target thumbv7m-none-eabi --no-default-features --features "$board" -- -D warnings) ||
+      --release --target thumbv7m-none-eabi --no-default-features --features "$board,services" -- -D warnings) ||
       fail "the firmware for $board is not in order" || return
   done
   HSMS_EMBEDDED_TOOLCHAIN=$toolchain CARGO_TARGET_DIR=$folder bash "$root/.ci/firmware" || fail "the firmware does not do what it must"

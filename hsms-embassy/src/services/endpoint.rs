@@ -84,6 +84,9 @@ impl<
     /// Services on this link. The core has handlers, services and, where there is to be one, a secret; its mode and session id are those
     /// of the link, see [`settings`](super::settings).
     ///
+    /// Moving it copies a secret that it has, and what is left where it was is not overwritten: make it in the place where it stays, with
+    /// `StaticCell::init_with` for example.
+    ///
     /// From here on replies that nobody awaits go to [`next`](Self::next) as well, as they may be for the inbox.
     pub fn new(
         link: &'l Link<'b, M, TRANSACTIONS, CALLS>,

@@ -560,3 +560,50 @@ fn what_nobody_asks_for_is_counted() {
 fn bare_settings() -> [hsms_embassy::services::EndpointSettings<'static>; 2] {
     [Config::host(crate::kit::scene::DEVICE), Config::equipment(crate::kit::scene::DEVICE)].map(plain)
 }
+
+/// Fills the output of the host, while nobody takes anything at the equipment.
+async fn filled(ends: &Ends<'_, '_, '_>) {
+    let (link, text) = (ends.host.link(), [0; 200]);
+    // Some of those that are dropped are in the output already.
+    let mut waited = 0;
+    while waited < 4 {
+        match select(link.send(S6F11, &text), Timer::after_millis(10)).await {
+            embassy_futures::select::Either::First(sent) => sent.unwrap(),
+            embassy_futures::select::Either::Second(()) => waited += 1,
+        }
+    }
+}
+
+#[test]
+fn what_waits_for_room_in_the_output_until_its_deadline_was_not_sent() {
+    joined(1, usual(), async |ends| {
+        ends.host.established().await.unwrap();
+        filled(ends).await;
+        let mut reply = [0; 64];
+        let start = Instant::now();
+        let outcome = ends.host.request(S1F1, &[0; 240], SECOND, &mut reply).await;
+        assert_eq!((sending(outcome), start.elapsed()), (Some(SendError::NotSent(Waiting::Room)), SECOND));
+    });
+}
+
+#[test]
+fn what_was_let_go_over_a_trusted_link_does_not_go_out_over_the_next_before_that_is_trusted() {
+    joined(1, guarded(usual(), [Some(SECRET); 2]), async |ends| {
+        ends.served(ends.host.established()).await.unwrap();
+        filled(ends).await;
+        let mut tell = std::pin::pin!(ends.host.tell_primary(S1F1, &[0; 240], LONG));
+        assert!(embassy_futures::poll_once(tell.as_mut()).is_pending());
+        ends.host.link().separate();
+        ends.host.link().reached(State::NotConnected).await.unwrap();
+        let seen = RefCell::default();
+        let work = async {
+            ends.host.link().reached(State::Selected).await.unwrap();
+            assert!(!ends.host.is_trusted());
+            tell.await.unwrap();
+            ends.host.link().linktest().await.unwrap();
+            assert!(ends.host.is_trusted());
+        };
+        beside(work, join(serve(ends.equipment, &seen), serve(ends.host, &RefCell::default()))).await;
+        assert_eq!(ends.equipment.look(|core| core.refused()), 0);
+    });
+}

@@ -10,6 +10,7 @@ compile_error!("one board at a time: --no-default-features --features lm3s6965ev
 #[cfg_attr(not(feature = "lm3s6965evb"), path = "board/mps2_an385.rs")]
 pub mod board;
 pub mod console;
+#[cfg(feature = "services")]
 pub mod equipment;
 pub mod ethernet;
 pub mod executor;

@@ -1,12 +1,14 @@
 //! Establishing communication, as GEM does it: the host begins. What is said is what the core's state machine makes of it.
 
 use super::end::End;
+use super::texts;
 use hsms_std::core::secs2::Writer;
 use hsms_std::core::secs2::messages::Identity;
 use hsms_std::core::services::{
     Communication, CommunicationMessage, CommunicationSettings, CommunicationState, CommunicationVerdict,
 };
 use hsms_std::core::time::Instant;
+use hsms_std::core::wire::Hex;
 use hsms_std::{Incoming, StreamFunction};
 
 /// What the equipment says about itself.
@@ -21,6 +23,9 @@ pub fn begin(host: &mut End<'_>) -> Result<(), String> {
     let message = communication.selected(NOW).ok_or("the host is to begin")?;
     let (what, text) = (message.stream_function(), text(&message)?);
     let reply = host.connection.request(what, &text).map_err(|error| format!("{what}: {error}"))?;
+    if reply.body != texts::COMMUNICATING {
+        return Err(format!("{what} was answered by {reply:?}: {}", Hex::bounded(reply.body, 24)));
+    }
     communication.sent(reply.header.system);
     match communication.handle_reply(NOW, &reply.header, reply.body) {
         Ok(true) => established(&communication),

@@ -6,6 +6,9 @@ pub const ACCEPTED: &[u8] = &[0x21, 1, 0];
 /// `<L <A DEMO> <A 1.0>>`: model and software revision.
 pub const MODEL: &[u8] = b"\x01\x02\x41\x04DEMO\x41\x031.0";
 
+/// `<L <B 0> <L <A DEMO> <A 1.0>>>`: communication accepted, model and software revision.
+pub const COMMUNICATING: &[u8] = b"\x01\x02\x21\x01\x00\x01\x02\x41\x04DEMO\x41\x031.0";
+
 /// `<L <A STOP> <L>>`: a remote command without parameters.
 pub const STOP: &[u8] = b"\x01\x02\x41\x04STOP\x01\x00";
 

@@ -78,29 +78,29 @@ fn main() -> ! {
             console::fail("the storage of the link is too small");
         };
         let link: &'static HostLink = LINK.init(link);
-        let Some(core) = equipment::core(&settings.config) else {
-            console::fail("the settings are not those of one device");
-        };
-        let shared: &'static Shared = SHARED.init(Shared {
-            link,
-            services: Endpoint::new(link, core),
-            equipment: RefCell::new(Equipment::new(settings.report)),
-            period_changed: Signal::new(),
-        });
-        shared.link.enable();
+        link.enable();
         let (network, runner) = net::new(driver, RESOURCES.take());
         spawn(spawner, net::run(runner));
         for (place, [received, sent]) in SOCKET_BUFFERS.take().iter_mut().enumerate() {
-            spawn(spawner, serve(TcpSocket::new(network, received, sent), place, shared));
+            spawn(spawner, serve(TcpSocket::new(network, received, sent), place, link));
         }
         if settings.mute {
             spawn(spawner, take(link));
         } else {
+            let Some(core) = equipment::core(&settings.config) else {
+                console::fail("the settings are not those of one device");
+            };
+            let shared: &'static Shared = SHARED.init(Shared {
+                link,
+                services: Endpoint::new(link, core),
+                equipment: RefCell::new(Equipment::new(settings.report)),
+                period_changed: Signal::new(),
+            });
             spawn(spawner, run_services(&shared.services));
             spawn(spawner, answer(shared));
             spawn(spawner, report(shared));
+            spawn(spawner, watch(shared));
         }
-        spawn(spawner, watch(shared));
         if let Some(end) = settings.end {
             spawn(spawner, finish(end));
         }
@@ -111,7 +111,7 @@ fn main() -> ! {
 /// Accepts callers with one of the sockets. The stack refuses who finds no socket listening, so there are several: for the host, for a
 /// caller beyond it, and for one whose predecessor is not quite gone.
 #[embassy_executor::task(pool_size = SOCKETS)]
-async fn serve(mut socket: TcpSocket<'static>, place: usize, shared: &'static Shared) {
+async fn serve(mut socket: TcpSocket<'static>, place: usize, link: &'static HostLink) {
     // The link writes what belongs together at once.
     socket.set_nagle_enabled(false);
     loop {
@@ -129,15 +129,15 @@ async fn serve(mut socket: TcpSocket<'static>, place: usize, shared: &'static Sh
             yield_now().await;
         }
         let (mut reader, mut writer) = socket.split();
-        let mut served = shared.link.run_over(&mut reader, &mut writer).await;
+        let mut served = link.run_over(&mut reader, &mut writer).await;
         if let Err(LinkError::Running) = served {
             // The end of the last connection may be on its way through the tasks.
             Timer::after(PREDECESSOR).await;
-            served = shared.link.run_over(&mut reader, &mut writer).await;
+            served = link.run_over(&mut reader, &mut writer).await;
         }
         match served {
             Ok(reason) => defmt::info!("the host has gone: {}", reason),
-            Err(LinkError::Running) => refuse_caller(&mut reader, &mut writer, shared.link.config()).await,
+            Err(LinkError::Running) => refuse_caller(&mut reader, &mut writer, link.config()).await,
             Err(error) => defmt::error!("the link does not run: {}", error),
         }
         socket.close();
