@@ -33,7 +33,7 @@ pub struct Incoming<'l, 'b, M: RawMutex, const TRANSACTIONS: usize, const CALLS:
     token: Option<ReplyToken>,
     body_len: u32,
     left: u32,
-    /// Where it is dropped before its end its sender has to be told, as nobody has seen it.
+    /// Where it is dropped its sender has to be told, as nobody has seen it.
     pub(crate) unseen: bool,
     /// Which link it came over.
     #[cfg_attr(not(feature = "services"), expect(dead_code, reason = "for the services"))]
@@ -62,6 +62,7 @@ impl<'b, M: RawMutex, const TRANSACTIONS: usize, const CALLS: usize, S: Sessions
             let Some(rest) = buffer.get_mut(filled..whole) else { break };
             filled = filled.saturating_add(incoming.read(rest).await?);
         }
+        incoming.unseen = false;
         Ok(Primary { header, token, body: buffer.get(..whole).unwrap_or(&[]) })
     }
 
@@ -168,7 +169,7 @@ impl<M: RawMutex, const TRANSACTIONS: usize, const CALLS: usize, S: Sessions> Dr
     for Incoming<'_, '_, M, TRANSACTIONS, CALLS, S>
 {
     fn drop(&mut self) {
-        let refused = self.unseen && self.left > 0;
+        let refused = self.unseen;
         self.place.link.with(|state| {
             state.finish_primary();
             if refused {

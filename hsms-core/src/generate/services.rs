@@ -51,7 +51,7 @@ enums! {
     CommunicationMessage<'a> { Establish(identity), EstablishAck(ack), Identity(identity) }
     CommunicationVerdict<'a> { Pass, Reply(message), Discard, DiscardAndSend(message), IllegalData(error) }
     CommunicationFailure { Denied { commack }, Aborted, IllegalData(error), Unanswered }
-    NameError { TooLong { octets, limit }, NotAscii, Malformed(error), UnknownDataId { data_id }, NotServer, Refused(status), Unanswered }
+    NameError { TooLong { octets, limit }, NotPrintable, Malformed(error), UnknownDataId { data_id }, NotServer, Refused(status), Unanswered }
     PairError { OutOfRange { request }, RequestOdd { request }, ResponseNotNext { expected, response } }
     RegisterError {
         RequestIdTaken { id }, ResponseIdTaken { id }, Pair(error), UnknownService { id }, Full,

@@ -50,7 +50,7 @@ impl<const LEN: usize> ChannelName<LEN> {
     /// An empty name is none.
     ///
     /// # Errors
-    /// [`NameError::TooLong`], [`NameError::NotAscii`].
+    /// [`NameError::TooLong`], [`NameError::NotPrintable`].
     pub fn new(mode: ConnectMode, name: Option<&str>) -> Result<Self, NameError> {
         let own = checked(name.unwrap_or_default())?;
         Ok(ChannelName { mode, own, peer: heapless::Vec::new(), request: None })
@@ -165,8 +165,9 @@ impl<const LEN: usize> ChannelName<LEN> {
 }
 
 fn checked<const LEN: usize>(name: &str) -> Result<heapless::Vec<u8, LEN>, NameError> {
-    if !name.is_ascii() {
-        return Err(NameError::NotAscii);
+    // It goes into log lines, and comes from a peer that has proven nothing.
+    if !name.bytes().all(|octet| matches!(octet, 0x20..=0x7e)) {
+        return Err(NameError::NotPrintable);
     }
     let mut octets = heapless::Vec::new();
     match append(&mut octets, name.as_bytes()) {
@@ -187,8 +188,8 @@ pub enum NameError {
         /// How many there may be.
         limit: usize,
     },
-    /// It has characters beyond ASCII.
-    NotAscii,
+    /// It has characters other than the printable ones of ASCII, 20 to 7E in hexadecimal.
+    NotPrintable,
     /// The text is no message with a name.
     Malformed(Error),
     /// There is no such data id in this service.
@@ -208,7 +209,7 @@ impl fmt::Display for NameError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             NameError::TooLong { octets, limit } => write!(f, "a name of {octets} octets; {limit} are the most"),
-            NameError::NotAscii => f.write_str("a name with characters beyond ASCII"),
+            NameError::NotPrintable => f.write_str("a name with characters other than printable ones of ASCII"),
             NameError::Malformed(error) => write!(f, "no message with a name: {error}"),
             NameError::UnknownDataId { data_id } => write!(f, "data id {data_id}; names have data id {DATA_ID}"),
             NameError::NotServer => f.write_str("a request for a name came to the active end"),

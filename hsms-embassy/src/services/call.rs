@@ -87,6 +87,8 @@ impl<
         text: &'t mut [u8],
     ) -> Result<Call<'e, 'l, 'b, 't, M, H, TRANSACTIONS, CALLS>, Error> {
         loop {
+            // The answers to what comes wait until they are sent, and so does what comes: it stays in the inbox of the link.
+            self.until(|_| self.joint.has_room_for_primary().then_some(())).await?;
             let mut incoming = self.joint.link.take_next(true).await?;
             let (header, token) = (*incoming.header(), incoming.token());
             let whole = usize::try_from(incoming.body_len()).ok().filter(|len| *len <= text.len());
@@ -96,7 +98,7 @@ impl<
                 let Some(rest) = text.get_mut(filled..len) else { break };
                 filled = filled.saturating_add(incoming.read(rest).await?);
             }
-            // The answers to what comes wait until they are sent, and so does what comes.
+            // Others may have taken the room meanwhile.
             self.until(|_| self.joint.has_room_for_primary().then_some(())).await?;
             incoming.unseen = false;
             let found = self.act(|shared| {

@@ -618,7 +618,7 @@ fn an_endpoint_takes_a_stream_of_the_users_and_a_name_of_ascii() {
         assert_eq!(made.err(), expected);
     }
     let made = Endpoint::<u8>::new(EndpointSettings { name: Some("é"), ..settings(Active) });
-    assert_eq!(made.err(), Some(EndpointError::Name(NameError::NotAscii)));
+    assert_eq!(made.err(), Some(EndpointError::Name(NameError::NotPrintable)));
 }
 
 #[test]

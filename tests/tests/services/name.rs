@@ -65,12 +65,17 @@ fn with_the_link_the_other_ends_name_is_gone() {
 #[test]
 fn names_that_cannot_be_are_refused_at_home_and_from_the_peer() {
     assert_eq!(Name::new(Active, Some("nine char")), Err(NameError::TooLong { octets: 9, limit: 8 }));
-    assert_eq!(Name::new(Active, Some("\u{e4}tzer")), Err(NameError::NotAscii));
+    assert_eq!(Name::new(Active, Some("\u{e4}tzer")), Err(NameError::NotPrintable));
+    for control in ["a\nb", "a\rb", "\x1b[2J", "\x7f"] {
+        assert_eq!(Name::new(Active, Some(control)), Err(NameError::NotPrintable));
+    }
     let mut server = Name::new(Passive, Some("tool 4")).unwrap();
     let long = b"\x01\x03\xb1\x04\0\0\0\0\xa5\x01\0\x41\x09nine char";
     let answer = server.handle_request(long);
     assert_eq!(answer.status, Status::CHECKSUM_ERROR);
     assert_eq!(answer.failure, Some(NameError::TooLong { octets: 9, limit: 8 }));
+    let answer = server.handle_request(b"\x01\x03\xb1\x04\0\0\0\0\xa5\x01\0\x41\x01\n");
+    assert_eq!(answer.failure, Some(NameError::NotPrintable));
     let answer = server.handle_request(b"\x01\x03\xb1\x04\0\0\0\0\xa5\x01\0\x21\x01a");
     assert!(matches!(answer.failure, Some(NameError::Malformed(_))), "{answer:?}");
     let answer = server.handle_request(b"\x01\x03\xb1\x04\0\0\0\x01\xa5\x01\0\x41\x01a");
