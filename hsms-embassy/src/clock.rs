@@ -7,6 +7,8 @@ use hsms_core::time::Instant;
 const LONGEST: u64 = 86_400_000;
 
 /// The clock, in milliseconds since the start of the program.
+// Called from everywhere, and in flash once.
+#[inline(never)]
 pub(crate) fn now() -> Instant {
     Instant::from_millis(embassy_time::Instant::now().as_millis())
 }

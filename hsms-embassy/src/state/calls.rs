@@ -116,6 +116,7 @@ impl<const CALLS: usize> Calls<CALLS> {
     }
 
     /// The call goes on when this has changed.
+    #[inline(never)]
     pub(crate) fn wait(&mut self, index: usize, topic: Topic, waker: &Waker) {
         if let Some(Some(call)) = self.places.get_mut(index) {
             call.topic = topic;
@@ -158,6 +159,7 @@ impl<const CALLS: usize> Calls<CALLS> {
     }
 
     /// Something has changed.
+    #[inline(never)]
     pub(crate) fn wake(&mut self, topic: Topic) {
         for call in self.places.iter_mut().flatten().filter(|call| call.topic == topic) {
             if let Some(waker) = call.waker.take() {

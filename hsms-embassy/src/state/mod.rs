@@ -119,10 +119,12 @@ impl<'b, const TRANSACTIONS: usize, const CALLS: usize, S: Sessions> State<'b, T
     }
 
     /// The task that runs the link goes on when something has changed for it.
+    #[inline(never)]
     pub(crate) fn wait(&mut self, waker: &Waker) {
         self.runner.register(waker);
     }
 
+    #[inline(never)]
     pub(crate) fn wake_runner(&mut self) {
         self.runner.wake();
     }
@@ -199,7 +201,7 @@ impl<'b, const TRANSACTIONS: usize, const CALLS: usize, S: Sessions> State<'b, T
             Awaits::Sending { end } if end <= taken => Some(Awaits::Sent),
             _ => None,
         });
-        self.runner.wake();
+        self.wake_runner();
     }
 
     /// Gives what is to be written for `half`, which has been; gives how many octets that are.
@@ -270,7 +272,7 @@ impl<'b, const TRANSACTIONS: usize, const CALLS: usize, S: Sessions> State<'b, T
         if settled && since.is_some() {
             self.wake_reader();
         }
-        self.runner.wake();
+        self.wake_runner();
     }
 
     /// Carries actions out, as far as there is room for frames. Gives whether there is room for one more.
