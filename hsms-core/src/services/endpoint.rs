@@ -442,10 +442,9 @@ impl<
         let was = core::mem::replace(&mut self.link, state);
         self.busy = false;
         if state != State::Selected {
-            if state == State::NotConnected {
-                self.due.drop_link = false;
-                self.dropping = false;
-            }
+            // Whatever comes of it: the selection that was to end has ended.
+            self.due.drop_link = false;
+            self.dropping = false;
             self.lost();
         } else if was != State::Selected {
             self.selected(now);

@@ -328,9 +328,14 @@ impl Trust {
         self.authenticate(now, challenge()).map(Some)
     }
 
-    /// The client's request went out under these system bytes.
-    pub const fn sent(&mut self, system: SystemBytes) {
-        self.request = Some(system);
+    /// The client's request went out under these system bytes. Gives whether its response is waited for: not where its handshake has ended
+    /// before.
+    pub const fn sent(&mut self, system: SystemBytes) -> bool {
+        let awaited = matches!(self.state, TrustState::SeedRequested | TrustState::KeySent);
+        if awaited {
+            self.request = Some(system);
+        }
+        awaited
     }
 
     /// A response came to the client.

@@ -7,9 +7,9 @@ use hsms_core::connection::{Stream9, TransactionEnd};
 use hsms_core::error::Fault;
 use hsms_core::secs2::messages::Identity;
 use hsms_core::services::{
-    Answer, BeforeTrust, CommunicationSettings, CommunicationState, Complaint, Endpoint, EndpointError, EndpointNotice,
-    EndpointSettings, NameError, Secret, SendError, ServiceId, ServiceMessage, Status, TrustFailure, TrustSettings,
-    TrustState, UnhandledPolicy, Waiting,
+    Answer, BeforeTrust, CommunicationSettings, CommunicationState, Complaint, Endpoint, EndpointAction, EndpointError,
+    EndpointNotice, EndpointSettings, NameError, Secret, SendError, ServiceId, ServiceMessage, Status, TrustFailure,
+    TrustSettings, TrustState, UnhandledPolicy, Waiting,
 };
 use hsms_core::wire::{BodyTooLong, Header, RejectReason, StreamFunction, SystemBytes};
 use std::time::Duration;
@@ -514,6 +514,73 @@ fn reconnect_asks_once_for_the_link_to_be_dropped_and_sends_nothing_over_it() {
     client.machine.reconnect();
     client.drain();
     assert_eq!(client.drops, 1);
+}
+
+/// The peer deselects before the link is dropped, and nobody drops it then.
+#[test]
+fn a_selection_behind_one_that_was_to_be_dropped_is_used() {
+    let mut client = begun(Active);
+    client.machine.reconnect();
+    client.drain();
+    assert_eq!(client.drops, 1);
+    client.link(NotSelected);
+    client.link(Selected);
+    let ticket = client.ask(ServiceId::READ, 7, None, 100);
+    client.next_is(64, 11);
+    assert!(client.machine.is_established());
+    assert_eq!(client.outcome(ticket), None);
+    client.machine.reconnect();
+    client.drain();
+    assert_eq!(client.drops, 2);
+}
+
+/// It was handed out while the handshake went on, and the connection has taken it only now.
+#[test]
+fn a_request_of_a_handshake_that_has_ended_meanwhile_is_no_failure_of_another() {
+    let mut client = End::new(guarded(Active));
+    client.machine.link(at(0), Selected);
+    let Some(EndpointAction::Send { what, .. }) = client.machine.poll_action() else { panic!("it begins") };
+    client.at(2_000);
+    assert_eq!(client.notices, [EndpointNotice::TrustFailed(TrustFailure::TimedOut)]);
+    client.machine.sent(&what, SystemBytes(77));
+    let asked = Header::data(SystemBytes(77), StreamFunction::new(64, 1), true, SESSION);
+    client.answered(&Sent { header: asked, text: Vec::new() }, 2, &service_text(0, Status::OKAY, None));
+    assert_eq!(
+        client.notices.get(1..),
+        Some(
+            &[EndpointNotice::Unawaited {
+                header: Header::data(SystemBytes(77), StreamFunction::new(64, 2), false, SESSION),
+            }][..]
+        )
+    );
+    assert_eq!(client.machine.trust_state(), Some(TrustState::Untrusted));
+}
+
+/// A peer that was trusted, and asks out of turn, is no more: it is not told who this is.
+#[test]
+fn communication_is_tried_again_only_with_trust() {
+    let machine = |begins| {
+        let communication = CommunicationSettings { begins, ..CommunicationSettings::new(TOOL) };
+        let settings = EndpointSettings { communication: Some(communication), ..quiet(Passive) };
+        let machine = Machine::new(settings).unwrap();
+        End::new(machine.with_secret(secret(), TrustSettings::default(), challenge, BeforeTrust::new()))
+    };
+    for loses in [false, true] {
+        let (mut client, mut server) = (End::new(guarded(Active)), machine(true));
+        select(&mut client, &mut server);
+        assert!(server.machine.is_trusted() && !server.machine.is_communicating());
+        server.sent.clear();
+        if loses {
+            let key = written(|text| ServiceMessage::new(ServiceId::AUTHENTICATION, 1, Status::OKAY, None).write(text));
+            let _ = server.receives(64, 1, &key);
+            assert!(!server.machine.is_trusted());
+        }
+        for second in 1..=600 {
+            server.at(second * 1_000);
+        }
+        let tries = server.sent.iter().filter(|sent| sent.header.stream_function() == StreamFunction::new(1, 13));
+        assert_eq!(tries.count() == 0, loses);
+    }
 }
 
 #[test]

@@ -282,7 +282,9 @@ fn while_a_handshake_is_under_way_there_is_a_deadline_and_it_ends_there() {
         |trust| ignore(trust.authenticate(at(0), counted(0))),
         |trust| ignore(trust.authenticate(at(0), counted(64))),
         |trust| ignore(trust.selected(at(0), || counted(64))),
-        |trust| trust.sent(SystemBytes(1)),
+        |trust| {
+            trust.sent(SystemBytes(1));
+        },
         |trust| ignore(trust.unanswered(at(0), SystemBytes(1))),
         |trust| ignore(trust.not_sent(at(0))),
         Trust::lost,

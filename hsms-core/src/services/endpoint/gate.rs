@@ -126,10 +126,9 @@ impl<const N: usize> Gate<N> {
         self.guard.as_mut()?.due.take().map(OwnMessage::Trust)
     }
 
-    pub(super) fn sent(&mut self, system: SystemBytes) {
-        if let Some(guard) = &mut self.guard {
-            guard.trust.sent(system);
-        }
+    /// Gives whether the response is waited for.
+    pub(super) fn sent(&mut self, system: SystemBytes) -> bool {
+        self.guard.as_mut().is_some_and(|guard| guard.trust.sent(system))
     }
 
     /// It could not be sent for now.

@@ -74,8 +74,7 @@ impl<
             }
             #[cfg(feature = "auth")]
             Outgoing::Own(OwnMessage::Trust(_)) => {
-                self.gate.sent(system);
-                self.open.trust = Some(self.header(system, ServiceId::AUTHENTICATION));
+                self.open.trust = self.gate.sent(system).then(|| self.header(system, ServiceId::AUTHENTICATION));
             }
             Outgoing::Own(OwnMessage::Communication(message)) => {
                 if let Some(communication) = &mut self.communication {
@@ -155,6 +154,10 @@ impl<
         }
         if let Some(message) = self.gate.take_due() {
             return Some(self.send_own(message, ServiceId::AUTHENTICATION));
+        }
+        if !self.gate.is_open() {
+            // Trust was lost meanwhile.
+            return None;
         }
         let message = self.due.communication.take()?;
         let (stream_function, what) = (message.stream_function(), Outgoing::Own(OwnMessage::Communication(message)));
