@@ -360,7 +360,7 @@ impl<M: RawMutex, const TRANSACTIONS: usize, const CALLS: usize, S: Sessions> Dr
     for Place<'_, '_, M, TRANSACTIONS, CALLS, S>
 {
     fn drop(&mut self) {
-        self.link.with(|state| state.calls.release(self.index));
+        self.link.with(|state| state.release(self.index));
     }
 }
 

@@ -129,6 +129,14 @@ impl<'b, const TRANSACTIONS: usize, const CALLS: usize, S: Sessions> State<'b, T
         self.runner.wake();
     }
 
+    /// A call is over, and its place is free for whoever found none.
+    pub(crate) fn release(&mut self, index: usize) {
+        self.calls.release(index);
+        self.happened = self.happened.wrapping_add(1);
+        #[cfg(feature = "services")]
+        self.calls.wake(Topic::Anything);
+    }
+
     /// Does what the application wants of the connection, now or as soon as the machine takes it.
     pub(crate) fn order(&mut self, now: Instant, order: Order) {
         if order != Order::Enable {

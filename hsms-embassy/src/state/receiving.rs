@@ -101,6 +101,11 @@ impl<const TRANSACTIONS: usize, const CALLS: usize, S: Sessions> State<'_, TRANS
                 return 0;
             }
         }
+        // Nor does the text that fills what is left of it, while nobody takes anything.
+        let is_full = self.inbox.room() == 0 && self.machine.body_left() > 0;
+        if self.inbox.stalled && is_full && matches!(self.arriving, Arriving::Inbox) {
+            self.give_up(now);
+        }
         if self.is_held_up() {
             return 0;
         }
@@ -255,7 +260,9 @@ impl<const TRANSACTIONS: usize, const CALLS: usize, S: Sessions> State<'_, TRANS
         self.calls.wake(Topic::Inbox);
         // Where the connection has ended the services have waited for this.
         #[cfg(feature = "services")]
-        self.calls.wake(Topic::State);
+        for topic in [Topic::State, Topic::Anything] {
+            self.calls.wake(topic);
+        }
         self.wake_runner();
     }
 

@@ -232,6 +232,34 @@ fn what_nobody_takes_is_refused_in_time_and_then_at_once() {
     });
 }
 
+/// The same where it is octets that there is no room for.
+#[test]
+fn a_text_beyond_what_nobody_takes_is_refused_in_time_and_then_at_once() {
+    selected(1000, async |scene| {
+        let start = Instant::now();
+        // As much as the inbox holds.
+        scene.host.send(S6F11, &[7; 64]).await.unwrap();
+        for _ in 0..3 {
+            let mut buffer = [0; 10];
+            let error = scene.host.request(S1F1, &[9; 40], &mut buffer).await.unwrap_err();
+            assert!(matches!(error, Error::Aborted { .. }), "{error}");
+            assert_eq!(start.elapsed(), Limits::default().unread, "and at once from the second on");
+            scene.host.linktest().await.unwrap();
+        }
+        // What was there still is, and what comes now is taken.
+        let mut buffer = [0; 64];
+        let kept = scene.equipment.receive(&mut buffer).await.unwrap();
+        assert_eq!(kept.body, [7; 64]);
+        let seen = RefCell::new(Vec::new());
+        let request = async {
+            let mut buffer = [0; 40];
+            scene.host.request(S1F1, &[9; 40], &mut buffer).await.unwrap();
+        };
+        beside(request, echo(scene.equipment, &seen)).await;
+        assert_eq!(seen.into_inner(), [[9; 40]]);
+    });
+}
+
 #[test]
 fn a_linktest_is_answered_while_primaries_wait() {
     selected(1000, async |scene| {
