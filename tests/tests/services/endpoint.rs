@@ -485,12 +485,12 @@ fn a_message_that_was_on_its_way_out_when_the_link_ended_is_told_lost() {
     let mut machine = plain(Active);
     machine.link(at(0), Selected);
     let ticket = machine.send(at(0), ServiceId::READ, 7, true, at(100)).unwrap();
-    let Some(hsms_core::services::EndpointAction::Send { what, .. }) = machine.poll_action() else { panic!() };
+    let Some(EndpointAction::Send { what, .. }) = machine.poll_action() else { panic!() };
     machine.link(at(1), NotConnected);
     machine.link(at(2), Selected);
     machine.sent(&what, SystemBytes(1));
     let outcome = Err(SendError::LinkLost);
-    assert_eq!(machine.poll_action(), Some(hsms_core::services::EndpointAction::Settled { ticket, outcome }));
+    assert_eq!(machine.poll_action(), Some(EndpointAction::Settled { ticket, outcome }));
     assert_eq!(machine.poll_action(), None);
 }
 
