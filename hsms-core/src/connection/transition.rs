@@ -298,7 +298,8 @@ fn unknown(at: Situation, message: &Received, reason: RejectReason) -> Step {
 #[cold]
 pub(super) fn too_long(at: Situation, message: &Received, length: u32, max_message: u32, skip_limit: u32) -> Step {
     let report = match message.matched {
-        Matched::Reply => Report::Ended(TransactionEnd::ReplyTooLong { length }),
+        // From a device that is served no more it is none, however long it is.
+        Matched::Reply if message.known_device => Report::Ended(TransactionEnd::ReplyTooLong { length }),
         _ => Report::None,
     };
     let close = Next::Close(CloseReason::LengthTooLong { length, limit: max_message });

@@ -60,6 +60,7 @@ pub(crate) struct State<'b, const TRANSACTIONS: usize, const CALLS: usize, S> {
     /// How often that has changed.
     pub(crate) changes: u16,
     /// How often something happened.
+    #[cfg_attr(not(feature = "services"), expect(dead_code, reason = "for the services"))]
     pub(crate) happened: u16,
     /// Replies that nobody waits for go to the inbox as well.
     pub(crate) strays: bool,
@@ -132,9 +133,11 @@ impl<'b, const TRANSACTIONS: usize, const CALLS: usize, S: Sessions> State<'b, T
     /// A call is over, and its place is free for whoever found none.
     pub(crate) fn release(&mut self, index: usize) {
         self.calls.release(index);
-        self.happened = self.happened.wrapping_add(1);
         #[cfg(feature = "services")]
-        self.calls.wake(Topic::Anything);
+        {
+            self.happened = self.happened.wrapping_add(1);
+            self.calls.wake(Topic::Anything);
+        }
     }
 
     /// Does what the application wants of the connection, now or as soon as the machine takes it.
@@ -268,12 +271,17 @@ impl<'b, const TRANSACTIONS: usize, const CALLS: usize, S: Sessions> State<'b, T
         self.held_up = if settled { None } else { since.or(Some(now)) };
         self.full &= !settled;
         if core::mem::replace(&mut self.seen, self.machine.state()) != self.machine.state() {
-            self.changes = self.changes.wrapping_add(1);
+            #[cfg(feature = "services")]
+            {
+                self.changes = self.changes.wrapping_add(1);
+            }
             self.calls.wake(Topic::State);
         }
-        self.happened = self.happened.wrapping_add(1);
         #[cfg(feature = "services")]
-        self.calls.wake(Topic::Anything);
+        {
+            self.happened = self.happened.wrapping_add(1);
+            self.calls.wake(Topic::Anything);
+        }
         if settled && self.writer.is_none() {
             self.calls.wake_turns();
         }

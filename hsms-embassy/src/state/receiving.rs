@@ -94,17 +94,18 @@ impl<const TRANSACTIONS: usize, const CALLS: usize, S: Sessions> State<'_, TRANS
     /// How many octets of input can be given to the machine. Those of a text need no room in the output, which a peer may read only
     /// when it has written that text.
     fn acceptable(&mut self, now: Instant) -> usize {
-        if let Arriving::Waiting(entry) = self.arriving {
-            if self.inbox.is_full() && self.inbox.stalled {
-                self.give_up(now);
-            } else if !self.admit(entry) {
-                return 0;
-            }
-        }
-        // Nor does the text that fills what is left of it, while nobody takes anything.
-        let is_full = self.inbox.room() == 0 && self.machine.body_left() > 0;
-        if self.inbox.stalled && is_full && matches!(self.arriving, Arriving::Inbox) {
+        // Nobody takes anything: whatever finds no room now is refused at once.
+        let refused = match self.arriving {
+            Arriving::Waiting(_) => self.inbox.is_full(),
+            Arriving::Inbox => self.inbox.room() == 0 && self.machine.body_left() > 0,
+            _ => false,
+        };
+        if refused && self.inbox.stalled {
             self.give_up(now);
+        } else if let Arriving::Waiting(entry) = self.arriving
+            && !self.admit(entry)
+        {
+            return 0;
         }
         if self.is_held_up() {
             return 0;
@@ -166,6 +167,8 @@ impl<const TRANSACTIONS: usize, const CALLS: usize, S: Sessions> State<'_, TRANS
     }
 
     /// A message begins, of which no text was taken.
+    // In flash it is smaller by itself.
+    #[inline(never)]
     fn begin(&mut self, now: Instant, beginning: &Beginning) {
         if !self.open {
             return;
@@ -335,7 +338,7 @@ impl Beginning {
         let sort = match (inbound.is_reply(), inbound.is_for_application()) {
             (true, _) => Sort::Reply,
             (false, true) => Sort::Primary,
-            (false, false) if strays && inbound.is_unawaited() => Sort::Primary,
+            (false, false) if cfg!(feature = "services") && strays && inbound.is_unawaited() => Sort::Primary,
             (false, false) => Sort::Other,
         };
         let entry = Entry {
