@@ -1,7 +1,7 @@
 //! As many frames as there is room for wait behind an open text.
 
 use crate::drain;
-use hsms_core::config::{Config, DeviceId};
+use hsms_core::config::{Config, DeviceId, DeviceIds};
 use hsms_core::connection::{Action, Class, CloseReason, Connection, Event, Leniency, Notice, Stream9, TransactionEnd};
 use hsms_core::error::Error;
 use hsms_core::time::Instant;
@@ -321,4 +321,25 @@ fn a_text_waits_where_not_one_action_more_can_be_told() {
     let (taken, _) = machine.receive(at(5_600), &[0; 50]).unwrap();
     assert_eq!(taken, 50);
     assert_eq!(drain(&mut machine), [Action::Notify(Notice::Lenient(Leniency::LinktestExtended))]);
+}
+
+/// The device id is looked at before anything else, whatever was asked before it was given up.
+#[test]
+fn a_too_long_reply_from_a_device_that_is_served_no_more_is_none() {
+    let other = DeviceId::new(2).unwrap();
+    for (device, end) in [(DEVICE, true), (other, false)] {
+        let config = Config::equipment(DEVICE).with_linktest_period(Duration::ZERO).unwrap();
+        let mut machine = begun(config.with_max_message(100).unwrap(), 1);
+        machine.set_device_ids(DeviceIds::one(device));
+        let reply = Header::data(SystemBytes(1), StreamFunction::new(1, 2), false, DEVICE.session());
+        let prefix = reply.encode_prefix(200).unwrap();
+        let (_, inbound) = machine.receive(at(10), &prefix).unwrap();
+        assert_eq!(inbound.unwrap().class, Class::TooLong);
+        let told = Action::Notify(Notice::TransactionEnded {
+            system: SystemBytes(1),
+            end: TransactionEnd::ReplyTooLong { length: 210 },
+        });
+        assert_eq!(drain(&mut machine).contains(&told), end);
+        assert_eq!(machine.open_transactions(), usize::from(!end));
+    }
 }
