@@ -1,7 +1,7 @@
 //! Instructions, counted by callgrind.
 
 use crate::Failure;
-use crate::contenders::{Group, Run, Unit};
+use crate::contenders::{Group, Limit, Run, Unit};
 use crate::data::Data;
 use std::hint::black_box;
 use std::process::Command;
@@ -9,18 +9,21 @@ use std::process::Command;
 /// Calls per run. Both have to give the same figure per call.
 const COUNTS: [u64; 2] = [20, 40];
 
-pub(crate) fn instructions(groups: &[Group], required: bool) -> Result<(), Failure> {
+/// Prints them. Gives whose ratio to the first contender of their group is over the limit.
+pub(crate) fn instructions(groups: &[Group], required: bool) -> Result<Vec<String>, Failure> {
     if Command::new("valgrind").arg("--version").output().is_err() {
         let told = "valgrind is not installed: no instructions are counted";
         if required {
             return Err(Failure::Valgrind(told.into()));
         }
         println!("\n{told}");
-        return Ok(());
+        return Ok(Vec::new());
     }
-    println!("\ninstructions per item");
+    println!("\ninstructions per item, and their ratio");
+    let mut over = Vec::new();
     for group in groups {
         let Unit::Items(items) = group.unit else { continue };
+        let mut first = None;
         for contender in &group.contenders {
             let name = format!("{}: {}", group.name, contender.name);
             let [few, many] = COUNTS;
@@ -28,19 +31,26 @@ pub(crate) fn instructions(groups: &[Group], required: bool) -> Result<(), Failu
             if (once - again).abs() > once * 0.01 + 0.5 {
                 return Err(Failure::Unsound(format!("{name}: {once} a call in {few} calls, {again} in {many}")));
             }
-            println!("  {name:<60} {:>7.1}", again / f64::from(items));
+            let ratio = again / *first.get_or_insert(again);
+            println!("  {name:<60} {:>7.1} {ratio:>6.2}", again / f64::from(items));
+            if matches!(contender.limit, Some(Limit::Time { ratio: limit, .. }) if ratio > limit) {
+                over.push(name);
+            }
         }
     }
-    Ok(())
+    Ok(over)
 }
 
 /// Instructions per call.
 fn collected(name: &str, count: u64) -> Result<f64, Failure> {
     let program = std::env::current_exe().map_err(|error| Failure::Valgrind(error.to_string()))?;
+    // What was planted here is planted there.
+    let planted = std::env::args().skip_while(|argument| argument != "--plant").take(2);
     let output = Command::new("valgrind")
         .args(["--tool=callgrind", "--callgrind-out-file=/dev/null", "--toggle-collect=*measured_call*"])
         .arg(program)
         .args(["--scenario", name, "--count", &count.to_string()])
+        .args(planted)
         .output()
         .map_err(|error| Failure::Valgrind(error.to_string()))?;
     let told = String::from_utf8_lossy(&output.stderr);

@@ -9,9 +9,9 @@
 //!
 //! A round of each contender follows on a round of the one before, on one core, so that what else the machine does
 //! meets all alike; ratios are taken between rounds of the same turn. Printed are the best, the median, and the 10th
-//! and 90th of 100. Times depend on the machine: beside a time stands whether it is reached, and no more. Allocations
-//! always end in an error; a median ratio to rmp over its limit does with `HSMS_BENCH=required`. Behind the times come
-//! the instructions per item, counted by callgrind; they do not depend on load, and have no limits. Where valgrind is
+//! and 90th of 100. Times depend on the machine: beside a time stands whether it is reached, its ratio to rmp
+//! included, and no more. Allocations always end in an error. Behind the times come the instructions per item, counted by callgrind, which
+//! depend on neither load nor processor: a ratio to rmp over its limit is an error with `HSMS_BENCH=required`. Where valgrind is
 //! missing the program says so; with `HSMS_BENCH=required` it fails.
 //!
 //! `-- --plant time` makes one of our contenders slow, `-- --plant allocation` lets it allocate: the run has to end
