@@ -293,23 +293,6 @@ impl<
     const ENTRIES: usize,
     const MESSAGES: usize,
     const OCTETS: usize,
-> Drop for Endpoint<'_, '_, M, H, TRANSACTIONS, CALLS, SENDINGS, HANDLERS, ENTRIES, MESSAGES, OCTETS>
-{
-    fn drop(&mut self) {
-        self.joint.link.with(|state| state.strays = false);
-    }
-}
-
-impl<
-    M: RawMutex,
-    H,
-    const TRANSACTIONS: usize,
-    const CALLS: usize,
-    const SENDINGS: usize,
-    const HANDLERS: usize,
-    const ENTRIES: usize,
-    const MESSAGES: usize,
-    const OCTETS: usize,
 > core::fmt::Debug for Endpoint<'_, '_, M, H, TRANSACTIONS, CALLS, SENDINGS, HANDLERS, ENTRIES, MESSAGES, OCTETS>
 {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {

@@ -42,16 +42,35 @@ struct Queue<'l> {
     /// Calls that are held and have to be answered.
     held: usize,
     runner: WakerRegistration,
+    /// Somebody runs the endpoint.
+    running: bool,
 }
+
+/// Somebody runs the endpoint, until this is dropped.
+pub(super) struct Running<'e, 'l, 'b, M: RawMutex, const TRANSACTIONS: usize, const CALLS: usize>(
+    &'e Joint<'l, 'b, M, TRANSACTIONS, CALLS>,
+);
 
 impl<'l, 'b, M: RawMutex, const TRANSACTIONS: usize, const CALLS: usize> Joint<'l, 'b, M, TRANSACTIONS, CALLS> {
     pub(super) const fn new(link: &'l Link<'b, M, TRANSACTIONS, CALLS>) -> Self {
-        let queue = Queue { entries: heapless::Deque::new(), number: 0, held: 0, runner: WakerRegistration::new() };
+        let queue = Queue {
+            entries: heapless::Deque::new(),
+            number: 0,
+            held: 0,
+            runner: WakerRegistration::new(),
+            running: false,
+        };
         Joint { link, queue: Mutex::new(RefCell::new(queue)) }
     }
 
     fn with<R>(&self, act: impl FnOnce(&mut Queue<'l>) -> R) -> R {
         self.queue.lock(|queue| act(&mut queue.borrow_mut()))
+    }
+
+    /// Where nobody else runs the endpoint.
+    pub(super) fn start(&self) -> Result<Running<'_, 'l, 'b, M, TRANSACTIONS, CALLS>, Error> {
+        let first = self.with(|queue| !core::mem::replace(&mut queue.running, true));
+        first.then(|| Running(self)).ok_or(Error::Link(crate::Error::Running))
     }
 
     /// Whether there is room for what the core may want to send, and for the answers of calls that are held.
@@ -108,6 +127,19 @@ impl<'l, 'b, M: RawMutex, const TRANSACTIONS: usize, const CALLS: usize> Joint<'
 
     pub(super) fn wake_runner(&self) {
         self.with(|queue| queue.runner.wake());
+    }
+}
+
+/// Replies that nobody waits for are kept no more.
+impl<M: RawMutex, const TRANSACTIONS: usize, const CALLS: usize> Drop for Joint<'_, '_, M, TRANSACTIONS, CALLS> {
+    fn drop(&mut self) {
+        self.link.with(|state| state.strays = false);
+    }
+}
+
+impl<M: RawMutex, const TRANSACTIONS: usize, const CALLS: usize> Drop for Running<'_, '_, '_, M, TRANSACTIONS, CALLS> {
+    fn drop(&mut self) {
+        self.0.with(|queue| queue.running = false);
     }
 }
 

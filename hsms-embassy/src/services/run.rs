@@ -52,7 +52,7 @@ impl<
     /// # Errors
     /// [`Running`](crate::Error::Running) where it runs already; [`TooManyCalls`](crate::Error::TooManyCalls). It does not end otherwise.
     pub async fn run(&self) -> Result<Infallible, Error> {
-        let _running = Running::new(self)?;
+        let _running = self.joint.start()?;
         let place = self.joint.link.place()?;
         // What has arrived is taken before the deadlines are looked at.
         match select3(self.keep_following(&place), self.keep_sending(), self.keep_deadlines()).await {
@@ -343,61 +343,5 @@ impl<
         // Unknown where it was answered.
         let system = self.system;
         self.endpoint.act(|shared| shared.ended(system, TransactionEnd::SessionEnded));
-    }
-}
-
-/// Somebody runs it, until this is dropped.
-struct Running<
-    'e,
-    'l,
-    'b,
-    M: RawMutex,
-    H: Copy,
-    const TRANSACTIONS: usize,
-    const CALLS: usize,
-    const SENDINGS: usize,
-    const HANDLERS: usize,
-    const ENTRIES: usize,
-    const MESSAGES: usize,
-    const OCTETS: usize,
->(&'e Endpoint<'l, 'b, M, H, TRANSACTIONS, CALLS, SENDINGS, HANDLERS, ENTRIES, MESSAGES, OCTETS>);
-
-impl<
-    'e,
-    'l,
-    'b,
-    M: RawMutex,
-    H: Copy,
-    const TRANSACTIONS: usize,
-    const CALLS: usize,
-    const SENDINGS: usize,
-    const HANDLERS: usize,
-    const ENTRIES: usize,
-    const MESSAGES: usize,
-    const OCTETS: usize,
-> Running<'e, 'l, 'b, M, H, TRANSACTIONS, CALLS, SENDINGS, HANDLERS, ENTRIES, MESSAGES, OCTETS>
-{
-    fn new(
-        endpoint: &'e Endpoint<'l, 'b, M, H, TRANSACTIONS, CALLS, SENDINGS, HANDLERS, ENTRIES, MESSAGES, OCTETS>,
-    ) -> Result<Self, Error> {
-        let first = endpoint.peek(|shared| !core::mem::replace(&mut shared.running, true));
-        first.then_some(Running(endpoint)).ok_or(Error::Link(crate::Error::Running))
-    }
-}
-
-impl<
-    M: RawMutex,
-    H: Copy,
-    const TRANSACTIONS: usize,
-    const CALLS: usize,
-    const SENDINGS: usize,
-    const HANDLERS: usize,
-    const ENTRIES: usize,
-    const MESSAGES: usize,
-    const OCTETS: usize,
-> Drop for Running<'_, '_, '_, M, H, TRANSACTIONS, CALLS, SENDINGS, HANDLERS, ENTRIES, MESSAGES, OCTETS>
-{
-    fn drop(&mut self) {
-        self.0.peek(|shared| shared.running = false);
     }
 }

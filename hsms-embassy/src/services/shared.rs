@@ -33,8 +33,6 @@ pub(super) struct Shared<
     untold: u32,
     /// When the deadline is that `run` waits for.
     pub(super) awaited: Option<Instant>,
-    /// Somebody runs it.
-    pub(super) running: bool,
 }
 
 /// The connection, as far as the core knows of it.
@@ -106,7 +104,6 @@ impl<
             told: heapless::Deque::new(),
             untold: 0,
             awaited: None,
-            running: false,
         }
     }
 

@@ -46,6 +46,21 @@ fn over_stacks<R>(
     })
 }
 
+/// Two ends over two stacks with a good wire, for tests that run them as they like: sockets with so many octets each way.
+macro_rules! ends {
+    ($seed:literal, $octets:literal => $host:ident, $equipment:ident, $dial:ident, $listen:ident, $stacks:ident) => {
+        let wire = Wire::new($seed, Faults::default());
+        let mut storage = Storage::new();
+        let ([ours, theirs], $stacks) = stacks(&mut storage, &wire, $seed);
+        let (mut buffers, mut far_buffers) = (Buffers::<512, 512, 512>::new(), Buffers::<512, 512, 512>::new());
+        let $host = Plain::new(Config::host(DEVICE), buffers.lend()).unwrap();
+        let $equipment = Plain::new(Config::equipment(DEVICE), far_buffers.lend()).unwrap();
+        let [mut rx, mut tx, mut far_rx, mut far_tx] = [[0; $octets]; 4];
+        let mut $dial = net::Dial::new(TcpSocket::new(ours, &mut rx, &mut tx), (address(1), PORT));
+        let mut $listen = net::Listen::new(TcpSocket::new(theirs, &mut far_rx, &mut far_tx), PORT);
+    };
+}
+
 #[test]
 fn messages_go_both_ways_over_a_good_wire() {
     over_stacks(
@@ -225,15 +240,7 @@ fn a_segment_of_an_address_that_never_answers_keeps_nobody_out_for_long() {
 
 #[test]
 fn a_run_that_is_dropped_and_called_again_with_its_opener_goes_on_over_the_same_socket() {
-    let wire = Wire::new(5, Faults::default());
-    let mut storage = Storage::new();
-    let ([ours, theirs], stacks) = stacks(&mut storage, &wire, 5);
-    let (mut buffers, mut far_buffers) = (Buffers::<512, 512, 512>::new(), Buffers::<512, 512, 512>::new());
-    let host = Plain::new(Config::host(DEVICE), buffers.lend()).unwrap();
-    let equipment = Plain::new(Config::equipment(DEVICE), far_buffers.lend()).unwrap();
-    let [mut rx, mut tx, mut far_rx, mut far_tx] = [[0; 1024]; 4];
-    let mut dial = net::Dial::new(TcpSocket::new(ours, &mut rx, &mut tx), (address(1), PORT));
-    let mut listen = net::Listen::new(TcpSocket::new(theirs, &mut far_rx, &mut far_tx), PORT);
+    ends!(5, 1024 => host, equipment, dial, listen, stacks);
     let [stop_host, stop_equipment] = [(); 2].map(|()| Signal::<NoopRawMutex, ()>::new());
     let mut tasks: Vec<Task<'_>> = stacks;
     tasks.push(Box::pin(async {
@@ -310,15 +317,7 @@ fn an_opener_of_a_stack_that_is_dropped_at_any_await_opens_again() {
     for active in [true, false] {
         let mut completed = false;
         for pendings in 0..2000 {
-            let wire = Wire::new(8, Faults::default());
-            let mut storage = Storage::new();
-            let ([ours, theirs], stacks) = stacks(&mut storage, &wire, 8);
-            let (mut buffers, mut far_buffers) = (Buffers::<512, 512, 512>::new(), Buffers::<512, 512, 512>::new());
-            let host = Plain::new(Config::host(DEVICE), buffers.lend()).unwrap();
-            let equipment = Plain::new(Config::equipment(DEVICE), far_buffers.lend()).unwrap();
-            let [mut rx, mut tx, mut far_rx, mut far_tx] = [[0; 600]; 4];
-            let mut dial = net::Dial::new(TcpSocket::new(ours, &mut rx, &mut tx), (address(1), PORT));
-            let mut listen = net::Listen::new(TcpSocket::new(theirs, &mut far_rx, &mut far_tx), PORT);
+            ends!(8, 600 => host, equipment, dial, listen, stacks);
             let dropped = Cell::new(false);
             let mut tasks: Vec<Task<'_>> = stacks;
             tasks.push(Box::pin(async {
