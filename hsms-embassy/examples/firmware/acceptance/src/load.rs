@@ -15,11 +15,13 @@ const REQUESTS: usize = 1000;
 /// Open at a time where they are not asked one by one.
 const WINDOW: usize = 8;
 
-/// S1F3 one by one, and several at a time: every one is answered, with an uptime that does not go back.
+/// S1F3 one by one, and several at a time: every one is answered, with an uptime that goes as our clock does. Events come meanwhile, none
+/// after STOP, and again after START.
 pub fn requests(bench: &Bench<'_>) -> Result<String, Failure> {
     let mut board = equipment(bench, "report=20")?;
     let mut host = selected(board.address())?;
     let (mut uptime, mut spans) = (0, Vec::with_capacity(REQUESTS));
+    let (first, begun) = (Reader::new(&question(&mut host, 1)?).u8()?, Instant::now());
     for _ in 0..REQUESTS {
         let began = Instant::now();
         let now = Reader::new(&question(&mut host, 1)?).u8()?;
@@ -28,6 +30,10 @@ pub fn requests(bench: &Bench<'_>) -> Result<String, Failure> {
             return Err(format!("the uptime went back from {uptime} to {now}").into());
         }
         uptime = now;
+    }
+    let (grown, passed) = (Duration::from_millis(uptime.saturating_sub(first)), begun.elapsed());
+    if grown < passed / 2 || grown > passed * 2 {
+        return Err(format!("the uptime grew by {grown:?} while {passed:?} passed").into());
     }
     spans.sort();
     let (median, most) = (spans[REQUESTS / 2], spans[REQUESTS - 1]);
@@ -62,6 +68,10 @@ pub fn requests(bench: &Bench<'_>) -> Result<String, Failure> {
         }
     }
     let rate = REQUESTS as f64 / began.elapsed().as_secs_f64();
+    if events == 0 {
+        return Err("no event came meanwhile".into());
+    }
+    events_obey(&mut host)?;
     host.close()?;
     board.check()?;
     bench.print_log(&board);
@@ -70,6 +80,52 @@ pub fn requests(bench: &Bench<'_>) -> Result<String, Failure> {
         millis(median),
         millis(most)
     ))
+}
+
+/// How long no event may come after STOP. One that the board has on its way comes before the answer.
+const SILENCE: Duration = Duration::from_millis(500);
+
+/// S2F41 STOP and START, the latter with a period of 50 ms.
+fn events_obey(host: &mut Connection) -> Result<(), Failure> {
+    const STOP: &[u8] = b"\x01\x02\x41\x04STOP\x01\x00";
+    const START: &[u8] = b"\x01\x02\x41\x05START\x01\x01\x01\x02\x41\x06PERIOD\xa9\x02\x00\x32";
+    command(host, STOP)?;
+    // Those from before it have waited here.
+    while next_event(host, Duration::ZERO)? {}
+    if next_event(host, SILENCE)? {
+        return Err("an event came after STOP".into());
+    }
+    command(host, START)?;
+    for _ in 0..3 {
+        if !next_event(host, PATIENCE)? {
+            return Err("no event came after START".into());
+        }
+    }
+    Ok(())
+}
+
+fn command(host: &mut Connection, text: &[u8]) -> Result<(), Failure> {
+    let reply = host.request(StreamFunction::new(2, 41), text)?;
+    // <L [2] <B 0> <L [0]>>: done.
+    if reply.body != b"\x01\x02\x21\x01\x00\x01\x00" {
+        return Err(format!("S2F41 was answered with {:02x?}", reply.body).into());
+    }
+    Ok(())
+}
+
+/// Acknowledges the next S6F11. Gives whether there was one.
+fn next_event(host: &mut Connection, limit: Duration) -> Result<bool, Failure> {
+    let token = match host.next(limit)? {
+        None => return Ok(false),
+        Some(Incoming::Primary { message, token: Some(token) })
+            if message.header.stream_function() == StreamFunction::new(6, 11) =>
+        {
+            token
+        }
+        Some(other) => return Err(format!("{other:?}").into()),
+    };
+    host.reply(&token, b"\x21\x01\x00")?;
+    Ok(true)
 }
 
 /// Octets of the recipe: more than either board has memory for.
