@@ -50,9 +50,12 @@ pub(crate) fn sent(header: &Header, body_len: u32) {
 /// What the services notice, with the name of the connection.
 #[cfg(feature = "services")]
 #[inline]
-pub(crate) fn services(name: Option<&str>, notice: &hsms_core::services::EndpointNotice) {
+pub(crate) fn services(name: Option<&str>, notice: &hsms_core::services::DescribedNotice<'_>) {
     #[cfg(feature = "defmt")]
-    defmt::info!("hsms: {}: {}", name.unwrap_or("-"), notice);
+    match notice.is_warning() {
+        true => defmt::warn!("hsms: {}: {}", name.unwrap_or("-"), notice),
+        false => defmt::info!("hsms: {}: {}", name.unwrap_or("-"), notice),
+    }
     #[cfg(not(feature = "defmt"))]
     let _ = (name, notice);
 }

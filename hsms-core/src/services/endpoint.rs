@@ -7,10 +7,12 @@ mod output;
 mod receive;
 mod sending;
 mod settings;
+mod words;
 
 pub use action::{Answer, Done, EndpointAction, EndpointNotice, Outgoing, OwnMessage, Reaction, Response};
 pub use sending::{Complaint, SendError, Ticket, Waiting};
 pub use settings::{EndpointError, EndpointSettings, NAME_LEN};
+pub use words::DescribedNotice;
 
 use super::inbox::close_gap;
 #[cfg(feature = "auth")]

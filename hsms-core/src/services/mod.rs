@@ -23,8 +23,8 @@ pub use communication::{
     CommunicationVerdict,
 };
 pub use endpoint::{
-    Answer, Complaint, Done, Endpoint, EndpointAction, EndpointError, EndpointNotice, EndpointSettings, NAME_LEN,
-    Outgoing, OwnMessage, Reaction, Response, SendError, Ticket, Waiting,
+    Answer, Complaint, DescribedNotice, Done, Endpoint, EndpointAction, EndpointError, EndpointNotice,
+    EndpointSettings, NAME_LEN, Outgoing, OwnMessage, Reaction, Response, SendError, Ticket, Waiting,
 };
 pub use inbox::{FunctionInbox, Inbox, InboxFull, Kept, ServiceInbox, Wanted};
 pub use message::{DEFAULT_STREAM, Pair, PairError, ServiceId, ServiceMessage, Status};

@@ -162,7 +162,7 @@ impl<'n, const N: usize> Services<'n, N> {
     }
 
     /// Data ids are named for the request; a response may have names of its own.
-    fn data_name_of_pair(&self, service: ServiceId, data_id: u32) -> Option<&'n str> {
+    pub(super) fn data_name_of_pair(&self, service: ServiceId, data_id: u32) -> Option<&'n str> {
         self.data_name(service, data_id).or_else(|| self.data_name(service.request(), data_id))
     }
 

@@ -230,7 +230,7 @@ impl<
                 EndpointAction::Settled { ticket, outcome } => self.settle(ticket, outcome),
                 EndpointAction::DropLink => joint.link.separate(),
                 EndpointAction::Notify(notice) => {
-                    log::services(self.core.name(), &notice);
+                    log::services(self.core.name(), &self.core.describe_notice(notice));
                     self.tell(Told::Notice(notice));
                 }
             }

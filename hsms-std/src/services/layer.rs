@@ -7,7 +7,8 @@ use crate::trace;
 use hsms_core::connection::{ReplyToken, State, Stream9, TransactionEnd};
 use hsms_core::secs2::Writer;
 use hsms_core::services::{
-    Described, Endpoint as Machine, EndpointAction, Outgoing, OwnMessage, Reaction, Response, TableFull, Ticket, Wanted,
+    Described, DescribedNotice, Endpoint as Machine, EndpointAction, Outgoing, OwnMessage, Reaction, Response,
+    TableFull, Ticket, Wanted,
 };
 use hsms_core::time::Instant;
 use hsms_core::wire::{Header, SessionId, StreamFunction, SystemBytes};
@@ -132,7 +133,7 @@ pub(crate) struct Line {
 #[derive(Debug)]
 enum Says {
     Message(&'static str, Described<'static>),
-    Notice(EndpointNotice),
+    Notice(DescribedNotice<'static>),
 }
 
 impl Line {
@@ -140,16 +141,7 @@ impl Line {
         let channel = self.channel.as_deref();
         match self.says {
             Says::Message(what, message) => trace::described(channel, what, || message),
-            Says::Notice(notice) => {
-                let wanted = matches!(
-                    notice,
-                    EndpointNotice::Named { differ: false }
-                        | EndpointNotice::Trusted
-                        | EndpointNotice::Communicating
-                        | EndpointNotice::Kept { .. }
-                );
-                trace::told(channel, !wanted, &notice);
-            }
+            Says::Notice(notice) => trace::told(channel, notice.is_warning(), &notice),
         }
     }
 }
@@ -509,7 +501,7 @@ impl Layer {
     fn tell(&mut self, notice: EndpointNotice) {
         let (_, told) = trace::may_be_read();
         if told {
-            self.say(Says::Notice(notice));
+            self.say(Says::Notice(self.core.describe_notice(notice)));
         }
         if self.notices.len() >= MOST_NOTICES {
             self.notices.pop_front();

@@ -8,9 +8,10 @@ use hsms_core::secs2::messages::{Identity, SystemError};
 use hsms_core::secs2::{Slice, Writer};
 use hsms_core::services::{
     Answer, BeforeTrust, ChannelName, Communication, CommunicationMessage, CommunicationSettings, CommunicationState,
-    Complaint, Endpoint, EndpointSettings, FunctionInbox, FunctionTable, Inbox, InboxFull, Kept, Outgoing, OwnMessage,
-    Pair, Secret, SendError, ServiceId, ServiceInbox, ServiceMessage, ServiceTable, Services, Status, Table, Ticket,
-    Trust, TrustMessage, TrustSettings, TrustState, Unhandled, UnhandledPolicy, Wanted,
+    Complaint, DescribedNotice, Endpoint, EndpointNotice, EndpointSettings, FunctionInbox, FunctionTable, Inbox,
+    InboxFull, Kept, Outgoing, OwnMessage, Pair, Secret, SendError, ServiceId, ServiceInbox, ServiceMessage,
+    ServiceTable, Services, Status, Table, Ticket, Trust, TrustMessage, TrustSettings, TrustState, Unhandled,
+    UnhandledPolicy, Wanted,
 };
 use hsms_core::time::Instant;
 use hsms_core::wire::{Header, SessionId, StreamFunction, SystemBytes};
@@ -176,6 +177,8 @@ entries! {
     endpoint_untold(it: &Whole) Endpoint::untold(it);
     endpoint_services(it: &Whole) { keep(Endpoint::services(it)); };
     endpoint_services_mut(it: &mut Whole) { keep(Endpoint::services_mut(it)); };
+    endpoint_describe_notice(it: &Whole, notice: EndpointNotice) { keep(Endpoint::describe_notice(it, notice)); };
+    described_notice_is_warning(it: &DescribedNotice<'_>) DescribedNotice::is_warning(it);
     endpoint_describe(it: &Whole, header: &Header, text: &[u8]) { keep(Endpoint::describe(it, header, text)); };
     endpoint_inbox(it: &Whole) { keep(Endpoint::inbox(it)); };
     endpoint_next_deadline(it: &Whole) Endpoint::next_deadline(it);

@@ -601,6 +601,69 @@ fn secs2_primaries_without_handler_are_answered_by_policy() {
     }
 }
 
+/// What log lines say.
+#[test]
+fn what_is_noticed_is_printed_with_names() {
+    let mut machine = plain(Passive);
+    let services = machine.services_mut();
+    let read = services.add_service(10, 11, "read", "read response").unwrap().request();
+    services.add_data(read, 7, "temperature").unwrap();
+    services.add_status(Status(9), "sensor broken").unwrap();
+    services.add_function(2, 41, "remote command").unwrap();
+    let header = |stream, function| Header::data(SystemBytes(1), StreamFunction::new(stream, function), true, SESSION);
+    let names = |notice| {
+        let (plain, printed) = (EndpointNotice::to_string(&notice), machine.describe_notice(notice).to_string());
+        printed.strip_prefix(&plain).unwrap().to_owned()
+    };
+    assert_eq!(names(EndpointNotice::Kept { service: read, data_id: 7 }), " (read) (temperature)");
+    let not_kept = EndpointNotice::NotKept { header: header(64, 11), status: Status(9) };
+    assert_eq!(names(not_kept), " (read) (sensor broken)");
+    let remote = header(2, 41);
+    for notice in [
+        EndpointNotice::Refused { header: remote },
+        EndpointNotice::Discarded { header: remote },
+        EndpointNotice::Unhandled { header: remote },
+        EndpointNotice::Unawaited { header: remote },
+        EndpointNotice::SystemError { complaint: Complaint::IllegalData, about: remote },
+    ] {
+        assert_eq!(names(notice), " (remote command)");
+    }
+    // Of what has none, and of what is about no message.
+    assert_eq!(names(EndpointNotice::Unhandled { header: header(3, 1) }), "");
+    assert_eq!(names(EndpointNotice::Communicating), "");
+}
+
+/// On another stream 64 is one like others.
+#[test]
+fn services_on_another_stream_are_there_and_nowhere_else() {
+    let machine = |mode| {
+        let name = if mode == Active { "client" } else { "server" };
+        let mut machine = Machine::new(EndpointSettings { stream: 70, name: Some(name), ..settings(mode) }).unwrap();
+        let read = machine.services_mut().add_service(10, 11, "read", "read response").unwrap().request();
+        machine.services_mut().add_data(read, 7, "temperature").unwrap();
+        machine.handle_service(None, None, returns).unwrap();
+        machine.handle_function(Some(64), Some(11), returns).unwrap();
+        End::new(machine.with_secret(secret(), TrustSettings::default(), challenge, BeforeTrust::new()))
+    };
+    let (mut client, mut server) = (machine(Active), machine(Passive));
+    server.link(Selected);
+    client.link(Selected);
+    // The name and the handshake are there.
+    assert!(client.sent.iter().all(|sent| sent.header.stream() == 70) && !client.sent.is_empty());
+    settle(&mut client, &mut server);
+    assert!(client.machine.is_trusted() && server.machine.is_trusted());
+    assert_eq!(client.machine.name(), Some("client"));
+    let ticket = client.ask(ServiceId::READ, 7, None, 100);
+    let asked = client.next_is(70, 11);
+    let answer = server.primary(asked.header, &asked.text).unwrap();
+    assert_eq!(answer.header.stream_function(), StreamFunction::new(70, 12));
+    client.replied(&answer);
+    assert_eq!(client.outcome(ticket), Some(Ok(DATA.to_vec())));
+    // No service message: what the handler returns is the whole text.
+    assert_eq!(server.receives(64, 11, b"").unwrap().text, DATA);
+    assert_eq!(server.calls, 2);
+}
+
 #[test]
 fn texts_of_s1f13_that_cannot_be_read_are_illegal_data() {
     let communication = Some(CommunicationSettings { begins: false, ..CommunicationSettings::new(TOOL) });

@@ -4,7 +4,7 @@ use super::lives::in_time;
 use super::managed::{host_at, listen, tool};
 use super::rows::{DEVICE, LIMIT, config};
 use hsms_std::manager::{Expected, Manager, PeerServices, PeerSettings};
-use hsms_std::services::{Error, Returned, ServiceId, Settings, Status};
+use hsms_std::services::{EndpointNotice, Error, Returned, ServiceId, Settings, Status};
 use hsms_std::{Config, StreamFunction};
 use std::cell::RefCell;
 use std::fmt::{Debug, Write};
@@ -21,6 +21,8 @@ use tracing::{Event, Metadata, Subscriber};
 const SPANNED: &str = "a peer whose lines are kept";
 const ASKS: &str = "a peer whose reader asks";
 const NAMED: &str = "a peer whose messages are kept";
+const SERVES: &str = "a peer who is called otherwise by its host";
+const CALLS: &str = "a peer who calls its server otherwise";
 const PANICS: &str = "a peer whose reader panics";
 
 #[derive(Default)]
@@ -96,12 +98,13 @@ impl Subscriber for Listener {
                     reader.asked.fetch_add(1, Ordering::SeqCst);
                 }
             }
-            SPANNED | NAMED if event.metadata().target() == "hsms::services" => {
+            SPANNED | NAMED | SERVES | CALLS if event.metadata().target() == "hsms::services" => {
                 if (peer == NAMED) != (*event.metadata().level() == tracing::Level::DEBUG) {
                     return;
                 }
                 let mut text = String::new();
                 event.record(&mut Text(&mut text, "message"));
+                let text = format!("{} {text}", event.metadata().level());
                 reader.lines.lock().unwrap().push((peer, text));
             }
             _ => {}
@@ -139,7 +142,7 @@ fn log_of_services() {
         used.send(ServiceId::READ, 7, &(), LIMIT).unwrap();
         manager.remove(name).unwrap();
     }
-    assert_eq!(reader.of(SPANNED), ["names were exchanged"]);
+    assert_eq!(reader.of(SPANNED), ["INFO names were exchanged"]);
     assert!(reader.asked.load(Ordering::SeqCst) > 0);
     manager.stop(LIMIT).unwrap();
 }
@@ -165,12 +168,30 @@ fn messages_are_logged_by_the_names_of_streams_functions_services_data_ids_and_s
     used.request(StreamFunction::new(1, 1), &[], LIMIT).unwrap();
     manager.stop(LIMIT).unwrap();
     let expected = [
-        "sent service 10 (read), data id 7 (temperature), status 0 (well)",
-        "received service 11 (read response), data id 7 (temperature), status 0 (well)",
-        "sent S1F1 W (are you there)",
-        "received S1F2 (equipment)",
+        "DEBUG sent service 10 (read), data id 7 (temperature), status 0 (well)",
+        "DEBUG received service 11 (read response), data id 7 (temperature), status 0 (well)",
+        "DEBUG sent S1F1 W (are you there)",
+        "DEBUG received S1F2 (equipment)",
     ];
     assert_eq!(reader.of(NAMED), expected);
+}
+
+#[test]
+fn different_names_are_a_warning_of_the_server_alone() {
+    let reader = reader();
+    let manager = Manager::start().unwrap();
+    let tool = manager.add(SERVES, listen().with_services(Settings::new().with_name("oven"))).unwrap();
+    tool.enable().unwrap();
+    let settings = PeerSettings::active([tool.local_addr().unwrap()], config(Config::host(DEVICE)));
+    let host = manager.add(CALLS, settings.with_services(Settings::new().with_name("etcher"))).unwrap();
+    host.enable().unwrap();
+    for peer in [&host, &tool] {
+        assert_eq!(peer.services().unwrap().next_notice(LIMIT).unwrap(), Some(EndpointNotice::Named { differ: true }));
+    }
+    manager.stop(LIMIT).unwrap();
+    let told = "the two ends have different names; the active end's counts";
+    assert_eq!(reader.of(SERVES), [format!("WARN {told}")]);
+    assert_eq!(reader.of(CALLS), [format!("INFO {told}")]);
 }
 
 /// A reader of the log is the one part of an application that runs in the loop and that nobody catches.

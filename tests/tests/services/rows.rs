@@ -535,6 +535,9 @@ fn row_channel_name_of_the_client_counts_and_an_end_without_one_adopts_the_other
     let (mut client, mut server) = (End::new(of(Active, "a").unwrap()), End::new(of(Passive, "b").unwrap()));
     kit::select(&mut client, &mut server);
     assert_eq!(server.notices, [EndpointNotice::Named { differ: true }]);
+    // A warning of the server, and of the client none.
+    let warns = |end: &End| end.machine.describe_notice(EndpointNotice::Named { differ: true }).is_warning();
+    assert!(warns(&server) && !warns(&client));
 }
 
 #[test]
