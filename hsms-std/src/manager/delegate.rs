@@ -209,8 +209,9 @@ impl Pool {
 
     /// What comes next. `None` when there is none for so long, or no more will come.
     pub(super) fn next(&self, limit: Duration) -> Option<Next> {
-        let end = Instant::now().checked_add(limit);
         let mut state = lock(&self.state);
+        // The clock is asked only where there is something to wait for.
+        let mut end = None;
         loop {
             while let Some(work) = state.ready.pop_front() {
                 let peer = match work {
@@ -224,7 +225,9 @@ impl Pool {
                     state.ready.push_back(Work::Tell(peer));
                 }
             }
-            let left = end.map_or(limit, |end| end.saturating_duration_since(Instant::now()));
+            let now = Instant::now();
+            let end = *end.get_or_insert_with(|| now.checked_add(limit));
+            let left = end.map_or(limit, |end| end.saturating_duration_since(now));
             if state.stopped || left.is_zero() {
                 return None;
             }

@@ -30,6 +30,9 @@ const READ_BUFFER: usize = 64 * 1024;
 /// Connections that have something left to say when they are closed. What more of them have left is lost.
 const MOST_LEAVING: usize = 1_024;
 
+/// Commands for which room is kept where none wait.
+const MOST_ROOM: usize = 1_024;
+
 /// Callers that are taken from a listener before the others have their turn.
 const MOST_ACCEPTED: usize = 64;
 
@@ -123,7 +126,7 @@ impl EventLoop {
 
     /// Until it is stopped and every peer has gone.
     pub(super) fn run(mut self) {
-        let mut events = Events::with_capacity(1_024);
+        let (mut events, mut commands) = (Events::with_capacity(1_024), VecDeque::new());
         while self.stopping.is_none() || !self.peers.is_empty() || !self.leaving.is_empty() {
             let asked = self.mailbox.sleep();
             let limit = match self.deadlines.first() {
@@ -141,7 +144,9 @@ impl EventLoop {
             }
             self.now = self.clock.now();
             // First, so that what was asked for before a peer did something is in force when it does.
-            for command in self.mailbox.take() {
+            self.mailbox.take(&mut commands);
+            commands.shrink_to(MOST_ROOM);
+            while let Some(command) = commands.pop_front() {
                 self.command(command);
             }
             for event in &events {

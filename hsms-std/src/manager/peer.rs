@@ -175,11 +175,12 @@ impl Mailbox {
         state.awake
     }
 
-    /// The loop has woken up, whatever woke it.
-    pub(super) fn take(&self) -> VecDeque<Command> {
+    /// The loop has woken up, whatever woke it. What has come goes into `commands`, which is empty and whose room is used for what comes
+    /// next.
+    pub(super) fn take(&self, commands: &mut VecDeque<Command>) {
         let mut state = lock(&self.state);
         state.awake = true;
-        std::mem::take(&mut state.commands)
+        std::mem::swap(&mut state.commands, commands);
     }
 
     /// From here on nothing is taken any more.

@@ -102,16 +102,19 @@ impl<T> Pending<T> {
     /// # Errors
     /// [`Error::Late`]; those of the call that it is the outcome of.
     pub fn wait(&mut self, limit: Duration) -> Result<T, Error> {
-        let end = Instant::now().checked_add(limit);
         let mut state = self.cell.lock();
+        // The clock is asked only where there is something to wait for.
+        let mut end = None;
         loop {
             if let Some(outcome) = state.outcome.take() {
                 return outcome;
             }
-            let left = match end {
-                _ if state.settled => Duration::ZERO,
-                Some(end) => end.saturating_duration_since(Instant::now()),
-                None => limit,
+            let left = if state.settled || limit.is_zero() {
+                Duration::ZERO
+            } else {
+                let now = Instant::now();
+                let end = *end.get_or_insert_with(|| now.checked_add(limit));
+                end.map_or(limit, |end| end.saturating_duration_since(now))
             };
             if left.is_zero() {
                 return Err(Error::Late { limit });

@@ -30,7 +30,7 @@ one message costs; on one core, where nobody waits for another core, a message i
 together against 0.6, a part of which is the memory that requests, texts and outcomes take on their way.
 
 Tried: what is asked for together leaves with one write; threads are woken only where they sleep, and a worker once for all that has come; \
-deadlines that move away stay where they are until they are due; no read in vain. Each made it faster. To yield before sleeping made it \
+deadlines that move away stay where they are until they are due; no read in vain; the clock is asked only by those who are about to sleep; the room of what has been taken is used again. Each made it faster. To yield before sleeping made it \
 slower, and to wake all who wait at the end of a turn of the loop changed nothing, so neither is there. Not tried: to have the asking thread \
 write by itself, which takes a lock around every connection.
 
