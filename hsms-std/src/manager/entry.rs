@@ -7,7 +7,7 @@ use super::Error;
 use super::delegate::{Event, Pool, Received};
 use super::link::{HandedOver, Link, Sort, Told};
 use super::machine::SessionCommand;
-use super::peer::{Order, Peer, Shared, Target};
+use super::peer::{Body, Order, Peer, Shared, Target};
 use super::pending::Promise;
 use super::queue::{Item, Pushed};
 use super::socket::Socket;
@@ -165,7 +165,9 @@ impl Entry {
             }
             Order::Request(target, body, promise) => {
                 self.give_up_abandoned(now);
-                match self.send(now, target, true, &body) {
+                let sent = self.send(now, target, true, &body);
+                self.taken(body);
+                match sent {
                     Ok(system) => {
                         self.requests.get_or_insert_default().insert(system, (target.stream_function, promise));
                     }
@@ -174,10 +176,13 @@ impl Entry {
             }
             Order::Send(target, body, promise) => {
                 let sent = self.send(now, target, false, &body);
+                self.taken(body);
                 promise.settle(sent);
             }
             Order::Reply(token, body, promise) => {
-                promise.settle(self.link.reply(now, &mut self.told, &token, &body).map_err(Error::from));
+                let replied = self.link.reply(now, &mut self.told, &token, &body).map_err(Error::from);
+                self.taken(body);
+                promise.settle(replied);
             }
             Order::Abort(token, promise) => {
                 promise.settle(self.link.abort(now, &mut self.told, &token).map_err(Error::from));
@@ -201,6 +206,12 @@ impl Entry {
             Order::Counters(promise) => promise.settle(Ok(self.link.counters())),
         }
         false
+    }
+
+    /// A text stands in the output, or has been refused. It is counted there before it no longer is on its way: never in neither place.
+    fn taken(&self, body: Body) {
+        self.shared.tell(self.link.state(), self.link.pending());
+        drop(body);
     }
 
     fn send(&mut self, now: Instant, target: Target, reply_expected: bool, body: &[u8]) -> Result<SystemBytes, Error> {
