@@ -13,8 +13,11 @@ use std::fs::File;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
+use tracing::span::{Attributes, Id, Record};
+use tracing::{Metadata, Subscriber};
 
 /// Answers every primary with its own text.
 pub struct Echo;
@@ -389,6 +392,33 @@ fn what_was_sent_before_a_close_arrives_through_tls_and_its_own_farewell_behind_
     manager.stop(LIMIT).unwrap();
 }
 
+static WARNED: AtomicU64 = AtomicU64::new(0);
+
+/// Counts what is warned of.
+struct Warnings;
+
+impl Subscriber for Warnings {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        *metadata.level() == tracing::Level::WARN
+    }
+
+    fn new_span(&self, _: &Attributes<'_>) -> Id {
+        Id::from_u64(1)
+    }
+
+    fn record(&self, _: &Id, _: &Record<'_>) {}
+
+    fn record_follows_from(&self, _: &Id, _: &Id) {}
+
+    fn event(&self, _: &tracing::Event<'_>) {
+        WARNED.fetch_add(1, Ordering::SeqCst);
+    }
+
+    fn enter(&self, _: &Id) {}
+
+    fn exit(&self, _: &Id) {}
+}
+
 #[test]
 fn without_descriptors_callers_wait_and_the_others_keep_working() {
     let name = "manager::without_descriptors_callers_wait_and_the_others_keep_working";
@@ -396,6 +426,7 @@ fn without_descriptors_callers_wait_and_the_others_keep_working() {
         let mut limit = getrlimit(Resource::Nofile);
         limit.current = Some(128);
         setrlimit(Resource::Nofile, limit).unwrap();
+        tracing::subscriber::set_global_default(Warnings).unwrap();
         let pair = Pair::plain();
         pair.works();
         let mut files: Vec<File> = std::iter::from_fn(|| File::open("/dev/null").ok()).collect();
@@ -404,12 +435,16 @@ fn without_descriptors_callers_wait_and_the_others_keep_working() {
         files.truncate(files.len() - 5);
         let sockets: Vec<_> = (0..5).map(|_| Socket::new(Domain::IPV4, Type::STREAM, None).unwrap()).collect();
         assert!(File::open("/dev/null").is_err());
+        let (began, before) = (Instant::now(), WARNED.load(Ordering::SeqCst));
         for socket in &sockets {
             socket.connect(&pair.address.into()).unwrap();
+            for _ in 0..20 {
+                pair.works();
+            }
         }
-        for _ in 0..100 {
-            pair.works();
-        }
+        // Each attempt is told, and each is a second behind the one before, however many more call.
+        let (tried, most) = (WARNED.load(Ordering::SeqCst) - before, began.elapsed().as_secs() + 1);
+        assert!((1..=most).contains(&tried), "{tried} attempts of at most {most}");
         assert_eq!(pair.manager.callers_refused(), taken(0), "there was no descriptor to take one");
         // As soon as there are some they are taken.
         drop(files);
