@@ -31,7 +31,7 @@ const READ_BUFFER: usize = 64 * 1024;
 const MOST_LEAVING: usize = 1_024;
 
 /// Commands for which room is kept where none wait.
-const MOST_ROOM: usize = 1_024;
+const MOST_ROOM: usize = 64;
 
 /// Callers that are taken from a listener before the others have their turn.
 const MOST_ACCEPTED: usize = 64;
@@ -145,10 +145,10 @@ impl EventLoop {
             self.now = self.clock.now();
             // First, so that what was asked for before a peer did something is in force when it does.
             self.mailbox.take(&mut commands);
-            commands.shrink_to(MOST_ROOM);
             while let Some(command) = commands.pop_front() {
                 self.command(command);
             }
+            commands.shrink_to(MOST_ROOM);
             for event in &events {
                 if event.token() != MAILBOX {
                     self.ready(event.token().0, event.into());
@@ -175,8 +175,11 @@ impl EventLoop {
         let mut turns = std::mem::take(&mut self.again);
         turns.sort_unstable();
         turns.dedup();
-        for id in &turns {
-            self.take_turn(*id);
+        // First whoever has something to send: one write after the other finds the peers awake, and waking them is what costs.
+        let sends = |id: &usize| self.peers.get(id).is_some_and(|entry| entry.link.can_write());
+        let (first, then): (Vec<usize>, Vec<usize>) = turns.iter().partition(|id| sends(id));
+        for id in first.into_iter().chain(then) {
+            self.take_turn(id);
         }
         // Its room is kept.
         turns.clear();
