@@ -51,7 +51,10 @@ fn left_out(name: &str) -> bool {
 fn called() -> BTreeSet<String> {
     let mut called = BTreeSet::new();
     for file in ["connection", "rest", "secs2", "services"] {
-        let mut text = std::fs::read_to_string(gate().join(format!("src/{file}.rs"))).unwrap();
+        let text = std::fs::read_to_string(gate().join(format!("src/{file}.rs"))).unwrap();
+        // What is imported or told of is not called.
+        let lines = text.lines().filter(|line| !["use ", "//"].iter().any(|other| line.trim_start().starts_with(other)));
+        let mut text: String = lines.flat_map(|line| [line, "\n"]).collect();
         while let Some(at) = text.find("::<") {
             let end = text[at..].find('>').unwrap();
             text.replace_range(at..=at + end, "");

@@ -38,7 +38,7 @@ fn every_request_has_one_outcome_whatever_the_network_does() {
     assert_eq!(figures.links, seeds * 20);
     let least = figures.least_messages_per_hour.unwrap_or_default();
     assert!(figures.messages_per_minute() >= 30.0, "{:.1} messages a minute", figures.messages_per_minute());
-    assert!(least >= 60, "a link received {least} messages in an hour");
+    assert!(least >= 1_800, "a link received {least} messages in an hour: fewer than 30 a minute");
     // Of every kind enough to mean something, and of each outcome.
     let enough = if scale() >= 10 { 100 } else { 1 };
     for ((fault, name), count) in FAULTS.iter().zip(figures.faults) {
@@ -49,7 +49,7 @@ fn every_request_has_one_outcome_whatever_the_network_does() {
     }
     assert_eq!(figures.ended.iter().sum::<u64>(), figures.requests);
     if scale() >= 10 {
-        assert!(figures.visits.iter().all(|visits| *visits >= 10), "{:?}", figures.visits);
+        assert!(figures.visits.iter().all(|visits| *visits >= 100), "{:?}", figures.visits);
     }
 }
 

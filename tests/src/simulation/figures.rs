@@ -83,7 +83,10 @@ impl fmt::Display for Figures {
         for ((_, name), count) in FAULTS.iter().zip(self.faults) {
             write!(f, " {name} {count},")?;
         }
-        let kinds = self.visits.iter().filter(|visits| **visits > 0).count();
-        write!(f, " by {kinds} of {} broken peers\ntrace hash {:016x}", PEERS.len(), self.hash)
+        write!(f, "\nbroken peers:")?;
+        for (peer, count) in PEERS.iter().zip(self.visits) {
+            write!(f, " {} {count},", peer.name)?;
+        }
+        write!(f, "\ntrace hash {:016x}", self.hash)
     }
 }
