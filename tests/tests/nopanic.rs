@@ -53,7 +53,8 @@ fn called() -> BTreeSet<String> {
     for file in ["connection", "rest", "secs2", "services"] {
         let text = std::fs::read_to_string(gate().join(format!("src/{file}.rs"))).unwrap();
         // What is imported or told of is not called.
-        let lines = text.lines().filter(|line| !["use ", "//"].iter().any(|other| line.trim_start().starts_with(other)));
+        let lines =
+            text.lines().filter(|line| !["use ", "//"].iter().any(|other| line.trim_start().starts_with(other)));
         let mut text: String = lines.flat_map(|line| [line, "\n"]).collect();
         while let Some(at) = text.find("::<") {
             let end = text[at..].find('>').unwrap();
