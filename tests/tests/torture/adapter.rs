@@ -9,7 +9,7 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
 use std::io::{self, ErrorKind, IoSlice};
 use std::rc::Rc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 const SESSION: SessionId = SessionId(7);
 const S1F1: StreamFunction = StreamFunction::new(1, 1);
@@ -17,6 +17,12 @@ const S6F11: StreamFunction = StreamFunction::new(6, 11);
 
 /// Octets that one write takes, at the most, so that a long text takes several; behind such a write there is no room at once.
 const MOST: usize = 5_000;
+
+/// The shortest there is.
+const T5: Duration = Duration::from_millis(10);
+
+/// How long anything may take before it counts as never.
+const LIMIT: Duration = Duration::from_secs(60);
 
 /// A text that is written from where it lies, in many writes.
 const LONG: usize = 70_000;
@@ -56,9 +62,24 @@ fn failures() -> impl Iterator<Item = Failure> {
     HARMLESS.into_iter().map(Failure::Once).chain(hard).chain([Failure::Nothing])
 }
 
+/// Which connection fails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Shape {
+    /// The driver's end is the active one.
+    active: bool,
+    /// The stream keeps what it takes until it is asked to write what it owes, as TLS does.
+    owes: bool,
+}
+
+const SHAPES: [Shape; 3] =
+    [Shape { active: false, owes: false }, Shape { active: true, owes: false }, Shape { active: false, owes: true }];
+
 /// The peer, and the stream to it.
 #[derive(Default)]
 struct World {
+    owes: bool,
+    /// What the stream has taken and not written.
+    owed: Vec<u8>,
     calls: usize,
     failing: Option<(usize, Failure)>,
     failed: Option<&'static str>,
@@ -103,7 +124,10 @@ impl World {
         while let Ok((message, behind)) = Message::parse(rest) {
             let header = message.header;
             match header.stype {
-                SType::SELECT_RSP => {
+                SType::SELECT_REQ | SType::SELECT_RSP => {
+                    if header.stype == SType::SELECT_REQ {
+                        self.say(Header::select_rsp(header.system), &[]);
+                    }
                     for number in 1..=3_u32 {
                         let data = Header::data(SystemBytes(number), S1F1, number != 2, SESSION);
                         self.say(data, format!("of the peer, {number}").as_bytes());
@@ -112,7 +136,15 @@ impl World {
                 SType::LINKTEST_REQ => self.say(Header::linktest_rsp(header.system), &[]),
                 SType::SEPARATE_REQ => self.separated = true,
                 SType::DATA => {
-                    self.received.push([header.stream_function().to_string().as_bytes(), b" ", message.body].concat());
+                    let text = match message.body {
+                        [first, ..]
+                            if message.body.len() == LONG && message.body.iter().all(|octet| octet == first) =>
+                        {
+                            format!("{LONG} of {first}").into_bytes()
+                        }
+                        short => short.to_vec(),
+                    };
+                    self.received.push([header.stream_function().to_string().as_bytes(), b" ", &text].concat());
                     if header.reply_expected() {
                         let reply = header.stream_function().reply().unwrap();
                         self.say(Header::data(header.system, reply, false, SESSION), message.body);
@@ -137,6 +169,9 @@ impl Transport for Stream {
             Some(Failure::Nothing) => return Ok(0),
             None => {}
         }
+        // What it owes leaves first, as with TLS.
+        world.outgoing.extend(world.owed.drain(..));
+        world.listen();
         let len = octets.len().min(world.incoming.len());
         if len == 0 {
             return Err(ErrorKind::WouldBlock.into());
@@ -158,12 +193,31 @@ impl Transport for Stream {
         let mut left = MOST;
         for part in parts {
             let len = part.len().min(left);
-            world.outgoing.extend_from_slice(&part[..len]);
+            let place = if world.owes { &mut world.owed } else { &mut world.outgoing };
+            place.extend_from_slice(&part[..len]);
             left -= len;
         }
         world.full = left == 0;
         world.listen();
         Ok(MOST - left)
+    }
+
+    fn write_owed(&mut self, _: Duration) -> io::Result<usize> {
+        let world = &mut *self.0.borrow_mut();
+        if world.owed.is_empty() {
+            return Ok(0);
+        }
+        match world.call("write_owed") {
+            Some(Failure::Once(kind) | Failure::Ever(kind)) => return Err(kind.into()),
+            // As TLS tells that the stream below it takes nothing.
+            Some(Failure::Nothing) => return Err(ErrorKind::WriteZero.into()),
+            None => {}
+        }
+        // Not always all of it.
+        let len = world.owed.len().min(MOST / 2);
+        world.outgoing.extend(world.owed.drain(..len));
+        world.listen();
+        Ok(len)
     }
 
     fn wait(&mut self, _: bool, _: Duration) -> io::Result<()> {
@@ -258,7 +312,10 @@ impl Application<'_> {
             }
             if quiet
                 && self.open.is_empty()
-                && self.driver.transport().is_some_and(|t| t.0.borrow().incoming.is_empty())
+                && self
+                    .driver
+                    .transport()
+                    .is_some_and(|t| t.0.borrow().incoming.is_empty() && t.0.borrow().owed.is_empty())
             {
                 return;
             }
@@ -297,10 +354,12 @@ impl Application<'_> {
 }
 
 /// A connection with this failure, from its opening to the last word.
-fn connection(driver: &mut Machine, failing: Option<(usize, Failure)>) -> Known {
+fn connection(driver: &mut Machine, shape: Shape, failing: Option<(usize, Failure)>) -> Known {
     let stream = Stream::default();
-    stream.0.borrow_mut().failing = failing;
-    stream.0.borrow_mut().say(Header::select_req(SystemBytes(9)), &[]);
+    (stream.0.borrow_mut().failing, stream.0.borrow_mut().owes) = (failing, shape.owes);
+    if !shape.active {
+        stream.0.borrow_mut().say(Header::select_req(SystemBytes(9)), &[]);
+    }
     driver.opened(stream.clone());
     let mut application = Application { driver, known: Known::default(), open: BTreeMap::new(), selected: false };
     application.converse();
@@ -319,15 +378,27 @@ fn connection(driver: &mut Machine, failing: Option<(usize, Failure)>) -> Known 
     known
 }
 
-fn driver() -> Machine {
+fn driver(shape: Shape) -> Machine {
     let device = DeviceId::new(SESSION.0).unwrap();
     // The driver looks at the real clock, and nothing here waits for it: no timer may expire however long the machine stalls.
     let long = Duration::from_secs(86_400);
-    let config = Config::equipment(device).with_linktest_period(Duration::ZERO).unwrap();
+    let config = if shape.active { Config::host(device) } else { Config::equipment(device) };
+    let config = config.with_linktest_period(Duration::ZERO).unwrap().with_t5(T5).unwrap();
     let config = config.with_t3(long).unwrap().with_t6(long).unwrap().with_t7(long).unwrap().with_t8(long).unwrap();
     let mut driver = Driver::new(config, Options::new().with_write_limit(long));
     driver.enable();
     driver
+}
+
+/// Whether it wants another connection, which the active end does after T5.
+fn connects_again(driver: &mut Machine) -> bool {
+    let since = Instant::now();
+    while !driver.wants_transport() && driver.next_deadline().is_some() && since.elapsed() < LIMIT {
+        let now = driver.tick();
+        let _ = driver.turn(now);
+        while driver.poll().is_some() {}
+    }
+    driver.wants_transport()
 }
 
 /// What is received is the beginning of what was to be, in order, and nothing is there twice.
@@ -337,49 +408,61 @@ fn is_beginning(part: &[Vec<u8>], whole: &[Vec<u8>]) -> bool {
 
 #[test]
 fn every_call_of_the_transport_may_fail_with_every_error() {
-    let clean = connection(&mut driver(), None);
-    assert!(clean.closed.is_none() && clean.error.is_none() && clean.linktest && clean.separated, "{clean:?}");
-    assert_eq!(clean.received.len(), 6, "two answers, two requests, two events");
-    assert_eq!(clean.primaries.len(), 3);
-    let (mut runs, mut unharmed, mut ended) = (0, 0, 0);
-    let mut places = BTreeMap::<_, usize>::new();
-    for failure in failures() {
-        for call in 1..=clean.calls {
-            let mut driver = driver();
-            let what = format!("call {call} of {} fails: {failure:?}", clean.calls);
-            let known = connection(&mut driver, Some((call, failure)));
-            let name = known.failed.unwrap_or_else(|| panic!("{what}: it was not made"));
-            *places.entry(name).or_default() += 1;
-            let harmless = matches!(failure, Failure::Once(kind) if HARMLESS.contains(&kind))
-                || (failure == Failure::Nothing && name == "wait");
-            if harmless || known.closed.is_none() {
-                // Not noticed, as if nothing had been; only the last word may have been lost to a stream that is broken for good.
-                let calls = (known.calls, known.failed, known.separated);
-                let same = Known { calls: clean.calls, failed: None, separated: true, ..known.clone() };
-                assert_eq!(same, clean, "{what}, {name}");
-                assert!(calls.2 || !harmless || call + 1 >= clean.calls, "{what}, {name}: no farewell");
-                unharmed += 1;
-            } else {
-                // Told, with the error; and what had arrived until then is the beginning of the whole.
-                let said = known.closed.as_deref().unwrap_or_default();
-                if let Failure::Once(kind) | Failure::Ever(kind) = failure {
-                    assert!(said.ends_with(&kind.to_string()), "{what}, {name}: {said}");
-                }
-                assert!(is_beginning(&known.received, &clean.received), "{what}, {name}: {:?}", known.received.len());
-                assert!(is_beginning(&known.primaries, &clean.primaries), "{what}, {name}");
-                ended += 1;
+    for shape in SHAPES {
+        let clean = connection(&mut driver(shape), shape, None);
+        assert!(clean.closed.is_none() && clean.error.is_none() && clean.linktest && clean.separated, "{clean:?}");
+        assert_eq!(clean.received.len(), 6, "two answers, two requests, two events");
+        assert_eq!(clean.primaries.len(), 3);
+        let (mut runs, mut ended) = (0, 0);
+        let mut places = BTreeMap::<_, usize>::new();
+        for failure in failures() {
+            for call in 1..=clean.calls {
+                let (name, closed) = fails(shape, &clean, call, failure);
+                *places.entry(name).or_default() += 1;
+                (runs, ended) = (runs + 1, ended + usize::from(closed));
             }
-            assert!(driver.wants_transport(), "{what}, {name}: it does not connect again");
-            let again = connection(&mut driver, None);
-            assert_eq!(again, clean, "{what}, {name}: the connection after it");
-            runs += 1;
         }
+        let unharmed = runs - ended;
+        println!(
+            "calls that fail: {runs} runs ({} calls, {} ways to fail), {unharmed} unharmed, {ended} told; by call {places:?}; {shape:?}",
+            clean.calls,
+            failures().count()
+        );
+        assert_eq!(runs, clean.calls * failures().count());
+        assert!(ended > runs / 2 && places.len() == 3 + usize::from(shape.owes), "{places:?}");
     }
-    println!(
-        "calls that fail: {runs} runs ({} calls, {} ways to fail), {unharmed} unharmed, {ended} told; by call {places:?}",
-        clean.calls,
-        failures().count()
-    );
-    assert_eq!(runs, clean.calls * failures().count());
-    assert!(ended > runs / 2 && places.len() == 3, "{places:?}");
+}
+
+/// One run, and a connection after it. Gives which call failed, and whether the connection ended by it.
+fn fails(shape: Shape, clean: &Known, call: usize, failure: Failure) -> (&'static str, bool) {
+    let mut driver = driver(shape);
+    let what = format!("call {call} of {} fails: {failure:?}, {shape:?}", clean.calls);
+    let known = connection(&mut driver, shape, Some((call, failure)));
+    let name = known.failed.unwrap_or_else(|| panic!("{what}: it was not made"));
+    let harmless = matches!(failure, Failure::Once(kind) if HARMLESS.contains(&kind))
+        || (failure == Failure::Nothing && name == "wait");
+    let closed = known.closed.is_some();
+    if harmless || !closed {
+        // Not noticed, as if nothing had been; only the last word may have been lost to a stream that is broken for good.
+        let calls = (known.calls, known.failed, known.separated);
+        let same = Known { calls: clean.calls, failed: None, separated: true, ..known };
+        assert_eq!(same, *clean, "{what}, {name}");
+        assert!(calls.2 || !harmless || call + 1 >= clean.calls, "{what}, {name}: no farewell");
+    } else {
+        // Told, with the error; and what had arrived until then is the beginning of the whole.
+        let said = known.closed.as_deref().unwrap_or_default();
+        if let Failure::Once(kind) | Failure::Ever(kind) = failure {
+            assert!(said.ends_with(&kind.to_string()), "{what}, {name}: {said}");
+        }
+        assert!(is_beginning(&known.received, &clean.received), "{what}, {name}: {:?}", known.received.len());
+        assert!(is_beginning(&known.primaries, &clean.primaries), "{what}, {name}");
+    }
+    assert!(driver.wants_transport() || (shape.active && driver.next_deadline().is_some()), "{what}, {name}");
+    // The active end has to wait for T5: not every time.
+    if !shape.active || call % 16 == 1 {
+        assert!(connects_again(&mut driver), "{what}, {name}: it does not connect again");
+        let again = connection(&mut driver, shape, None);
+        assert_eq!(again, *clean, "{what}, {name}: the connection after it");
+    }
+    (name, closed)
 }
