@@ -14,8 +14,8 @@ use hsms_core::wire::Header;
 
 /// A message that a handler was registered for.
 ///
-/// Dropped unanswered, its sender is told that the handler failed: status 2 ([`Status::CALLBACK_ERROR`]), or SxF0. At most four that
-/// have to be answered can be held at once: [`Endpoint::next`] waits until one of them is.
+/// Dropped unanswered, its sender is told that the handler failed: status 2 ([`Status::CALLBACK_ERROR`]), or SxF0. At most five that
+/// have to be answered can be held at once, and fewer while answers wait to be sent: [`Endpoint::next`] waits until one of them is.
 #[must_use = "dropped, its sender is told that the handler failed"]
 pub enum Call<'e, 'l, 'b, 't, M: RawMutex, H, const TRANSACTIONS: usize, const CALLS: usize> {
     /// A service message.

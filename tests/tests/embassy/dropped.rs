@@ -11,9 +11,9 @@ use embassy_sync::blocking_mutex::raw::NoopRawMutex;
 use embassy_time::Timer;
 use hsms_embassy::hsms_core::config::SelectMode;
 use hsms_embassy::hsms_core::connection::{
-    Admission, CloseReason, Connection, General, Notice, SessionEntity, State, TransactionEnd,
+    Admission, CloseReason, Connection, General, Notice, SessionEntity, State, Stream9, TransactionEnd,
 };
-use hsms_embassy::hsms_core::wire::{PREFIX_LEN, SelectStatus, SessionId, SystemBytes};
+use hsms_embassy::hsms_core::wire::{Header, PREFIX_LEN, SelectStatus, SessionId, SystemBytes};
 use hsms_embassy::{Buffers, Config, Error, Limits, Link, Told};
 use std::cell::{Cell, RefCell};
 
@@ -264,6 +264,48 @@ fn a_reply_that_is_written_bit_by_bit_ends_the_link_where_it_is_dropped() {
             completed
         });
         only_the_first_ended_the_link(&ends);
+    }
+}
+
+/// Reports behind one another: behind a text of the same end that is open, and while the output has no room, the machine takes some of them,
+/// and the next one waits.
+#[test]
+fn a_report_of_an_error_that_is_dropped_while_it_waits_is_not_sent() {
+    let text = probe(LONG);
+    let abouts: Vec<_> = (0..12).map(|n| Header::data(SystemBytes(n), S1F1, true, DEVICE.session())).collect();
+    let report = |about: &Header| [&[0x21, 10][..], &about.encode()].concat();
+    for behind_a_text in [true, false] {
+        let setup = if behind_a_text { ROOMY } else { FULL };
+        let taken = RefCell::new(Vec::new());
+        let ends = each_drop(setup, true, async |scene, pendings, _| {
+            let count = Cell::new(0);
+            let reports = async {
+                for about in &abouts {
+                    scene.equipment.report_error(Stream9::IllegalData, about).await.unwrap();
+                    count.set(count.get() + 1);
+                }
+            };
+            let write = async {
+                if behind_a_text {
+                    let mut writer = scene.equipment.begin_send(S6F11, LONG as u32).await.unwrap();
+                    writer.write(&text).await.unwrap();
+                    writer.end().await.unwrap();
+                }
+            };
+            let completed = join(write, dropped_after(pendings, reports)).await.1.is_some();
+            // Until the host has all of it: it is taken while it arrives.
+            scene.equipment.linktest().await.unwrap();
+            Timer::after_millis(1).await;
+            taken.borrow_mut().push(count.get());
+            completed
+        });
+        all_on_the_same_link(&ends);
+        for (pendings, (end, taken)) in ends.iter().zip(taken.into_inner()).enumerate() {
+            let reports: Vec<_> = end.before[1].iter().filter(|seen| **seen != text).cloned().collect();
+            let expected: Vec<_> = abouts[..taken].iter().map(report).collect();
+            assert_eq!(reports, expected, "dropped after {pendings} pendings");
+            assert_eq!(end.before[1].len() - reports.len(), usize::from(behind_a_text), "the text came whole");
+        }
     }
 }
 
@@ -669,6 +711,98 @@ fn the_calls_about_sessions_are_with_the_machine_or_not_and_the_link_lives() {
             assert_eq!(network.connections(), 1);
             if completed {
                 assert!(pendings > 0 || call % 2 == 1);
+                break;
+            }
+        }
+        assert!(completed, "it waits for ever");
+    }
+}
+
+/// Behind a text of the same end that is open, and reports that wait for its end, the machine takes no more commands: each waits.
+#[test]
+fn a_command_about_a_session_that_is_dropped_while_it_waits_is_not_given() {
+    type Many<'b> = Link<'b, NoopRawMutex, 4, 8, General<2>>;
+    let (etcher, furnace) = (SessionId(7), SessionId(8));
+    for answers in [false, true] {
+        let mut completed = false;
+        for pendings in 0..MOST {
+            let (mut ours, mut theirs) = (Buffers::<64, 64, 128>::new(), Buffers::<64, 64, 128>::new());
+            let config = quiet(Config::host(DEVICE)).with_select_mode(SelectMode::OnCommand);
+            let wanted = General::new(&[SessionEntity::wanted(etcher), SessionEntity::wanted(furnace)]).unwrap();
+            let admission = if answers { Admission::Ask } else { Admission::Always };
+            let asked = SessionEntity::offered(furnace).with_admission(admission);
+            let offered = General::new(&[SessionEntity::offered(etcher), asked]).unwrap();
+            let host = Many::general(config, wanted, ours.lend()).unwrap();
+            let equipment = Many::general(quiet(Config::equipment(DEVICE)), offered, theirs.lend()).unwrap();
+            let network = Network::new(ROOM);
+            let tasks: Vec<Task<'_>> = vec![
+                Box::pin(async { host.run(Dial(&network)).await.map(|_| ()).unwrap() }),
+                Box::pin(async { equipment.run(Listen(&network)).await.map(|_| ()).unwrap() }),
+            ];
+            completed = run_with(tasks, async {
+                equipment.enable();
+                host.enable();
+                host.reached(State::NotSelected).await.unwrap();
+                host.select_session(etcher).await.unwrap();
+                let seen = RefCell::new(Vec::new());
+                let select = async {
+                    if answers {
+                        host.select_session(furnace).await.unwrap();
+                    }
+                };
+                let work = async {
+                    if answers {
+                        let asked = Told::Notice(Notice::SelectAsked { session: furnace });
+                        while equipment.told().await.unwrap() != asked {}
+                    } else {
+                        host.select_session(furnace).await.unwrap();
+                    }
+                    let command = async || match answers {
+                        false => equipment.separate_session(furnace).await,
+                        true => equipment.answer_select(furnace, SelectStatus::COMMUNICATION_ESTABLISHED).await,
+                    };
+                    let about = Header::data(SystemBytes(9), S1F1, true, etcher);
+                    let reports = async {
+                        for _ in 0..8 {
+                            equipment.report_error(Stream9::IllegalData, &about).await.unwrap();
+                        }
+                    };
+                    let text = probe(LONG);
+                    let send = equipment.send_in(etcher, S6F11, &text);
+                    let given = dropped_after(pendings, command());
+                    let (sent, ((), given)) = join(send, join(reports, given)).await;
+                    sent.unwrap();
+                    // Behind all of them: where the command was given, the host knows of it.
+                    equipment.linktest().await.unwrap();
+                    let completed = given.transpose().unwrap().is_some();
+                    assert_eq!(host.is_selected(furnace), answers == completed, "dropped after {pendings} pendings");
+                    if !completed {
+                        command().await.unwrap();
+                        equipment.linktest().await.unwrap();
+                        assert_eq!(host.is_selected(furnace), answers);
+                    }
+                    for n in 0..10 {
+                        equipment.send_in(etcher, S6F11, &[n]).await.unwrap();
+                    }
+                    equipment.linktest().await.unwrap();
+                    completed
+                };
+                let receive = async {
+                    let mut buffer = [0; LONG];
+                    loop {
+                        let primary = host.receive(&mut buffer).await.unwrap();
+                        seen.borrow_mut().push(primary.body.to_vec());
+                    }
+                };
+                let completed = beside(async { join(select, work).await.1 }, receive).await;
+                let seen = seen.into_inner();
+                assert_eq!(seen.len(), 1 + 8 + 10);
+                assert_eq!(seen[9..], (0..10).map(|n| vec![n]).collect::<Vec<_>>());
+                completed
+            });
+            assert_eq!(network.connections(), 1);
+            if completed {
+                assert!(pendings > 0, "it never waits");
                 break;
             }
         }

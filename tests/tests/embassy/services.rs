@@ -1,18 +1,22 @@
 //! Services on two links over a network in memory: what handlers see, how each sending ends, trust, and establishing communication.
 
-use crate::kit::scene::{S1F1, S6F11, beside};
+use crate::kit::executor::{Task, run_with};
+use crate::kit::pipe::{Dial, Listen, Network};
+use crate::kit::raw::{against, data};
+use crate::kit::scene::{DEVICE, S1F1, S6F11, beside, quiet};
 use crate::kit::services::{
-    Duty, Ends, LONG, Machine, S2F41, SECOND, bare, communicating, guarded, joined, plain, serve, usual,
+    Duty, Ends, LONG, Machine, S2F41, SECOND, Services, bare, communicating, fill, guarded, joined, plain, serve, usual,
 };
 use embassy_futures::join::{join, join_array};
-use embassy_futures::select::select;
+use embassy_futures::select::{Either, select};
+use embassy_sync::blocking_mutex::raw::NoopRawMutex;
 use embassy_time::{Duration, Instant, Timer};
 use hsms_embassy::hsms_core::connection::{State, Stream9};
 use hsms_embassy::services::{
-    Call, CommunicationFailure, CommunicationState, Complaint, EndpointNotice, Error, SendError, ServiceId, Status,
-    Told, TrustFailure, TrustState, Waiting, settings,
+    Call, CommunicationFailure, CommunicationState, Complaint, Endpoint, EndpointNotice, Error, SendError, ServiceId,
+    Status, Told, TrustFailure, TrustState, Waiting, settings,
 };
-use hsms_embassy::{Config, Error as LinkError, StreamFunction};
+use hsms_embassy::{Buffers, Config, Error as LinkError, Limits, Link, StreamFunction};
 use std::cell::RefCell;
 
 const DATA: &[u8] = b"\xb1\x04\0\0\0\x05";
@@ -29,7 +33,7 @@ fn sending<T>(outcome: Result<T, Error>) -> Option<SendError> {
 }
 
 /// Waits for a notice.
-async fn noticed(ends: &crate::kit::services::Services<'_, '_>, wanted: impl Fn(&EndpointNotice) -> bool) {
+async fn noticed(ends: &Services<'_, '_>, wanted: impl Fn(&EndpointNotice) -> bool) {
     loop {
         if let Told::Notice(notice) = ends.told().await.unwrap()
             && wanted(&notice)
@@ -332,8 +336,7 @@ fn a_sending_waits_for_room_in_the_connection() {
 
 #[test]
 fn names_are_exchanged() {
-    let ends =
-        [(Config::host(crate::kit::scene::DEVICE), "host"), (Config::equipment(crate::kit::scene::DEVICE), "etcher")];
+    let ends = [(Config::host(DEVICE), "host"), (Config::equipment(DEVICE), "etcher")];
     let ends = ends.map(|(config, name)| {
         let settings = hsms_embassy::services::EndpointSettings { name: Some(name), ..settings(&config).unwrap() };
         Machine::new(settings).unwrap()
@@ -532,7 +535,68 @@ fn communication_that_is_denied_is_asked_for_again_after_the_delay() {
 #[test]
 fn services_are_run_by_one_task_alone() {
     joined(100, bare(), async |ends| {
-        assert_eq!(ends.host.run().await.unwrap_err(), Error::Link(LinkError::Running));
+        // The first goes on, however often others try.
+        for _ in 0..3 {
+            assert_eq!(ends.host.run().await.unwrap_err(), Error::Link(LinkError::Running));
+        }
+    });
+}
+
+#[test]
+fn replies_that_nobody_awaits_are_kept_while_there_are_services() {
+    let config = quiet(Config::equipment(DEVICE));
+    against::<64, 64, 128, _>(config, 100, Limits::default(), async |link, mut peer| {
+        peer.select().await;
+        let (late, mut buffer) = (StreamFunction::new(1, 2), [0; 16]);
+        let services = Services::new(link, Machine::new(plain(config)).unwrap());
+        peer.put(&data(late, false, 77, b"late")).await;
+        assert_eq!(link.receive(&mut buffer).await.unwrap().header.stream_function(), late);
+        // Nobody can ask for them any more.
+        drop(services);
+        peer.put(&data(late, false, 78, b"later")).await;
+        peer.put(&data(S6F11, false, 79, b"event")).await;
+        assert_eq!(link.receive(&mut buffer).await.unwrap().body, b"event");
+    });
+}
+
+#[test]
+fn five_calls_can_be_held_and_the_next_waits_for_one_of_them() {
+    let (mut ours, mut theirs) = (Buffers::<64, 128, 512>::new(), Buffers::<64, 128, 512>::new());
+    let host_link = Link::<NoopRawMutex, 8, 24>::new(quiet(Config::host(DEVICE)), ours.lend()).unwrap();
+    let equipment_link = Link::<NoopRawMutex, 8, 24>::new(quiet(Config::equipment(DEVICE)), theirs.lend()).unwrap();
+    let [_, equipment] = usual();
+    let equipment = Endpoint::new(&equipment_link, equipment);
+    let network = Network::new(100);
+    let tasks: Vec<Task<'_>> = vec![
+        Box::pin(async { host_link.run(Dial(&network)).await.map(|_| ()).unwrap() }),
+        Box::pin(async { equipment_link.run(Listen(&network)).await.map(|_| ()).unwrap() }),
+        Box::pin(async { equipment.run().await.map(|_| ()).unwrap() }),
+    ];
+    run_with(tasks, async {
+        equipment_link.enable();
+        host_link.enable();
+        host_link.reached(State::Selected).await.unwrap();
+        let mut replies = [[0; 64]; 8];
+        let requests = join_array(replies.each_mut().map(|reply| host_link.request(S1F1, b"\x01\0", reply)));
+        let hold = async {
+            let mut texts = [[0; 64]; 8];
+            let mut held = Vec::new();
+            for (at, text) in texts.iter_mut().enumerate() {
+                let mut next = std::pin::pin!(equipment.next(text));
+                if let Either::First(call) = select(next.as_mut(), Timer::after_millis(10)).await {
+                    held.push(call.unwrap());
+                    continue;
+                }
+                assert_eq!(held.len(), 5.min(at));
+                // Dropped, one of them is a failure of its handler.
+                drop(held.pop());
+                held.push(next.await.unwrap());
+            }
+            held.len()
+        };
+        let (replies, held) = join(requests, hold).await;
+        assert_eq!(held, 5);
+        assert!(replies.iter().all(|reply| matches!(reply, Err(LinkError::Aborted { .. }))), "{replies:?}");
     });
 }
 
@@ -553,32 +617,19 @@ fn what_nobody_asks_for_is_counted() {
         })
         .await;
         let nothing = select(ends.equipment.told(), Timer::after(SECOND)).await;
-        assert!(matches!(nothing, embassy_futures::select::Either::Second(())));
+        assert!(matches!(nothing, Either::Second(())));
     });
 }
 
 fn bare_settings() -> [hsms_embassy::services::EndpointSettings<'static>; 2] {
-    [Config::host(crate::kit::scene::DEVICE), Config::equipment(crate::kit::scene::DEVICE)].map(plain)
-}
-
-/// Fills the output of the host, while nobody takes anything at the equipment.
-async fn filled(ends: &Ends<'_, '_, '_>) {
-    let (link, text) = (ends.host.link(), [0; 200]);
-    // Some of those that are dropped are in the output already.
-    let mut waited = 0;
-    while waited < 4 {
-        match select(link.send(S6F11, &text), Timer::after_millis(10)).await {
-            embassy_futures::select::Either::First(sent) => sent.unwrap(),
-            embassy_futures::select::Either::Second(()) => waited += 1,
-        }
-    }
+    [Config::host(DEVICE), Config::equipment(DEVICE)].map(plain)
 }
 
 #[test]
 fn what_waits_for_room_in_the_output_until_its_deadline_was_not_sent() {
     joined(1, usual(), async |ends| {
         ends.host.established().await.unwrap();
-        filled(ends).await;
+        fill(ends.host, 200).await;
         let mut reply = [0; 64];
         let start = Instant::now();
         let outcome = ends.host.request(S1F1, &[0; 240], SECOND, &mut reply).await;
@@ -590,7 +641,7 @@ fn what_waits_for_room_in_the_output_until_its_deadline_was_not_sent() {
 fn what_was_let_go_over_a_trusted_link_does_not_go_out_over_the_next_before_that_is_trusted() {
     joined(1, guarded(usual(), [Some(SECRET); 2]), async |ends| {
         ends.served(ends.host.established()).await.unwrap();
-        filled(ends).await;
+        fill(ends.host, 200).await;
         let mut tell = std::pin::pin!(ends.host.tell_primary(S1F1, &[0; 240], LONG));
         assert!(embassy_futures::poll_once(tell.as_mut()).is_pending());
         ends.host.link().separate();

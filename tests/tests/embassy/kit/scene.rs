@@ -7,7 +7,7 @@ use super::pipe::{Dial, Listen, Network};
 use embassy_sync::blocking_mutex::raw::NoopRawMutex;
 use hsms_embassy::hsms_core::connection::State;
 use hsms_embassy::{Config, DeviceId, Error, Limits, Link, Storage, StreamFunction};
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::future::Future;
 use std::pin::pin;
 use std::task::Poll;
@@ -138,13 +138,20 @@ pub(crate) async fn echo(link: &Plain<'_>, seen: &RefCell<Vec<Vec<u8>>>) {
 
 /// Drops `work` when it has been pending `pendings` times; gives its result where it ended before.
 pub(crate) async fn dropped_after<R>(pendings: u32, work: impl Future<Output = R>) -> Option<R> {
-    let mut left = pendings;
+    dropped_once(&Cell::new(pendings), work).await
+}
+
+/// The same for one of several futures, whichever it is when none is left of `left`; the others are not dropped.
+pub(crate) async fn dropped_once<R>(left: &Cell<u32>, work: impl Future<Output = R>) -> Option<R> {
     let mut work = pin!(work);
-    std::future::poll_fn(|cx| match work.as_mut().poll(cx) {
-        Poll::Ready(result) => Poll::Ready(Some(result)),
-        Poll::Pending if left == 0 => Poll::Ready(None),
-        Poll::Pending => {
-            left -= 1;
+    std::future::poll_fn(|cx| match (work.as_mut().poll(cx), left.get().checked_sub(1)) {
+        (Poll::Ready(result), _) => Poll::Ready(Some(result)),
+        (Poll::Pending, None) => {
+            left.set(u32::MAX);
+            Poll::Ready(None)
+        }
+        (Poll::Pending, Some(rest)) => {
+            left.set(rest);
             Poll::Pending
         }
     })

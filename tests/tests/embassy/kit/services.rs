@@ -2,7 +2,8 @@
 
 use super::executor::{Task, run_with};
 use super::pipe::{Dial, Listen, Network};
-use super::scene::{DEVICE, beside, quiet};
+use super::scene::{DEVICE, S6F11, beside, quiet};
+use embassy_futures::select::{Either, select};
 use embassy_sync::blocking_mutex::raw::NoopRawMutex;
 use embassy_time::{Duration, Timer};
 use hsms_embassy::hsms_core::connection::State;
@@ -56,15 +57,7 @@ pub(crate) fn bare() -> [Machine; 2] {
 
 /// The same with handlers at the equipment: read echoes, write fails, execute is registered and has none; S1F1 echoes, S2F41 fails, S7F3 measures.
 pub(crate) fn usual() -> [Machine; 2] {
-    let mut ends = bare();
-    for core in &mut ends {
-        for (request, name) in [(10, "read"), (20, "write"), (30, "execute")] {
-            let service = core.services_mut().add_service(request, request + 1, name, "response").unwrap().request();
-            for data_id in [7, 8, 9] {
-                core.services_mut().add_data(service, data_id, "temperature").unwrap();
-            }
-        }
-    }
+    let mut ends = with_services(bare());
     let equipment = &mut ends[1];
     equipment.handle_service(Some(ServiceId::READ), None, Duty::Echo).unwrap();
     equipment.handle_service(Some(ServiceId::READ), Some(8), Duty::Later).unwrap();
@@ -73,6 +66,19 @@ pub(crate) fn usual() -> [Machine; 2] {
     equipment.handle_function(Some(1), Some(1), Duty::Echo).unwrap();
     equipment.handle_function(Some(2), Some(41), Duty::Fail).unwrap();
     equipment.handle_function(Some(7), Some(3), Duty::Measure).unwrap();
+    ends
+}
+
+/// With the services read, write and execute, and three data each.
+pub(crate) fn with_services(mut ends: [Machine; 2]) -> [Machine; 2] {
+    for core in &mut ends {
+        for (request, name) in [(10, "read"), (20, "write"), (30, "execute")] {
+            let service = core.services_mut().add_service(request, request + 1, name, "response").unwrap().request();
+            for data_id in [7, 8, 9] {
+                core.services_mut().add_data(service, data_id, "temperature").unwrap();
+            }
+        }
+    }
     ends
 }
 
@@ -126,6 +132,19 @@ pub(crate) fn joined<R>(room: usize, ends: [Machine; 2], test: impl AsyncFnOnce(
         equipment_link.reached(State::Selected).await.unwrap();
         test(&Ends { host: &host, equipment: &equipment, network: &network }).await
     })
+}
+
+/// Fills the output of one end with texts of so many octets, while nobody takes anything at the other.
+pub(crate) async fn fill(end: &Services<'_, '_>, octets: usize) {
+    let text = vec![0; octets];
+    // Some of those that are dropped are in the output already.
+    let mut waited = 0;
+    while waited < 4 {
+        match select(end.link().send(S6F11, &text), Timer::after_millis(10)).await {
+            Either::First(sent) => sent.unwrap(),
+            Either::Second(()) => waited += 1,
+        }
+    }
 }
 
 impl Ends<'_, '_, '_> {
