@@ -80,7 +80,8 @@ impl Builder {
 
     fn command(&self, program: &str) -> Command {
         let mut command = Command::new(program);
-        command.current_dir(&self.package).env_remove("RUSTFLAGS");
+        // Code that is compiled in steps is another, and larger.
+        command.current_dir(&self.package).env_remove("RUSTFLAGS").env("CARGO_INCREMENTAL", "0");
         // Of the cargo that runs this program: its job server is not handed on.
         command.env_remove("CARGO_MAKEFLAGS").env_remove("MAKEFLAGS");
         if let Some(toolchain) = &self.toolchain {

@@ -4,7 +4,9 @@
 mod baseline;
 mod build;
 mod image;
+mod judge;
 mod page;
+mod reach;
 mod rows;
 mod run;
 
@@ -12,11 +14,12 @@ use baseline::Key;
 use build::Builder;
 use image::{Finding, Image};
 use rows::{
-    COUNTED, FLASH_LIMITS, GATED_LEVEL, GATED_TARGETS, GROUPS, LEVELS, LIMITED_TARGET, LINKTEST_LIMIT, Limit, PLANTED,
-    RAM, RAM_LIMIT, ROWS, RUNS, STACK_LIMIT, TARGETS,
+    COUNTED, FIRMWARE, FIRMWARE_IMAGES, FIRMWARE_TARGET, GATED_LEVEL, GATED_TARGETS, GROUPS, LEVELS, PLANTED, RAM,
+    ROWS, RUNS, TARGETS,
 };
 use run::Figures;
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 const HELP: &str = "\
@@ -27,6 +30,9 @@ bash .ci/footprint --symbols PROGRAM [TARGET [LEVEL]]
                               what takes how much in one image: a program of tests/footprint/image/src/bin
 ";
 
+/// Whose symbols are printed unless it is said.
+const SYMBOLS_TARGET: &str = "thumbv7em-none-eabi";
+
 #[derive(Default)]
 struct Arguments {
     gate: bool,
@@ -34,6 +40,8 @@ struct Arguments {
     /// Program, target and level.
     symbols: Option<(String, String, String)>,
     toolchain: Option<String>,
+    /// Folder of the firmware's images, by board.
+    firmware: Option<PathBuf>,
 }
 
 fn main() -> ExitCode {
@@ -47,7 +55,7 @@ fn main() -> ExitCode {
 }
 
 fn run() -> Result<(), String> {
-    let Arguments { gate, write: writes, symbols: wanted, toolchain } =
+    let Arguments { gate, write: writes, symbols: wanted, toolchain, firmware } =
         arguments().map_err(|error| format!("{error}\n{HELP}"))?;
     let builder = Builder::new(toolchain);
     let version = builder.version()?;
@@ -80,19 +88,25 @@ fn run() -> Result<(), String> {
             measured.take_run(target, level, ran);
         }
     }
+    if let Some(folder) = firmware {
+        measured.take_firmware(&folder)?;
+    }
+    let figures = measured.figures();
     let text = page::tables(&version, &measured);
     println!("{text}");
-    for line in measured.limits() {
+    let judge::Judgement { lines, wrong: missed } = judge::judge(&figures);
+    for line in lines {
         println!("{line}");
     }
     let file = builder.file(format!("baseline/{version}.txt"));
     if writes {
-        write(&file, &baseline::print(&measured.figures()))?;
-        write(&builder.file("../../hsms-core/docs/footprint.md"), &page::page(&text))?;
+        write(&file, &baseline::print(&figures))?;
+        write(&builder.file("../../hsms-core/docs/footprint.md"), &page::page(&text, &judge::table(&figures)))?;
     }
-    let mut wrong = std::mem::take(&mut measured.wrong);
+    let mut wrong = measured.wrong;
+    wrong.extend(missed);
     match std::fs::read_to_string(&file) {
-        Ok(text) => wrong.extend(baseline::compare(&baseline::parse(&text)?, &measured.figures())),
+        Ok(text) => wrong.extend(baseline::compare(&baseline::parse(&text)?, &figures)),
         Err(_) => println!("there is no baseline for {version}: nothing to compare with"),
     }
     if wrong.is_empty() { Ok(()) } else { Err(wrong.join("\nfootprint: ")) }
@@ -109,10 +123,11 @@ fn arguments() -> Result<Arguments, lexopt::Error> {
             Long("symbols") => {
                 let mut values = parser.values()?.map(|value| value.string());
                 let program = values.next().transpose()?.unwrap_or_default();
-                let target = values.next().transpose()?.unwrap_or(LIMITED_TARGET.into());
+                let target = values.next().transpose()?.unwrap_or(SYMBOLS_TARGET.into());
                 let level = values.next().transpose()?.unwrap_or(GATED_LEVEL.into());
                 given.symbols = Some((program, target, level));
             }
+            Long("firmware") => given.firmware = Some(parser.value()?.into()),
             Long("toolchain") => given.toolchain = Some(parser.value()?.string()?),
             Long("help") => {
                 print!("{HELP}");
@@ -137,7 +152,7 @@ fn symbols(builder: &Builder, program: &str, target: &str, level: &str) -> Resul
     Ok(())
 }
 
-fn write(path: &std::path::Path, text: &str) -> Result<(), String> {
+fn write(path: &Path, text: &str) -> Result<(), String> {
     let folder = path.parent().unwrap_or(path);
     std::fs::create_dir_all(folder)
         .and_then(|()| std::fs::write(path, text))
@@ -154,6 +169,8 @@ pub struct Measured {
     pub ram: BTreeMap<(String, String), u64>,
     /// By target and level.
     pub ran: BTreeMap<(String, String), Figures>,
+    /// What core and adapter add to the image with the echo, by board.
+    added: BTreeMap<String, u64>,
     /// What was found in images that may not be without it, such as formatting where SML is printed.
     pub found: BTreeMap<(&'static str, Finding), usize>,
     wrong: Vec<String>,
@@ -206,11 +223,29 @@ impl Measured {
         self.ran.insert((target.to_owned(), level.to_owned()), ran);
     }
 
+    /// The images of the firmware, which are of one target.
+    fn take_firmware(&mut self, folder: &Path) -> Result<(), String> {
+        let boards = std::fs::read_dir(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+        for board in boards {
+            let board = board.map_err(|error| format!("{}: {error}", folder.display()))?;
+            let flash = |image: &str| Image::read(&board.path().join(image)).map(|image| image.own() + image.helpers());
+            let [echo, reply] = FIRMWARE_IMAGES.map(flash);
+            let name = board.file_name().to_string_lossy().into_owned();
+            let added =
+                reply?.checked_sub(echo?).ok_or_else(|| format!("{name}: the echo is larger than the reply"))?;
+            self.added.insert(name, added);
+        }
+        Ok(())
+    }
+
     /// All that is compared with the baseline.
     fn figures(&self) -> BTreeMap<Key, u64> {
         let mut figures = self.flash.clone();
         for ((target, symbol), octets) in &self.ram {
             figures.insert((target.clone(), "-".into(), format!("ram/{symbol}")), *octets);
+        }
+        for (board, added) in &self.added {
+            figures.insert((FIRMWARE_TARGET.into(), "-".into(), format!("{FIRMWARE}{board}")), *added);
         }
         for ((target, level), ran) in &self.ran {
             let key = |row: String| (target.clone(), level.clone(), row);
@@ -219,48 +254,5 @@ impl Measured {
             figures.extend(stack.chain(counted));
         }
         figures
-    }
-
-    /// Figures beside their limits. One that was reached once and is missed is wrong.
-    fn limits(&mut self) -> Vec<String> {
-        let mut lines = Vec::new();
-        let mut judge = |what: String, figure: Option<&u64>, limit: &Limit| {
-            let Limit { reach, aim, .. } = *limit;
-            match figure {
-                Some(octets) if *octets <= aim => lines.push(format!("{what}: {octets} (aim {aim}: met)")),
-                Some(octets) if *octets <= reach => {
-                    lines.push(format!("{what}: {octets} (reach {reach}: met, aim {aim})"))
-                }
-                Some(octets) if !limit.held => lines.push(format!("{what}: {octets} (OVER: reach {reach}, aim {aim})")),
-                Some(octets) => self.wrong.push(format!("{what}: {octets}, and {reach} is the most")),
-                None => self.wrong.push(format!("{what}: not measured")),
-            }
-        };
-        for limit in &FLASH_LIMITS {
-            let key = (LIMITED_TARGET.to_owned(), GATED_LEVEL.to_owned(), limit.program.to_owned());
-            judge(
-                format!("flash of {}, {LIMITED_TARGET} at {GATED_LEVEL}", limit.program),
-                self.flash.get(&key),
-                limit,
-            );
-        }
-        for (target, _) in TARGETS.iter().filter(|(target, _)| target.starts_with("thumb")) {
-            let figure = self.ram.get(&((*target).to_owned(), RAM_LIMIT.program.to_owned()));
-            if figure.is_some() || GATED_TARGETS.contains(target) {
-                judge(format!("RAM of {}, {target}", RAM_LIMIT.program), figure, &RAM_LIMIT);
-            }
-        }
-        for target in GATED_TARGETS {
-            let ran = self.ran.get(&(target.to_owned(), GATED_LEVEL.to_owned()));
-            let stack = ran.and_then(|ran| ran.stack.get(STACK_LIMIT.program)).map(|(octets, _)| octets);
-            judge(format!("deepest stack of {}, {target} at {GATED_LEVEL}", STACK_LIMIT.program), stack, &STACK_LIMIT);
-            let counted = ran.and_then(|ran| ran.instructions.get(LINKTEST_LIMIT.program));
-            judge(
-                format!("instructions of {}, {target} at {GATED_LEVEL}", LINKTEST_LIMIT.program),
-                counted,
-                &LINKTEST_LIMIT,
-            );
-        }
-        lines
     }
 }

@@ -130,11 +130,12 @@ fn proof(measured: &Measured) -> String {
 }
 
 /// The whole page.
-pub fn page(tables: &str) -> String {
-    PAGE.replace("TABLES", tables.trim_end())
+pub fn page(tables: &str, reaches: &str) -> String {
+    let front = format!("{HEAD}{PAGE_OF_REACHES}{reaches}");
+    format!("{front}\n{}", REST.replace("TABLES", tables.trim_end()))
 }
 
-const PAGE: &str = "\
+const HEAD: &str = "\
 # Footprint
 
 <!-- Made by: bash .ci/footprint --write -->
@@ -146,6 +147,20 @@ bash .ci/footprint            # this table, for your compiler
 bash .ci/footprint --gate     # of it what must not grow: two targets at one level
 bash .ci/footprint --symbols both thumbv7m-none-eabi s   # what takes how much in one image
 ```
+
+";
+
+/// What stands in front of the table of reaches.
+pub const PAGE_OF_REACHES: &str = "\
+## What is reached
+
+Some figures have to come to something. What is marked as not reached is still to be made smaller; what is reached is held: CI fails above
+it.
+
+";
+
+const REST: &str = "\
+## The figures
 
 TABLES
 
