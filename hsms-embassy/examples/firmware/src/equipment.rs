@@ -43,11 +43,13 @@ pub enum Variable {
     Events,
     /// 5: octets of stack that were in use at most, U4.
     Stack,
+    /// 6: turns of the executor since the start, of which each ends with a sleep unless a task is ready: U4, and 0 follows the greatest.
+    Turns,
 }
 
 impl Variable {
-    const ALL: [Variable; 5] =
-        [Variable::Uptime, Variable::Hosts, Variable::Recipes, Variable::Events, Variable::Stack];
+    const ALL: [Variable; 6] =
+        [Variable::Uptime, Variable::Hosts, Variable::Recipes, Variable::Events, Variable::Stack, Variable::Turns];
 
     const fn of(id: u64) -> Option<Self> {
         match id {
@@ -56,6 +58,7 @@ impl Variable {
             3 => Some(Variable::Recipes),
             4 => Some(Variable::Events),
             5 => Some(Variable::Stack),
+            6 => Some(Variable::Turns),
             _ => None,
         }
     }
@@ -116,13 +119,15 @@ pub struct Equipment {
     pub events: u32,
     /// Octets of stack that were in use at most, as of the present message.
     pub stack: u32,
+    /// Turns of the executor since the start, as of the present message.
+    pub turns: u32,
 }
 
 impl Equipment {
     /// With so many milliseconds between reports; none where it is 0.
     pub fn new(period: u32) -> Self {
         let period = NonZeroU32::new(period);
-        Equipment { period, usual_period: period, uptime: 0, hosts: 0, recipes: 0, events: 0, stack: 0 }
+        Equipment { period, usual_period: period, uptime: 0, hosts: 0, recipes: 0, events: 0, stack: 0, turns: 0 }
     }
 
     /// Answers a primary: writes the text of the reply and gives it.
@@ -181,6 +186,7 @@ impl Equipment {
             Variable::Recipes => text.u4(self.recipes),
             Variable::Events => text.u4(self.events),
             Variable::Stack => text.u4(self.stack),
+            Variable::Turns => text.u4(self.turns),
         }
     }
 

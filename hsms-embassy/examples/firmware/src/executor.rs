@@ -3,12 +3,15 @@
 //! embassy-executor's own for Cortex-M sleeps by WFE, which QEMU takes for a short pause: it would keep a core of the host busy.
 
 use crate::console;
-use core::sync::atomic::{AtomicBool, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use embassy_executor::{SpawnError, SpawnToken, Spawner, raw};
 use static_cell::StaticCell;
 
 /// A task has become ready.
 static PENDING: AtomicBool = AtomicBool::new(false);
+
+/// How often it was looked for tasks that are ready.
+static TURNS: AtomicU32 = AtomicU32::new(0);
 
 /// What embassy-executor calls then, from tasks and from interrupts.
 // SAFETY: the name and the signature are those that embassy-executor asks for, and nothing else defines it.
@@ -23,6 +26,7 @@ pub fn run(tasks: impl FnOnce(Spawner)) -> ! {
     let executor: &'static raw::Executor = EXECUTOR.init(raw::Executor::new(core::ptr::null_mut()));
     tasks(executor.spawner());
     loop {
+        TURNS.store(turns().wrapping_add(1), Ordering::Relaxed);
         // SAFETY: it is polled here alone, which no task and no interrupt can reach.
         unsafe { executor.poll() };
         // An interrupt between the question and the sleep would be slept through; a pending one ends WFI although it is not taken.
@@ -33,6 +37,11 @@ pub fn run(tasks: impl FnOnce(Spawner)) -> ! {
         // SAFETY: they were enabled before, and no critical section is open here.
         unsafe { cortex_m::interrupt::enable() };
     }
+}
+
+/// Turns of the executor since the start. While nothing happens there is one for each interrupt, as it sleeps in between.
+pub fn turns() -> u32 {
+    TURNS.load(Ordering::Relaxed)
 }
 
 /// Spawns a task, which there has to be room for: what a task takes is a static of its own.

@@ -315,8 +315,47 @@ fn select_by_hand(address: SocketAddr, again: &mut usize) -> Result<TcpStream, F
     Err(format!("the board has taken no connection for {BACK:?}").into())
 }
 
-/// A host that stays connected and says nothing more: the board's linktest finds it out, and the next host is served.
+/// How long a board is left alone.
+const REST: Duration = Duration::from_secs(1);
+
+/// The most turns of the executor in a millisecond without work, by the board's own clock. A turn ends with a sleep, which an interrupt ends:
+/// that of the clock every 10 ms, and a few of the network. Without the sleep there are thousands in a millisecond. As both counts are the
+/// board's own, and its clock counts its own interrupts, it does not matter how much of a processor QEMU gets.
+const TURNS: f64 = 1.0;
+
+/// While nobody asks anything the processor sleeps. Gives turns of the executor in a millisecond of the board.
+fn sleeps(bench: &Bench<'_>) -> Result<f64, Failure> {
+    let mut board = equipment(bench, "")?;
+    let mut host = selected(board.address())?;
+    let read = |host: &mut Connection| -> Result<(u64, u32), Failure> {
+        Ok((Reader::new(&question(host, 1)?).u8()?, Reader::new(&question(host, 6)?).u4()?))
+    };
+    let (uptime, turns) = read(&mut host)?;
+    let end = Instant::now() + REST;
+    while let Some(left) = end.checked_duration_since(Instant::now()) {
+        match host.next(left)? {
+            None | Some(Incoming::Connected | Incoming::Selected | Incoming::Notice(_)) => {}
+            Some(other) => return Err(format!("{other:?}").into()),
+        }
+    }
+    let (later, more) = read(&mut host)?;
+    host.close()?;
+    board.check()?;
+    let (passed, turned) = (later.saturating_sub(uptime), more.wrapping_sub(turns));
+    if passed == 0 || turned == 0 {
+        return Err(format!("the board counts {passed} ms and {turned} turns of its executor").into());
+    }
+    let rate = f64::from(turned) / passed as f64;
+    if rate > TURNS {
+        return Err(format!("the board does not sleep: {turned} turns of its executor in {passed} ms").into());
+    }
+    Ok(rate)
+}
+
+/// A board that nobody asks anything sleeps. Of a host that stays connected and says nothing more the board's linktest finds out, and the
+/// next host is served.
 pub fn silence(bench: &Bench<'_>) -> Result<String, Failure> {
+    let rate = sleeps(bench)?;
     let (period, t6) = (Duration::from_millis(300), Duration::from_millis(700));
     let mut board = equipment_with(bench, "", |config| config.with_linktest_period(period)?.with_t6(t6))?;
     let mut again = 0;
@@ -336,7 +375,11 @@ pub fn silence(bench: &Bench<'_>) -> Result<String, Failure> {
     host.close()?;
     board.check()?;
     bench.print_log(&board);
-    Ok(format!("found out by a linktest after {:.0} ms, of {:.0} at least", millis(after), millis(period + t6)))
+    Ok(format!(
+        "{rate:.2} turns of the executor in a millisecond of sleep; found out by a linktest after {:.0} ms, of {:.0} at least",
+        millis(after),
+        millis(period + t6)
+    ))
 }
 
 fn millis(span: Duration) -> f64 {

@@ -12,6 +12,9 @@ mod echo;
 mod figures;
 mod hosts;
 mod load;
+#[path = "../../../../../tests/footprint/src/reach.rs"]
+#[cfg_attr(not(test), expect(dead_code, reason = "only the footprint has figures that may be above"))]
+mod reach;
 mod relay;
 mod rules;
 #[path = "../../src/stored.rs"]

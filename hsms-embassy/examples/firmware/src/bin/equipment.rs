@@ -19,7 +19,7 @@ use hsms_core::secs2::{Slice, Writer};
 use hsms_embassy::services::{Call, Endpoint, Error, Primary};
 use hsms_embassy::{Buffers, Error as LinkError, Link, Told};
 use hsms_firmware::equipment::{self, Acknowledge, Duty, EVENT, Equipment, Handler, Recipe, Unanswered};
-use hsms_firmware::executor::spawn;
+use hsms_firmware::executor::{self, spawn};
 use hsms_firmware::settings::Settings;
 use hsms_firmware::{console, net, run, stack};
 use static_cell::{ConstStaticCell, StaticCell};
@@ -207,6 +207,7 @@ async fn answer_text(
         let mut equipment = shared.equipment.borrow_mut();
         equipment.uptime = Instant::now().as_millis();
         equipment.stack = stack::used();
+        equipment.turns = executor::turns();
         equipment.answer(handler, text, reply)
     };
     shared.period_changed.signal(());
@@ -285,13 +286,18 @@ async fn report(shared: &'static Shared) {
     }
 }
 
-/// Counts the hosts.
+/// Counts the hosts. What else is told the adapter has logged already.
 #[embassy_executor::task]
 async fn watch(shared: &'static Shared) {
-    while let Ok(told) = shared.link.told().await {
-        if let Told::Notice(Notice::Selected) = told {
-            let mut equipment = shared.equipment.borrow_mut();
-            equipment.hosts = equipment.hosts.wrapping_add(1);
+    loop {
+        match shared.link.told().await {
+            Ok(Told::Notice(Notice::Selected)) => {
+                let mut equipment = shared.equipment.borrow_mut();
+                equipment.hosts = equipment.hosts.wrapping_add(1);
+            }
+            Ok(Told::Missed(things)) => defmt::warn!("{} things were not told: hosts may be among them", things),
+            Ok(_) => {}
+            Err(error) => return defmt::error!("hosts are not counted any more: {}", error),
         }
     }
 }
