@@ -178,6 +178,31 @@ fn a_sending_leaves_the_link_as_it_was() {
     });
 }
 
+/// More than there is room for, each dropped: while it waits for the connection, and while its response is awaited.
+#[test]
+fn sendings_that_are_dropped_give_their_places_back() {
+    const MANY: usize = 10;
+    joined(100, usual(), async |ends| {
+        let mut reply = [0; 64];
+        ends.host.link().disable();
+        ends.host.link().reached(State::NotConnected).await.unwrap();
+        for _ in 0..MANY {
+            assert_eq!(dropped_after(0, ends.host.request(S1F1, TEXT, LONG, &mut reply)).await, None);
+        }
+        ends.host.link().enable();
+        ends.host.link().reached(State::Selected).await.unwrap();
+        ends.served(async {
+            for _ in 0..MANY {
+                let send = ends.host.send(ServiceId::READ, 8, Some(DATA), LONG, &mut reply);
+                let dropped = select(send, Timer::after_millis(1)).await;
+                assert!(matches!(dropped, Either::Second(())), "{dropped:?}");
+            }
+            assert_eq!(ends.host.request(S1F1, TEXT, LONG, &mut reply).await, Ok(TEXT));
+        })
+        .await;
+    });
+}
+
 #[test]
 fn a_sending_with_a_long_text_ends_the_link_where_the_text_is_half_written() {
     let connections = each_drop(ends(false), false, async |ends, pendings| {
