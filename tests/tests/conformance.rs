@@ -1,7 +1,13 @@
-//! Every rule of `hsms_std::conformance` against our own implementations: in memory under a virtual clock, over sockets, and
-//! against subjects that are broken on purpose.
+//! Every rule of `hsms_std::conformance` against our own implementations: in memory under a virtual clock, over sockets, the embedded adapter
+//! over sockets, and against subjects that are broken on purpose.
 //!
 //! One test for each rule and each kind of subject it applies to. Figures are printed at the end.
+
+#[path = "conformance/embedded.rs"]
+mod embedded;
+#[path = "embassy/kit/time.rs"]
+#[expect(dead_code, reason = "time is real here")]
+mod time;
 
 use hsms_core::connection::CloseReason;
 use hsms_core::time::Instant;
@@ -26,6 +32,9 @@ use std::time::Duration;
 /// Over sockets, how many of a hundred have to be decided.
 const DECIDED_OVER_SOCKETS: usize = 80;
 
+/// The same for the embedded adapter, whose application cannot be commanded.
+const DECIDED_OF_THE_ADAPTER: usize = 40;
+
 /// What has become of the trials of one bench.
 #[derive(Default)]
 struct Tally {
@@ -38,7 +47,7 @@ fn main() -> ExitCode {
     let mut arguments = Arguments::from_args();
     // Tests over sockets wait more than they compute.
     arguments.test_threads = arguments.test_threads.or(Some(24));
-    let (memory, sockets) = (Arc::new(Tally::default()), Arc::new(Tally::default()));
+    let [memory, sockets, adapter] = [(); 3].map(|()| Arc::new(Tally::default()));
     let mut trials = vec![
         Trial::test("ids_are_unique_and_well_formed", ids),
         Trial::test("every_place_exists", places),
@@ -59,6 +68,11 @@ fn main() -> ExitCode {
             trials.push(Trial::test(format!("socket::{name}"), move || {
                 tally.judge(&name, &over_sockets(rule, setup)?, false)
             }));
+            let name = format!("{}::{}", rule.id, setup.name());
+            let tally = adapter.clone();
+            trials.push(Trial::test(format!("embedded::{name}"), move || {
+                tally.judge(&name, &of_the_adapter(rule, setup)?, false)
+            }));
         }
     }
     for active in [false, true] {
@@ -77,9 +91,14 @@ fn main() -> ExitCode {
     figures();
     memory.print("in memory");
     sockets.print("over sockets");
-    if everything && !sockets.is_enough() {
-        println!("over sockets fewer than {DECIDED_OVER_SOCKETS} % are decided");
-        return ExitCode::FAILURE;
+    adapter.print("the embedded adapter, over sockets");
+    for (tally, what, least) in
+        [(sockets, "over sockets", DECIDED_OVER_SOCKETS), (adapter, "of the embedded adapter", DECIDED_OF_THE_ADAPTER)]
+    {
+        if everything && !tally.is_enough(least) {
+            println!("{what} fewer than {least} % are decided");
+            return ExitCode::FAILURE;
+        }
     }
     conclusion.exit_code()
 }
@@ -87,15 +106,34 @@ fn main() -> ExitCode {
 /// The verdict on our blocking connection. A machine that runs other things beside may stand still for longer than a timer: a failure is one
 /// that longer timers and more patience do not take away.
 fn over_sockets(rule: &Rule, setup: Setup) -> Result<Verdict, Failed> {
-    for times in [1, 4] {
+    more_and_more_patient(|times| {
         let bench = Blocking::bench(setup)?.with_tolerance(EARLY, LATE * times, SETTLE);
-        let verdict = rule.verdict(&mut bench.with_longest_wait(LONGEST_WAIT * times));
+        Ok(rule.verdict(&mut bench.with_longest_wait(LONGEST_WAIT * times)))
+    })
+}
+
+/// The same on a link of the embedded adapter. Undecided is what somebody has to command, or is told, and nothing else.
+fn of_the_adapter(rule: &Rule, setup: Setup) -> Result<Verdict, Failed> {
+    let verdict = more_and_more_patient(|times| {
+        let bench = embedded::bench(setup, LATE * times, SETTLE)?;
+        Ok(rule.verdict(&mut bench.with_longest_wait(LONGEST_WAIT * times)))
+    })?;
+    match &verdict {
+        Verdict::Undecided { why, .. } if !embedded::UNDECIDED.contains(&why.as_str()) => {
+            Err(format!("undecided, as {why}").into())
+        }
+        _ => Ok(verdict),
+    }
+}
+
+fn more_and_more_patient(judge: impl Fn(u32) -> Result<Verdict, Failed>) -> Result<Verdict, Failed> {
+    for times in [1, 4] {
+        let verdict = judge(times)?;
         if !matches!(verdict, Verdict::Fail { .. }) {
             return Ok(verdict);
         }
     }
-    let bench = Blocking::bench(setup)?.with_tolerance(EARLY, LATE * 16, SETTLE);
-    Ok(rule.verdict(&mut bench.with_longest_wait(LONGEST_WAIT * 16)))
+    judge(16)
 }
 
 impl Tally {
@@ -126,8 +164,8 @@ impl Tally {
     }
 
     /// Whether as many as have to be are decided.
-    fn is_enough(&self) -> bool {
-        self.count().3 >= DECIDED_OVER_SOCKETS
+    fn is_enough(&self, least: usize) -> bool {
+        self.count().3 >= least
     }
 
     fn print(&self, bench: &str) {
@@ -280,7 +318,7 @@ fn gate() -> Result<(), Failed> {
         let mut bench = Socket::with_application(setup, Box::new(OutOfReach(Blocking::new())))?;
         out_of_reach.judge(rule.id, &rule.verdict(&mut bench), false)?;
     }
-    match (reached.is_enough(), out_of_reach.is_enough()) {
+    match (reached.is_enough(DECIDED_OVER_SOCKETS), out_of_reach.is_enough(DECIDED_OVER_SOCKETS)) {
         (true, false) => Ok(()),
         gates => {
             Err(format!("enough decided: {gates:?}, of a hundred {} and {}", reached.count().3, out_of_reach.count().3)
