@@ -313,15 +313,16 @@ stage_footprint() {
   for target in thumbv6m-none-eabi thumbv7m-none-eabi thumbv7em-none-eabihf riscv32imc-unknown-none-elf; do
     for features in "" defmt secs2 services auth,defmt; do
       (cd "$root" && CARGO_TARGET_DIR=$folder RUSTUP_TOOLCHAIN=$toolchain \
-        cargo check --quiet --locked -p hsms-core --target "$target" --features "$features") ||
+        cargo build --quiet --locked -p hsms-core --target "$target" --features "$features") ||
         fail "hsms-core does not build for $target (features: ${features:-none})" || return
     done
-    for features in "" net defmt net,defmt; do
+    for features in "" net defmt net,defmt services auth,net,defmt; do
       (cd "$root" && CARGO_TARGET_DIR=$folder RUSTUP_TOOLCHAIN=$toolchain \
-        cargo check --quiet --locked -p hsms-embassy --target "$target" --features "$features") ||
+        cargo build --quiet --locked -p hsms-embassy --target "$target" --features "$features") ||
         fail "hsms-embassy does not build for $target (features: ${features:-none})" || return
     done
-    printf 'for %s: hsms-core with no features, defmt, secs2, services, auth with defmt; hsms-embassy with none, net, defmt, both\n' "$target"
+    printf 'built for %s: hsms-core with no features, defmt, secs2, services, auth with defmt; ' "$target"
+    printf 'hsms-embassy with none, net, defmt, both of these, services, and net, auth and defmt\n'
   done
   (cd "$root/tests/footprint" && cargo fmt --all --check &&
     CARGO_TARGET_DIR=$folder cargo clippy --quiet --locked --all-targets -- -D warnings &&
