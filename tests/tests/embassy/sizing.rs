@@ -140,7 +140,7 @@ const NOTES: &str = "
 
 # Sizing of services
 
-An [`Endpoint`](crate::services::Endpoint) stands beside its link. It is larger with feature `auth`, as here, and with what the application
+An `Endpoint` (feature `services`) stands beside its link. It is larger with feature `auth`, as here, and with what the application
 registers, here an octet for each handler. In octets with 64 bits; with 32 it takes less, and the page \"Footprint\" of `hsms-core` says what on
 which target:
 
