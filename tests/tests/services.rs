@@ -26,8 +26,14 @@ mod lives;
 mod log;
 #[path = "services/managed.rs"]
 mod managed;
+#[path = "services/meanwhile.rs"]
+mod meanwhile;
 #[path = "services/name.rs"]
 mod name;
+#[path = "../../hsms-core/tests/support/narrow.rs"]
+mod narrow;
+#[path = "services/own.rs"]
+mod own;
 #[path = "services/raw.rs"]
 mod raw;
 #[path = "services/rows.rs"]
@@ -38,12 +44,15 @@ mod secrets;
 mod sharing;
 #[path = "services/trust.rs"]
 mod trust;
+#[path = "services/words.rs"]
+mod words;
 
+use hsms_core::config::ConnectMode;
 use hsms_core::secs2::messages::SystemError;
 use hsms_core::secs2::{ErrorKind, Slice, WriteError, Writer};
 use hsms_core::services::{
-    DEFAULT_STREAM, FunctionTable, Pair, PairError, RegisterError, ServiceId, ServiceMessage, ServiceTable, Services,
-    Status, TableFull, Unhandled, UnhandledPolicy,
+    BeforeTrust, DEFAULT_STREAM, FunctionInbox, FunctionTable, Pair, PairError, RegisterError, ServiceId,
+    ServiceMessage, ServiceTable, Services, Status, TableFull, Trust, TrustSettings, Unhandled, UnhandledPolicy,
 };
 use hsms_core::wire::{Header, SessionId, StreamFunction, SystemBytes};
 
@@ -151,6 +160,10 @@ fn data_that_are_no_item_are_not_written_and_another_structure_is_not_read() {
     let error = ServiceMessage::read(ServiceId::READ, b"\x01\x03\xb1\x04\0\0\0\0\xa9\x02\0\0\x01\x00").unwrap_err();
     assert_eq!(error.offset, 8);
     assert!(matches!(error.kind, ErrorKind::OtherFormat { .. }), "{error:?}");
+    // A data id of one octet.
+    let error = ServiceMessage::read(ServiceId::READ, b"\x01\x03\xa5\x01\0\xa5\x01\0\x01\x00").unwrap_err();
+    assert_eq!(error.offset, 2);
+    assert!(matches!(error.kind, ErrorKind::OtherFormat { .. }), "{error:?}");
 }
 
 #[test]
@@ -198,6 +211,8 @@ fn log_lines_name_services_data_ids_statuses_streams_and_functions() {
     assert_eq!(line(2, 41, true), "S2F41 W (remote command)");
     assert_eq!(line(2, 42, false), "S2F42 (equipment control)");
     assert_eq!(line(6, 11, true), "S6F11 W");
+    let message = ServiceMessage::new(ServiceId::READ, 7, Status(9), None);
+    narrow::broken_off_at_every_octet(&services.describe(&message));
 }
 
 #[test]
@@ -269,4 +284,19 @@ fn a_primary_without_handler_gets_s9f3_or_s9f5_and_sxf0_as_configured() {
     for header in [header(9, 5, true), header(2, 0, true), header(2, 42, true)] {
         assert_eq!(table.unhandled(&header, equipment), nothing, "{header}");
     }
+}
+
+#[test]
+fn services_tables_inboxes_and_what_is_allowed_before_trust_are_empty_by_default() {
+    let services = Services::<2>::default();
+    assert_eq!(services.unhandled(ServiceId::READ, 7), Status::SERVICE_OR_DATA_UNKNOWN);
+    assert_eq!(services.function_name(1, 13), None);
+    assert_eq!(FunctionTable::<u8, 2>::default().find(1, 13), None);
+    let inbox = FunctionInbox::<2, 8>::default();
+    assert_eq!((inbox.len(), inbox.refused()), (0, 0));
+    let trust = Trust::new(ConnectMode::Passive, SessionId(1), TrustSettings::default());
+    let mut before = BeforeTrust::<2>::default();
+    assert!(!before.admits_service(&trust, ServiceId::READ, 7));
+    assert!(!before.admits_function(&trust, StreamFunction::new(1, 13)));
+    assert_eq!(before.refused(), 2);
 }

@@ -169,7 +169,8 @@ impl<
     }
 
     /// The same with a secret: nothing flows before both ends have proven it but what `before` allows. `challenge` gives 32 octets that
-    /// nobody can foresee, others with each call; nothing but zeros where it has none to give, which ends the handshake.
+    /// nobody can foresee, others with each call; nothing but zeros where it has none to give, which ends the handshake. Of settings that
+    /// [require](TrustSettings::required) no secret this changes nothing.
     #[cfg(feature = "auth")]
     #[must_use]
     pub fn with_secret(
@@ -179,8 +180,12 @@ impl<
         challenge: fn() -> [u8; CHALLENGE_LEN],
         before: BeforeTrust<HANDLERS>,
     ) -> Self {
-        let trust = Trust::new(self.mode, self.session, settings);
-        self.gate = Gate::guarded(trust, secret, challenge, before, settings.automatic);
+        self.gate = if settings.required {
+            let trust = Trust::new(self.mode, self.session, settings);
+            Gate::guarded(trust, secret, challenge, before, settings.automatic)
+        } else {
+            Gate::open()
+        };
         self
     }
 

@@ -250,11 +250,9 @@ impl<A: Copy + PartialEq, B: Copy + PartialEq, const MESSAGES: usize, const OCTE
 /// Takes `count` values from `at` on out of a list; those behind move up. `drain` and `copy_within` hold a panic.
 pub(super) fn close_gap<T: Copy, const N: usize>(list: &mut heapless::Vec<T, N>, at: usize, count: usize) {
     let left = list.len().saturating_sub(count);
-    if let Some(tail) = list.get_mut(at..) {
-        let cells = Cell::from_mut(tail).as_slice_of_cells();
-        for (to, from) in cells.iter().zip(cells.iter().skip(count)) {
-            to.set(from.get());
-        }
+    let cells = Cell::from_mut(list.as_mut_slice()).as_slice_of_cells();
+    for (to, from) in cells.iter().skip(at).zip(cells.iter().skip(at.saturating_add(count))) {
+        to.set(from.get());
     }
     list.truncate(left);
 }

@@ -61,12 +61,12 @@ impl<A: Copy + PartialEq, B: Copy + PartialEq, T, const N: usize> Table<A, B, T,
 }
 
 impl<T, const N: usize> Table<u8, u8, T, N> {
-    /// What to do about a message that [`find`](Table::find) has nothing for. Nothing about secondaries, and nothing about stream 9
-    /// and function 0, which are answered by no error (E5 7.13).
+    /// What to do about a message that [`find`](Table::find) has nothing for. Nothing about secondaries, function 0 among them, and
+    /// nothing about stream 9, which are answered by no error (E5 7.13).
     #[must_use]
     pub fn unhandled(&self, header: &Header, policy: UnhandledPolicy) -> Unhandled {
         let what = header.stream_function();
-        if !what.is_primary() || what.stream == 9 || what.is_abort() {
+        if !what.is_primary() || what.stream == 9 {
             return Unhandled { system_error: None, abort: None };
         }
         let stream_known = self.entries.iter().any(|(stream, _, _)| *stream == Some(what.stream));

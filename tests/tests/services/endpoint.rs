@@ -1,11 +1,13 @@
 //! All parts in one machine: the order in which things go out, what waits for what, and the one outcome of each sending.
 
 use super::kit::*;
+use super::narrow::broken_off_at_every_octet;
 use hsms_core::config::ConnectMode::{Active, Passive};
 use hsms_core::connection::State::{NotConnected, NotSelected, Selected};
 use hsms_core::connection::{Stream9, TransactionEnd};
 use hsms_core::error::Fault;
 use hsms_core::secs2::messages::Identity;
+use hsms_core::secs2::{Error, ErrorKind};
 use hsms_core::services::{
     Answer, BeforeTrust, CommunicationSettings, CommunicationState, Complaint, Endpoint, EndpointAction, EndpointError,
     EndpointNotice, EndpointSettings, NameError, Secret, SendError, ServiceId, ServiceMessage, Status, TrustFailure,
@@ -352,6 +354,11 @@ fn what_is_not_the_applications_to_send_is_refused() {
         machine.send(at(0), ServiceId::READ, 0, true, at(1)).unwrap();
     }
     assert_eq!(machine.send(at(0), ServiceId::READ, 0, true, at(1)), Err(SendError::Full));
+    let mut machine = guarded(Active);
+    for _ in 0..4 {
+        machine.authenticate(at(0), at(1)).unwrap();
+    }
+    assert_eq!(machine.authenticate(at(0), at(1)), Err(SendError::Full));
     assert_eq!(SendError::Full.fault(), Fault::Capacity);
 }
 
@@ -618,11 +625,13 @@ fn what_is_noticed_is_printed_with_names() {
     assert_eq!(names(EndpointNotice::Kept { service: read, data_id: 7 }), " (read) (temperature)");
     let not_kept = EndpointNotice::NotKept { header: header(64, 11), status: Status(9) };
     assert_eq!(names(not_kept), " (read) (sensor broken)");
+    broken_off_at_every_octet(&machine.describe_notice(not_kept));
     let remote = header(2, 41);
     for notice in [
         EndpointNotice::Refused { header: remote },
         EndpointNotice::Discarded { header: remote },
         EndpointNotice::Unhandled { header: remote },
+        EndpointNotice::IllegalData { header: remote, error: Error { offset: 0, kind: ErrorKind::NoItem } },
         EndpointNotice::Unawaited { header: remote },
         EndpointNotice::SystemError { complaint: Complaint::IllegalData, about: remote },
     ] {
@@ -749,23 +758,4 @@ fn an_endpoint_takes_a_stream_of_the_users_and_a_name_of_ascii() {
     }
     let made = Endpoint::<u8>::new(EndpointSettings { name: Some("é"), ..settings(Active) });
     assert_eq!(made.err(), Some(EndpointError::Name(NameError::NotPrintable)));
-}
-
-#[test]
-fn errors_and_notices_say_what_happened() {
-    let header = Header::data(SystemBytes(1), StreamFunction::new(64, 11), true, SESSION);
-    let errors = [
-        (SendError::NotSent(Waiting::Trust), "it was not sent in time: it waited for trust"),
-        (SendError::Status(Status(3)), "status 3 (authentication required)"),
-        (
-            SendError::SystemError(Complaint::UnrecognizedStream),
-            "the equipment answered with S9F3 (unrecognized stream)",
-        ),
-        (SendError::LinkLost, "the link ended before the response"),
-    ];
-    for (error, text) in errors {
-        assert_eq!(error.to_string(), text);
-    }
-    let notice = EndpointNotice::Refused { header };
-    assert!(notice.to_string().starts_with("refused before trust: {session_id:0x0007, stream:64"), "{notice}");
 }

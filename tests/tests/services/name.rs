@@ -46,6 +46,20 @@ fn both_ends_take_the_name_of_the_active_one_and_are_told_where_they_differ() {
 }
 
 #[test]
+fn the_end_of_another_request_leaves_ours_open_and_the_end_of_ours_is_one() {
+    let (mut client, server) = (Name::new(Active, None).unwrap(), Name::new(Passive, Some("tool 4")).unwrap());
+    assert!(client.selected());
+    client.sent(SystemBytes(4));
+    assert!(!client.unanswered(SystemBytes(5)));
+    let mut late = client.clone();
+    assert_eq!(client.handle_response(&response(4), &text(&server, Status::OKAY)), Ok(true));
+    assert_eq!(client.name(), Some("tool 4"));
+    assert!(late.unanswered(SystemBytes(4)) && !late.unanswered(SystemBytes(4)));
+    assert_eq!(late.handle_response(&response(4), &text(&server, Status::OKAY)), Ok(false));
+    assert_eq!(late.name(), None);
+}
+
+#[test]
 fn the_messages_are_those_of_service_8_with_data_id_0() {
     let name = Name::new(Active, Some("etcher")).unwrap();
     assert_eq!(text(&name, Status::OKAY), b"\x01\x03\xb1\x04\0\0\0\0\xa5\x01\0\x41\x06etcher");

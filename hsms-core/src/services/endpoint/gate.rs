@@ -174,7 +174,7 @@ impl<const N: usize> Gate<N> {
     }
 
     pub(super) fn unanswered(&mut self, now: Instant, system: SystemBytes) -> Option<Failure> {
-        self.guard.as_mut()?.trust.unanswered(now, system)
+        self.guard.as_mut().and_then(|guard| guard.trust.unanswered(now, system))
     }
 
     pub(super) fn handle_timeout(&mut self, now: Instant) -> Option<Failure> {

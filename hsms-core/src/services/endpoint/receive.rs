@@ -77,18 +77,29 @@ impl<
         if self.function_handlers.find(what.stream, what.function).is_none() {
             return self.unhandled(header, token, complaint);
         }
-        match self.function_handlers.find(what.stream, what.function) {
-            Some(handler) => Reaction::Function { handler, text, reply: token },
-            None => Reaction::None,
-        }
+        let handler = self.function_handlers.find(what.stream, what.function);
+        handler.map_or(Reaction::None, |handler| Reaction::Function { handler, text, reply: token })
     }
 
     /// The reply to a primary of ours came, or its abort.
     pub fn reply<'t>(&mut self, now: Instant, header: &Header, text: &'t [u8]) -> Reaction<'_, 'a, 't, H> {
         self.busy = false;
         let system = header.system;
-        if self.open.name.take_if(|open| open.system == system).is_some() {
-            self.named(header, text);
+        if let Some(name) = &mut self.name
+            && self.open.name.take_if(|open| open.system == system).is_some()
+        {
+            let result = if header.stream_function().is_abort() {
+                name.unanswered(system);
+                Err(NameError::Unanswered)
+            } else {
+                name.handle_response(header, text)
+            };
+            let differ = name.differ();
+            match result {
+                Ok(true) => self.tell(EndpointNotice::Named { differ }),
+                Ok(false) => {}
+                Err(error) => self.tell(EndpointNotice::NameFailed(error)),
+            }
             return Reaction::None;
         }
         if self.open.trust.take_if(|open| open.system == system).is_some() {
@@ -96,13 +107,13 @@ impl<
             self.stepped(now, step);
             return Reaction::None;
         }
-        if self.open.communication.take_if(|open| open.system == system).is_some() {
-            if let Some(communication) = &mut self.communication {
-                match communication.handle_reply(now, header, text) {
-                    Ok(true) => self.tell(EndpointNotice::Communicating),
-                    Ok(false) => {}
-                    Err(failure) => self.tell(EndpointNotice::CommunicationFailed(failure)),
-                }
+        if let Some(communication) = &mut self.communication
+            && self.open.communication.take_if(|open| open.system == system).is_some()
+        {
+            match communication.handle_reply(now, header, text) {
+                Ok(true) => self.tell(EndpointNotice::Communicating),
+                Ok(false) => {}
+                Err(failure) => self.tell(EndpointNotice::CommunicationFailed(failure)),
             }
             return Reaction::None;
         }
@@ -225,13 +236,9 @@ impl<
             return respond(token, OwnMessage::Status { data_id, status });
         }
         let registered = self.services.service_name(service).is_some();
-        match self.service_handlers.find(service, data_id) {
-            Some(handler) => {
-                let answer = token.map(|to| Answer { to, service: response, data_id, registered });
-                Reaction::Service { handler, message, answer }
-            }
-            None => Reaction::None,
-        }
+        let answer = token.map(|to| Answer { to, service: response, data_id, registered });
+        let handler = self.service_handlers.find(service, data_id);
+        handler.map_or(Reaction::None, |handler| Reaction::Service { handler, message, answer })
     }
 
     /// A request of the handshake.
@@ -252,22 +259,6 @@ impl<
             None => self.tell(EndpointNotice::Named { differ }),
         }
         OwnMessage::Name(answer.status)
-    }
-
-    fn named(&mut self, header: &Header, text: &[u8]) {
-        let Some(name) = &mut self.name else { return };
-        let result = if header.stream_function().is_abort() {
-            name.unanswered(header.system);
-            Err(NameError::Unanswered)
-        } else {
-            name.handle_response(header, text)
-        };
-        let differ = name.differ();
-        match result {
-            Ok(true) => self.tell(EndpointNotice::Named { differ }),
-            Ok(false) => {}
-            Err(error) => self.tell(EndpointNotice::NameFailed(error)),
-        }
     }
 
     fn stepped(&mut self, now: Instant, step: Step) {
@@ -299,12 +290,9 @@ impl<
         if self.own_request_unanswered(now, system) {
             return Reaction::None;
         }
-        match self.sendings.take(|sending| matches!(sending.stage, Stage::Open(open) if open.system == system)) {
-            Some(sending) => {
-                Reaction::Settled { ticket: sending.ticket, outcome: Err(SendError::SystemError(complaint)) }
-            }
-            None => Reaction::None,
-        }
+        let failed = self.sendings.take(|sending| matches!(sending.stage, Stage::Open(open) if open.system == system));
+        let outcome = Err(SendError::SystemError(complaint));
+        failed.map_or(Reaction::None, |sending| Reaction::Settled { ticket: sending.ticket, outcome })
     }
 
     /// Gives whether it was one of the endpoint's own.

@@ -285,8 +285,7 @@ impl<const N: usize> Sendings<N> {
 
     /// Takes out the first that fits.
     pub(super) fn take(&mut self, fits: impl Fn(&Sending) -> bool) -> Option<Sending> {
-        let at = self.list.iter().position(fits)?;
-        let taken = *self.list.get(at)?;
+        let (at, taken) = self.list.iter().copied().enumerate().find(|(_, sending)| fits(sending))?;
         super::close_gap(&mut self.list, at, 1);
         Some(taken)
     }
@@ -313,3 +312,6 @@ pub(super) const fn error_of(end: TransactionEnd) -> SendError {
         TransactionEnd::SessionEnded => SendError::LinkLost,
     }
 }
+
+#[cfg(test)]
+mod tests;
