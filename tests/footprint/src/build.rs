@@ -41,8 +41,9 @@ impl Builder {
         for features in FEATURES {
             let rows = ROWS.iter().filter(|row| row.features == features);
             let mut programs: Vec<_> = rows.map(|row| row.program).collect();
+            programs.extend(RAM.iter().filter(|(with, _)| *with == features).map(|(_, program)| *program));
             if features.is_empty() {
-                programs.extend([RAM, PLANTED]);
+                programs.push(PLANTED);
             }
             self.build("hsms-footprint-image", target, profile, features, &programs)?;
             for program in programs {

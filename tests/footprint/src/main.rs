@@ -204,10 +204,12 @@ impl Measured {
                 self.wrong.push(format!("{target} {level}: the {finding:?} that was planted is not found"));
             }
         }
-        for (name, octets) in image(RAM)?.ram() {
-            let key = (target.to_owned(), name.clone());
-            if self.ram.insert(key, *octets).is_some_and(|before| before != *octets) {
-                self.wrong.push(format!("{target}: {name} takes different RAM at different levels"));
+        for (_, program) in RAM {
+            for (name, octets) in image(program)?.ram() {
+                let key = (target.to_owned(), name.clone());
+                if self.ram.insert(key, *octets).is_some_and(|before| before != *octets) {
+                    self.wrong.push(format!("{target}: {name} takes different RAM at different levels"));
+                }
             }
         }
         Ok(())

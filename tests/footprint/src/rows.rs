@@ -60,9 +60,9 @@ pub const ROWS: [Row; 13] = [
 const REF_CELL: [&str; 3] =
     ["core::cell::panic_already_borrowed", "core::panicking::panic_fmt", "__rustc::rust_begin_unwind"];
 
-/// The program with the RAM figures; symbols in it and what they are.
-pub const RAM: &str = "ram";
-pub const RAM_ROWS: [(&str, &str); 12] = [
+/// The programs with RAM figures, and the features that each is built with; symbols in them and what they are.
+pub const RAM: [(&str, &str); 3] = [("", "ram"), ("services", "ram_services"), ("auth", "ram_auth")];
+pub const RAM_ROWS: [(&str, &str); 16] = [
     ("single_0", "SS, no transaction: only to refuse a caller"),
     ("single_1", "SS, 1 transaction"),
     ("single_2", "SS, 2 transactions"),
@@ -75,6 +75,16 @@ pub const RAM_ROWS: [(&str, &str); 12] = [
     ("general_4", "GS, 4 transactions, 4 sessions"),
     ("general_8", "GS, 4 transactions, 8 sessions"),
     ("decoder", "frames alone, without machine"),
+    (
+        "services_small",
+        "services beside it: 2 sendings, 4 handlers of each kind, 8 entries, inbox of 1 message of 128 octets",
+    ),
+    (
+        "services_usual",
+        "services beside it: 4 sendings, 8 handlers of each kind, 32 entries, inbox of 4 messages of 512 octets in all",
+    ),
+    ("auth_small", "services and auth, the smaller one"),
+    ("auth_usual", "services and auth, the larger one"),
 ];
 
 /// Targets that the program with the calls runs on, and QEMU's board for each: a Cortex-M3 executes what is meant for a Cortex-M0.
