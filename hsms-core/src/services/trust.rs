@@ -25,8 +25,15 @@ pub const CHALLENGE_LEN: usize = 32;
 /// What every proof begins with, so that it proves nothing in another protocol.
 pub const PROOF_LABEL: &[u8; 24] = b"HSMS trusted connection1";
 
-/// What both ends know and nobody else. It is never printed, and overwritten when it is dropped; with feature `alloc` it takes one
-/// allocation, so that moving it leaves no copy behind.
+/// What both ends know and nobody else. It is never printed, and overwritten when it is dropped.
+///
+/// What is overwritten and what is not:
+/// * With feature `alloc` it takes one allocation, so that moving it leaves no copy behind.
+/// * Without, its octets stand in the value: the drop overwrites them where they are then, and not where the secret, or an endpoint that has
+///   it, was moved from. Make both in the place where they stay, and do not move them.
+/// * What HMAC and SHA-256 keep of it is overwritten by them after each proof, but for one block on the stack: the key with each
+///   octet changed by the constant of HMAC, which stays until other calls write there.
+/// * Challenges and proofs are not overwritten: they go over the connection as they are.
 ///
 /// It is the key of HMAC-SHA-256: octets of 0 at its end, up to 64 in all, and none are the same key.
 #[derive(Clone)]
@@ -159,7 +166,10 @@ pub struct TrustSettings {
     pub automatic: bool,
     /// How long it may take, from the first request (client) or the challenge (server) on. Any time; of none every handshake is late.
     pub patience: Duration,
-    /// So many failures, 1 to 255, ...
+    /// So many failures, 1 to 255, ... Wrong proofs count, and refusals that came to a client; not what answers no open challenge.
+    ///
+    /// It is a limit on guesses, over all links: whoever can connect in the client's place, or put messages into its connection, can use
+    /// it up with wrong proofs, and so keep the client out for this time.
     pub failures: NonZeroU8,
     /// ... in this time are the last: until it has passed nothing is asked and every request is refused. Of none there is no limit.
     pub within: Duration,
@@ -192,7 +202,8 @@ impl Default for TrustSettings {
 /// client's challenge and the server's. So a proof that was seen before, one's own, and one made for another session prove nothing.
 ///
 /// It does not encrypt, and it does not protect the messages that follow: whoever can change octets on the way, or takes over the
-/// transport, is not kept out, and an end that passes all messages on between the two is not noticed. That takes TLS.
+/// transport, is not kept out, and an end that passes all messages on between the two is not noticed. Whoever can put a message into the
+/// connection can end the handshake, or the trust there is, with a request of it, and use up the [limit](TrustSettings::failures). That takes TLS.
 ///
 /// It has no clock, no randomness and no secret of its own: they are lent to each call, so that one secret serves any number of
 /// connections. It outlives the link: tell it of the end of one with [`lost`](Self::lost).

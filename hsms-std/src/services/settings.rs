@@ -88,7 +88,8 @@ impl Settings {
         self
     }
 
-    /// What may flow before trust. Without effect where there is no secret.
+    /// What may flow before trust. Without effect where there is no secret. SECS-II messages that are to flow before trust although
+    /// communication is to be established need S1F13, and S1F1, beside them: see [`BeforeTrust::allow_function`].
     #[must_use]
     pub fn with_before_trust(mut self, before: BeforeTrust<HANDLERS>) -> Self {
         self.before = before;
@@ -107,10 +108,11 @@ impl Settings {
             communication: self.communication,
             unhandled: self.unhandled.unwrap_or(UnhandledPolicy { system_errors: equipment, abort: true }),
         })?;
-        Ok(Layer::new(match self.secret {
+        let core = match self.secret {
             Some(secret) => core.with_secret(secret, self.trust, challenge, self.before),
             None => core,
-        }))
+        };
+        Ok(Layer::new(core, self.stream))
     }
 }
 

@@ -166,6 +166,35 @@ fn what_is_allowed_before_trust_flows_both_ways() {
 }
 
 #[test]
+fn a_primary_allowed_before_trust_waits_for_communication_which_needs_s1f13_allowed_beside_it() {
+    for beside in [false, true] {
+        let communication = |begins, identity| {
+            let communication = CommunicationSettings { begins, ..CommunicationSettings::new(identity) };
+            EndpointSettings { communication: Some(communication), ..quiet(if begins { Active } else { Passive }) }
+        };
+        let mut before = BeforeTrust::new();
+        before.allow_function(Some(2), Some(41)).unwrap();
+        if beside {
+            before.allow_function(Some(1), Some(13)).unwrap();
+        }
+        let machine = Endpoint::new(communication(false, Identity::Equipment { mdln: "", softrev: "" })).unwrap();
+        let mut machine: Machine = machine.with_secret(secret(), TrustSettings::default(), challenge, before);
+        machine.handle_function(None, None, returns).unwrap();
+        let mut server = End::new(machine);
+        // One that proves nothing.
+        let mut client = End::new(Endpoint::new(communication(true, Identity::Host)).unwrap());
+        select(&mut client, &mut server);
+        let ticket = client.ask_function(2, 41, 100);
+        settle(&mut client, &mut server);
+        client.at(100);
+        let outcome = if beside { Ok(DATA.to_vec()) } else { Err(SendError::NotSent(Waiting::Communication)) };
+        assert_eq!(client.outcome(ticket), Some(outcome));
+        assert_eq!((server.machine.is_trusted(), server.machine.refused()), (false, u32::from(!beside)));
+        assert_eq!(server.calls, u32::from(beside));
+    }
+}
+
+#[test]
 fn the_deadline_of_a_sending_includes_waiting_for_selected_and_for_trust() {
     let mut client = End::new(guarded(Active));
     let early = client.ask(ServiceId::READ, 7, None, 500);

@@ -327,15 +327,42 @@ fn while_a_handshake_is_under_way_there_is_a_deadline_and_it_ends_there() {
 
 #[test]
 fn one_failure_is_the_least_limit_and_no_time_is_none() {
+    let seed = text(&message(TrustMessage::SEED, Status::OKAY, Some(counted(0))));
     let key = text(&message(TrustMessage::KEY, Status::OKAY, Some(counted(0))));
     for (within, blocked) in [(Duration::from_secs(10), Some(at(10_000))), (Duration::ZERO, None)] {
         let settings = TrustSettings { failures: NonZeroU8::MIN, within, ..TrustSettings::default() };
         let (_, mut server) = pair(settings);
         assert_eq!(server.blocked_until(at(0)), None);
+        let _ = server.handle_request(at(0), &secret(), || counted(32), &seed);
         let _ = server.handle_request(at(0), &secret(), || panic!(), &key);
         assert_eq!(server.blocked_until(at(0)), blocked);
     }
     assert_eq!(TrustSettings::default().failures.get(), 5);
+}
+
+#[test]
+fn what_answers_no_open_challenge_does_not_count_towards_the_limit() {
+    let settings = TrustSettings { failures: NonZeroU8::MIN, ..TrustSettings::default() };
+    let (mut client, mut server) = pair(settings);
+    let key = text(&message(TrustMessage::KEY, Status::OKAY, Some(counted(0))));
+    let empty = text(&message(TrustMessage::SEED, Status::OKAY, None));
+    for stray in [&key, &empty, &key] {
+        let answer = server.handle_request(at(0), &secret(), || panic!(), stray);
+        assert_eq!(answer.failure, Some(TrustFailure::Unexpected));
+        assert_eq!(server.blocked_until(at(0)), None);
+    }
+    client.authenticate(at(0), counted(0)).unwrap();
+    client.sent(SystemBytes(1));
+    // Not to what it has asked.
+    assert_eq!(
+        client.handle_response(at(0), &secret(), &response(1), &key),
+        TrustStep::Failed(TrustFailure::Unexpected)
+    );
+    assert_eq!(client.blocked_until(at(0)), None);
+    // Whoever has the secret gets in all the same.
+    let request = client.authenticate(at(0), counted(1)).unwrap();
+    let TrustStep::Send(proof) = turn(&mut client, &mut server, (&secret(), &secret()), &request) else { panic!() };
+    assert_eq!(turn(&mut client, &mut server, (&secret(), &secret()), &proof), TrustStep::Trusted);
 }
 
 #[test]

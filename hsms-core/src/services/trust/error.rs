@@ -13,7 +13,8 @@ use core::fmt;
 pub enum TrustFailure {
     /// The peer's proof is wrong: it does not know the secret, or proves for another session.
     WrongProof,
-    /// A message that has no place in this state, such as a proof that nobody asked for.
+    /// A message that has no place in this state, such as a proof that nobody asked for. It is no guess, and does not count towards the
+    /// [limit](super::TrustSettings::failures).
     Unexpected,
     /// The server answered with this status.
     Refused(Status),
@@ -30,9 +31,9 @@ pub enum TrustFailure {
 }
 
 impl TrustFailure {
-    /// Whether it counts towards the limit: guesses do, and what the server says of ours.
+    /// Whether it counts towards the limit: guesses do, and what the server says of ours. What fits no open challenge is none.
     pub(super) const fn counts(&self) -> bool {
-        matches!(self, TrustFailure::WrongProof | TrustFailure::Unexpected | TrustFailure::Refused(_))
+        matches!(self, TrustFailure::WrongProof | TrustFailure::Refused(_))
     }
 }
 
