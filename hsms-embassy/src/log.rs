@@ -60,6 +60,16 @@ pub(crate) fn services(name: Option<&str>, notice: &hsms_core::services::Describ
     let _ = (name, notice);
 }
 
+/// A message that the services received or sent, by its names, with the name of the connection.
+#[cfg(feature = "services")]
+#[inline]
+pub(crate) fn described(name: Option<&str>, what: &str, message: &hsms_core::services::Described<'_>) {
+    #[cfg(feature = "defmt")]
+    defmt::debug!("hsms: {}: {=str} {}", name.unwrap_or("-"), what, message);
+    #[cfg(not(feature = "defmt"))]
+    let _ = (name, what, message);
+}
+
 /// A received message that nobody took.
 #[inline]
 pub(crate) fn dropped(header: &Header) {

@@ -20,7 +20,7 @@ use embassy_sync::blocking_mutex::raw::RawMutex;
 use hsms_core::connection::{Single, TransactionEnd};
 use hsms_core::secs2::{Slice, Writer};
 use hsms_core::services::{Outgoing, OwnMessage};
-use hsms_core::wire::{StreamFunction, SystemBytes};
+use hsms_core::wire::{Header, SessionId, StreamFunction, SystemBytes};
 
 /// Octets of the longest text of the core's own, and of a reply to one of these: names have 32 octets, and the two parts of an identity
 /// 20 each (E5).
@@ -198,6 +198,8 @@ impl<
                 let of_use = self.act(|shared| {
                     let of_use = shared.seen.changes == changes;
                     if of_use {
+                        let header = Header::data(system, what, true, SessionId(0));
+                        shared.log("sent", &header, text.get(..len).unwrap_or_default());
                         shared.core.sent(&outgoing, system);
                     }
                     of_use

@@ -10,7 +10,7 @@ use embassy_sync::blocking_mutex::raw::RawMutex;
 use hsms_core::connection::{ReplyToken, State as Selection, TransactionEnd};
 use hsms_core::services::{Answer, Done, EndpointAction, Outgoing, Reaction, Response, SendError, ServiceId, Ticket};
 use hsms_core::time::Instant;
-use hsms_core::wire::{Header, StreamFunction, SystemBytes};
+use hsms_core::wire::{Header, SessionId, StreamFunction, SystemBytes};
 
 /// What can wait to be told.
 const TOLD: usize = 4;
@@ -160,6 +160,7 @@ impl<
         message: &Came<'_>,
     ) -> Option<Found<H>> {
         let Came { header, token, text } = message;
+        self.log("received", header, text);
         let reaction = if header.stream_function().is_primary() {
             self.core.primary(clock::now(), header, *token, text)
         } else {
@@ -180,6 +181,7 @@ impl<
 
     /// The reply to one of ours came. Gives the outcome where it is that of a sending.
     pub(super) fn replied<'t>(&mut self, header: &Header, text: &'t [u8]) -> Option<Result<Response<'t>, SendError>> {
+        self.log("received", header, text);
         match self.core.reply(clock::now(), header, text) {
             Reaction::Settled { outcome, .. } => Some(outcome),
             // Of the requests of the core's own, and of what has ended meanwhile, nothing is left to do.
@@ -301,8 +303,18 @@ impl<
 
     /// It has gone out under these system bytes.
     pub(super) fn sent(&mut self, ticket: Ticket, system: SystemBytes) {
+        if let Some(Sending { stage: Stage::Goes(leave), .. }) = self.sending(ticket) {
+            // The text is not at hand, and no name depends on the session.
+            let Leave { stream_function, reply_expected, .. } = *leave;
+            self.log("sent", &Header::data(system, stream_function, reply_expected, SessionId(0)), &[]);
+        }
         self.set(ticket, Stage::Gone);
         self.core.sent(&Outgoing::Application(ticket), system);
+    }
+
+    /// A message by its names.
+    pub(super) fn log(&self, what: &str, header: &Header, text: &[u8]) {
+        log::described(self.core.name(), what, &self.core.describe(header, text));
     }
 
     pub(super) fn set(&mut self, ticket: Ticket, stage: Stage) {
