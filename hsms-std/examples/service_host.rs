@@ -7,7 +7,7 @@
 //! Dials 127.0.0.1:5000 for device 0 where nothing else is said. Where the environment has `HSMS_SECRET`, 16 octets at least, both ends have to prove it.
 
 use hsms_std::services::{
-    CommunicationSettings, Endpoint, Error, Identity, Secret, SecretTooShort, ServiceId, Settings,
+    CommunicationSettings, Endpoint, Error, Identity, Secret, SecretTooShort, ServiceId, Settings, Status,
 };
 use hsms_std::{Config, Connection, DeviceId, StreamFunction};
 use std::time::Duration;
@@ -37,13 +37,14 @@ pub fn settings(secret: Option<&str>) -> Result<Settings, SecretTooShort> {
 
 /// The whole conversation. The numbers are those of `service_equipment.rs`.
 pub fn run(mut host: Endpoint, print: impl Fn(String)) -> Result<(), Error> {
+    host.add_status(Status(7), "too hot")?;
     let temperature: f32 = host.send(ServiceId::READ, 1, &(), LIMIT)?.value()?;
     print(format!("{}: {temperature} degrees", host.name().unwrap_or("no name")));
     host.send(ServiceId::WRITE, 2, &180.0_f32, LIMIT)?;
     let way: Vec<f32> = host.send(ServiceId::EXECUTE, 3, &3_u8, LIMIT)?.value()?;
     print(format!("it settled by way of {way:?}"));
     for (what, outcome) in [
-        ("too hot", host.send(ServiceId::WRITE, 2, &300.0_f32, LIMIT)),
+        ("300 degrees", host.send(ServiceId::WRITE, 2, &300.0_f32, LIMIT)),
         ("no number", host.send(ServiceId::WRITE, 2, "hot", LIMIT)),
         ("unknown", host.send(ServiceId::WRITE, 9, &1_u8, LIMIT)),
     ] {

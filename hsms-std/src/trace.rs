@@ -4,10 +4,12 @@
 //! the connection; level info for what was wanted, warn for the rest. All of it in a span `hsms` with the peer's name in its field `peer`.
 //!
 //! Target `hsms::services`: the messages of an endpoint by the names of services, data ids and statuses, level debug, and what the services tell,
-//! level info or warn; with the name of the connection in the field `channel`, and of a peer of a manager in its span. Without the feature nothing of it all is left.
+//! level info or warn. Of a connection with services that span has the name of the connection in its field `channel`, from when it is
+//! known, and messages of `hsms::message` have theirs in the field `names`. Without the feature nothing of it all is left.
 
 #![cfg_attr(not(feature = "tracing"), expect(unused_variables, reason = "there is nowhere to log to"))]
 
+use crate::words::Words;
 use hsms_core::connection::{CloseReason, Inbound, Notice};
 use hsms_core::wire::Header;
 use std::{fmt, io};
@@ -33,10 +35,10 @@ pub(crate) struct Span(#[cfg(feature = "tracing")] tracing::Span);
 
 #[cfg(feature = "tracing")]
 impl Span {
-    /// Of a peer by name, or by its address. There is none where nobody listens.
-    pub(crate) fn new(peer: impl fmt::Display) -> Self {
+    /// Of a peer by name, or by its address, on the connection of this name. There is none where nobody listens.
+    pub(crate) fn new(peer: impl fmt::Display, channel: Option<&str>) -> Self {
         // Errors are logged by whoever logs anything, and without their span they would not say whose they are.
-        Span(tracing::error_span!(target: "hsms", "hsms", %peer))
+        Span(tracing::error_span!(target: "hsms", "hsms", %peer, channel))
     }
 
     /// Whether nobody listens.
@@ -53,7 +55,7 @@ impl Span {
 
 #[cfg(not(feature = "tracing"))]
 impl Span {
-    pub(crate) fn new(peer: impl fmt::Display) -> Self {
+    pub(crate) fn new(peer: impl fmt::Display, channel: Option<&str>) -> Self {
         Span()
     }
 
@@ -100,22 +102,26 @@ impl fmt::Display for Text<'_> {
 
 /// A message from the peer, as soon as its header is there, with as much of its text as has come with it.
 #[inline]
-pub(crate) fn received(inbound: &Inbound<'_>) {
+pub(crate) fn received(inbound: &Inbound<'_>, words: Option<&Words>) {
     #[cfg(feature = "tracing")]
     if inbound.first() {
         let octets = Text { octets: inbound.body(), whole: inbound.last() };
         let (header, text, class) = (inbound.header(), inbound.piece.body_len, inbound.class);
-        tracing::debug!(target: MESSAGE, %header, text, %octets, ?class, "received");
+        let names = words.and_then(|words| words.describe(header, inbound.body()));
+        let names = names.as_ref().map(tracing::field::display);
+        tracing::debug!(target: MESSAGE, %header, text, %octets, ?class, names, "received");
     }
 }
 
 /// A message handed to the transport.
 #[inline]
-pub(crate) fn sent(header: &Header, body: &[u8]) {
+pub(crate) fn sent(header: &Header, body: &[u8], words: Option<&Words>) {
     #[cfg(feature = "tracing")]
     {
         let octets = Text { octets: body, whole: true };
-        tracing::debug!(target: MESSAGE, %header, text = body.len(), %octets, "sent");
+        let names = words.and_then(|words| words.describe(header, body));
+        let names = names.as_ref().map(tracing::field::display);
+        tracing::debug!(target: MESSAGE, %header, text = body.len(), %octets, names, "sent");
     }
 }
 
@@ -167,25 +173,20 @@ pub(crate) fn may_be_read() -> (bool, bool) {
     (false, false)
 }
 
-/// A service message or a SECS-II message of an endpoint, by its names, on the connection of this name.
+/// A service message or a SECS-II message of an endpoint, by its names.
 #[cfg(feature = "services")]
-pub(crate) fn described<D: fmt::Display>(channel: Option<&str>, what: &str, message: impl FnOnce() -> D) {
+pub(crate) fn described(what: &str, message: &dyn fmt::Display) {
     #[cfg(feature = "tracing")]
-    if tracing::enabled!(target: SERVICES, tracing::Level::DEBUG) {
-        tracing::debug!(target: SERVICES, channel = channel.unwrap_or_default(), "{what} {}", message());
-    }
+    tracing::debug!(target: SERVICES, "{what} {message}");
 }
 
 /// What an endpoint tells. What went wrong is a warning.
 #[cfg(feature = "services")]
-pub(crate) fn told(channel: Option<&str>, wrong: bool, notice: &dyn fmt::Display) {
+pub(crate) fn told(wrong: bool, notice: &dyn fmt::Display) {
     #[cfg(feature = "tracing")]
-    {
-        let channel = channel.unwrap_or_default();
-        match wrong {
-            true => tracing::warn!(target: SERVICES, channel, "{notice}"),
-            false => tracing::info!(target: SERVICES, channel, "{notice}"),
-        }
+    match wrong {
+        true => tracing::warn!(target: SERVICES, "{notice}"),
+        false => tracing::info!(target: SERVICES, "{notice}"),
     }
 }
 

@@ -3,6 +3,7 @@
 use crate::tap::{Direction, Piece, Tap, Tapped, What};
 use crate::trace::{self, Span};
 use crate::transport::Transport;
+use crate::words::Words;
 use hsms_core::config::ConnectMode;
 use hsms_core::connection::{CloseReason, Inbound, Notice};
 use hsms_core::wire::Header;
@@ -19,6 +20,8 @@ use std::time::SystemTime;
 pub(crate) struct Onlookers {
     pub(crate) tap: Option<Arc<dyn Tap>>,
     pub(crate) name: Option<Arc<str>>,
+    /// What its connections and messages are called, where there are services.
+    pub(crate) words: Option<Arc<Words>>,
 }
 
 /// A connection as it is looked on at. Takes a pointer where nobody does.
@@ -40,14 +43,28 @@ struct Watched {
     /// The tap has panicked. It stays the tap of this connection, so that whoever takes that over does not call it again.
     silent: bool,
     span: Span,
+    /// The name of the connection that the span has.
+    channel: Option<Arc<str>>,
 }
 
 impl Onlookers {
     /// Has it logged as being about the peer, where it has a name.
     pub(crate) fn inside<R>(&self, log: impl FnOnce() -> R) -> R {
         match &self.name {
-            Some(name) => Span::new(name).inside(log),
+            Some(name) => Span::new(name, self.channel().as_deref()).inside(log),
             None => log(),
+        }
+    }
+
+    fn channel(&self) -> Option<Arc<str>> {
+        self.words.as_ref().and_then(|words| words.channel())
+    }
+
+    fn span(&self, remote: Option<SocketAddr>, channel: Option<&str>) -> Span {
+        match (&self.name, remote) {
+            (Some(name), _) => Span::new(name, channel),
+            (None, Some(remote)) => Span::new(remote, channel),
+            (None, None) => Span::new("?", channel),
         }
     }
 }
@@ -58,11 +75,8 @@ impl Watch {
         static NUMBER: AtomicU64 = AtomicU64::new(0);
         let addresses = if onlookers.tap.is_some() || cfg!(feature = "tracing") { transport.addresses() } else { None };
         let (local, remote) = addresses.unzip();
-        let span = match (&onlookers.name, remote) {
-            (Some(name), _) => Span::new(name),
-            (None, Some(remote)) => Span::new(remote),
-            (None, None) => Span::new("?"),
-        };
+        let channel = onlookers.channel();
+        let span = onlookers.span(remote, channel.as_deref());
         self.0 = (onlookers.tap.is_some() || !span.is_none()).then(|| {
             Box::new(Watched {
                 number: NUMBER.fetch_add(1, Ordering::Relaxed),
@@ -75,6 +89,7 @@ impl Watch {
                 seen_sent: false,
                 silent: false,
                 span,
+                channel,
             })
         });
         self.inside(trace::connected);
@@ -103,9 +118,11 @@ impl Watch {
         *self = before;
         if let Some(watched) = &mut self.0 {
             watched.onlookers.name.clone_from(&onlookers.name);
+            watched.onlookers.words.clone_from(&onlookers.words);
             watched.joined = true;
-            if let Some(name) = &onlookers.name {
-                watched.span = Span::new(name);
+            watched.channel = onlookers.channel();
+            if onlookers.name.is_some() {
+                watched.span = onlookers.span(watched.remote, watched.channel.as_deref());
             }
         }
         self.inside(trace::connected);
@@ -123,7 +140,8 @@ impl Watch {
     #[inline]
     pub(crate) fn received(&mut self, inbound: &Inbound<'_>) {
         if trace::logs_messages() {
-            self.inside(|| trace::received(inbound));
+            let words = self.words();
+            self.inside(|| trace::received(inbound, words.as_deref()));
         }
         if let Some(watched) = &mut self.0 {
             watched.received(inbound);
@@ -134,7 +152,8 @@ impl Watch {
     #[inline]
     pub(crate) fn sent(&mut self, header: &Header, body: &[u8]) {
         if trace::logs_messages() {
-            self.inside(|| trace::sent(header, body));
+            let words = self.words();
+            self.inside(|| trace::sent(header, body, words.as_deref()));
         }
         if let Some(watched) = &mut self.0 {
             watched.sent(header, body);
@@ -142,12 +161,12 @@ impl Watch {
     }
 
     /// A notice of the machine.
-    pub(crate) fn notice(&self, notice: &Notice) {
+    pub(crate) fn notice(&mut self, notice: &Notice) {
         self.inside(|| trace::notice(notice));
     }
 
     /// Something that found no room.
-    pub(crate) fn refused(&self, what: fmt::Arguments<'_>) {
+    pub(crate) fn refused(&mut self, what: fmt::Arguments<'_>) {
         self.inside(|| trace::refused(what));
     }
 
@@ -166,16 +185,48 @@ impl Watch {
         self.0 = None;
     }
 
+    /// The connection has services, by these words. Where nothing is connected it takes no notice.
+    #[cfg(feature = "services")]
+    pub(crate) fn set_words(&mut self, words: &Arc<Words>) {
+        if let Some(watched) = &mut self.0 {
+            watched.onlookers.words = Some(Arc::clone(words));
+        }
+    }
+
+    /// Whether there is a connection, and somebody who looks on at it.
+    #[cfg(feature = "services")]
+    pub(crate) const fn is_on(&self) -> bool {
+        self.0.is_some()
+    }
+
+    /// Has it logged as being about the peer.
     #[inline]
-    fn inside<R>(&self, log: impl FnOnce() -> R) -> R {
-        match &self.0 {
-            Some(watched) => watched.span.inside(log),
+    pub(crate) fn inside<R>(&mut self, log: impl FnOnce() -> R) -> R {
+        match &mut self.0 {
+            Some(watched) => watched.span().inside(log),
             None => log(),
         }
+    }
+
+    fn words(&self) -> Option<Arc<Words>> {
+        self.0.as_ref().and_then(|watched| watched.onlookers.words.clone())
     }
 }
 
 impl Watched {
+    /// It has the name that the connection has by now: another one is another span, since some that read them print what a field was before
+    /// as well.
+    fn span(&mut self) -> &Span {
+        if self.onlookers.words.is_some() {
+            let channel = self.onlookers.channel();
+            if channel != self.channel {
+                self.span = self.onlookers.span(self.remote, channel.as_deref());
+                self.channel = channel;
+            }
+        }
+        &self.span
+    }
+
     #[cold]
     fn received(&mut self, inbound: &Inbound<'_>) {
         if self.seen_received {

@@ -102,7 +102,7 @@ fn service_host_reads_writes_and_executes_at_service_equipment_with_and_without_
         let expected = [
             "oven: 20 degrees",
             "it settled by way of [100.0, 140.0, 160.0]",
-            "too hot: status 7",
+            "300 degrees: status 7 (too hot)",
             "no number: status 2 (callback error)",
             "unknown: status 4 (service or data unknown)",
             "S1F2: <L [2] <A \"OVEN\"> <A \"1.0\">>",

@@ -204,6 +204,8 @@ fn log_lines_name_services_data_ids_statuses_streams_and_functions() {
     assert_eq!(line(11, 7, 9), "service 11 (read response), data id 7 (temperature), status 9 (sensor broken)");
     assert_eq!(line(11, 8, 200), "service 11 (read response), data id 8 (as read), status 200");
     assert_eq!(line(20, 7, 4), "service 20, data id 7, status 4 (service or data unknown)");
+    assert_eq!(line(0, 1, 0), "service 0 (authentication request), data id 1 (authentication key), status 0 (okay)");
+    assert_eq!(line(9, 0, 0), "service 9 (channel name response), data id 0 (channel name), status 0 (okay)");
     let line = |stream, function, w| {
         let header = Header::data(SystemBytes(7), StreamFunction::new(stream, function), w, SessionId(1));
         services.describe_header(&header).to_string()
@@ -213,6 +215,18 @@ fn log_lines_name_services_data_ids_statuses_streams_and_functions() {
     assert_eq!(line(6, 11, true), "S6F11 W");
     let message = ServiceMessage::new(ServiceId::READ, 7, Status(9), None);
     narrow::broken_off_at_every_octet(&services.describe(&message));
+    let described =
+        |header: &Header, text: &[u8]| services.describe_message(64, header, text).map(|line| line.to_string());
+    let header =
+        |stream, function| Header::data(SystemBytes(7), StreamFunction::new(stream, function), true, SessionId(1));
+    let text = b"\x01\x03\xb1\x04\0\0\0\x07\xa5\x01\0\x01\0";
+    let named = "service 10 (read), data id 7 (temperature), status 0 (okay)";
+    assert_eq!(described(&header(64, 11), text).as_deref(), Some(named));
+    // One that cannot be read, of its service all the same.
+    assert_eq!(described(&header(64, 11), &text[..5]).as_deref(), Some("S64F11 W (read)"));
+    assert_eq!(described(&header(65, 11), text).as_deref(), Some("S65F11 W"));
+    assert_eq!(described(&header(2, 41), &[]).as_deref(), Some("S2F41 W (remote command)"));
+    assert_eq!(described(&Header::linktest_req(SystemBytes(7)), &[]), None);
 }
 
 #[test]

@@ -15,6 +15,7 @@ pub use settings::{EndpointError, EndpointSettings, NAME_LEN};
 pub use words::DescribedNotice;
 
 use super::inbox::close_gap;
+use super::registry::service_of;
 #[cfg(feature = "auth")]
 use super::trust::{BeforeTrust, CHALLENGE_LEN, Secret, Trust, TrustSettings, TrustState};
 use super::{
@@ -268,10 +269,8 @@ impl<
     /// stream and function.
     #[must_use]
     pub fn describe(&self, header: &Header, text: &[u8]) -> Described<'a> {
-        match self.message(header, text) {
-            Some(Ok(message)) => self.services.describe(&message),
-            Some(Err(_)) | None => self.services.describe_header(header),
-        }
+        let described = self.services.describe_message(self.stream, header, text);
+        described.unwrap_or_else(|| self.services.describe_header(header))
     }
 
     /// What this message says as one of a service; `None` where it is of none.
@@ -280,8 +279,7 @@ impl<
     /// Those of [`ServiceMessage::read`].
     #[must_use]
     pub fn message<'t>(&self, header: &Header, text: &'t [u8]) -> Option<Result<ServiceMessage<'t>, Error>> {
-        let service = ServiceId::from_function(header.function()).filter(|_| header.stream() == self.stream)?;
-        Some(ServiceMessage::read(service, text))
+        service_of(self.stream, header).map(|service| ServiceMessage::read(service, text))
     }
 
     /// The inbox.

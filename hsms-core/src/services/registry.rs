@@ -1,7 +1,7 @@
 //! Which services and data ids there are, and what everything is called.
 
 use super::{Pair, PairError, ServiceId, ServiceMessage, Status};
-use crate::wire::Header;
+use crate::wire::{Header, Kind};
 use core::fmt;
 
 /// The services of one end, their data ids, and names for log lines: at most `N` entries in all.
@@ -126,14 +126,14 @@ impl<'n, const N: usize> Services<'n, N> {
         self.find(Key::Function(stream, function)).or_else(|| self.find(Key::Stream(stream)))
     }
 
-    /// The message with all names there are, for a log line.
+    /// The message with all names there are, for a log line. The handshake and the exchange of names have theirs where nobody gave others.
     #[must_use]
     pub fn describe(&self, message: &ServiceMessage<'_>) -> Described<'n> {
         let service = message.service_id();
         let data_id = message.data_id();
         Described(What::Service {
-            service: (service, self.service_name(service)),
-            data_id: (data_id, self.data_name_of_pair(service, data_id)),
+            service: (service, self.service_name(service).or_else(|| own_service(service))),
+            data_id: (data_id, self.data_name_of_pair(service, data_id).or_else(|| own_data(service, data_id))),
             status: (message.status(), self.status_name(message.status())),
         })
     }
@@ -143,6 +143,21 @@ impl<'n, const N: usize> Services<'n, N> {
     pub fn describe_header(&self, header: &Header) -> Described<'n> {
         let what = header.stream_function();
         Described(What::Function { header: *header, name: self.function_name(what.stream, what.function) })
+    }
+
+    /// A message with all names there are, for a log line: as [`describe`](Self::describe) has it where it is one of a service in this
+    /// `stream`, else as [`describe_header`](Self::describe_header) has it, with the name of its service where it is of one and cannot be
+    /// read. `None` of what is no data message.
+    #[must_use]
+    pub fn describe_message(&self, stream: u8, header: &Header, text: &[u8]) -> Option<Described<'n>> {
+        if !matches!(header.kind(), Ok(Kind::Data { .. })) {
+            return None;
+        }
+        let message = service_of(stream, header).and_then(|service| ServiceMessage::read(service, text).ok());
+        Some(match message {
+            Some(message) => self.describe(&message),
+            None => Described(What::Function { header: *header, name: self.message_name(stream, header) }),
+        })
     }
 
     /// The status that answers a request for which there is no handler: [`Status::BUFFERING_UNHANDLED_REQUEST`], if it is kept, of a
@@ -166,6 +181,14 @@ impl<'n, const N: usize> Services<'n, N> {
         self.data_name(service, data_id).or_else(|| self.data_name(service.request(), data_id))
     }
 
+    /// What a message is called: its service, or its function.
+    pub(super) fn message_name(&self, stream: u8, header: &Header) -> Option<&'n str> {
+        match service_of(stream, header) {
+            Some(service) => self.service_name(service),
+            None => self.function_name(header.stream(), header.function()),
+        }
+    }
+
     fn is_taken(&self, id: u8) -> bool {
         ServiceId::new(id).is_some_and(|id| self.service_name(id).is_some())
     }
@@ -183,6 +206,32 @@ impl<'n, const N: usize> Services<'n, N> {
             None => self.entries.push((wanted, name)).map_err(|_| RegisterError::Full),
         }
     }
+}
+
+/// The service that a data message is of, where `stream` is that of the services.
+pub(super) fn service_of(stream: u8, header: &Header) -> Option<ServiceId> {
+    ServiceId::from_function(header.function()).filter(|_| header.stream() == stream)
+}
+
+/// What the layer's own services are called where nobody says otherwise.
+const fn own_service(service: ServiceId) -> Option<&'static str> {
+    Some(match service.get() {
+        0 => "authentication request",
+        1 => "authentication response",
+        8 => "channel name request",
+        9 => "channel name response",
+        _ => return None,
+    })
+}
+
+/// The same of their data ids.
+const fn own_data(service: ServiceId, data_id: u32) -> Option<&'static str> {
+    Some(match (service.request().get(), data_id) {
+        (0, 0) => "authentication seed",
+        (0, 1) => "authentication key",
+        (8, 0) => "channel name",
+        _ => return None,
+    })
 }
 
 impl<const N: usize> Default for Services<'_, N> {
@@ -225,14 +274,35 @@ impl fmt::Display for Described<'_> {
     }
 }
 
+/// Without what formats: a log on a microcontroller has no room for it.
 #[cfg(feature = "defmt")]
 impl defmt::Format for Described<'_> {
     fn format(&self, f: defmt::Formatter<'_>) {
-        defmt::write!(f, "{}", defmt::Display2Format(self));
+        match self.0 {
+            What::Service { service, data_id, status } => {
+                defmt::write!(f, "service {=u8}{}", service.0.get(), Name(service.1));
+                defmt::write!(f, ", data id {=u32}{}", data_id.0, Name(data_id.1));
+                defmt::write!(f, ", status {=u8}{}", status.0.0, Name(status.1));
+            }
+            What::Function { header, name } => {
+                let what = header.stream_function();
+                let w = if header.reply_expected() { " W" } else { "" };
+                defmt::write!(f, "S{=u8}F{=u8}{=str}{}", what.stream, what.function, w, Name(name));
+            }
+        }
     }
 }
 
 struct Name<'n>(Option<&'n str>);
+
+#[cfg(feature = "defmt")]
+impl defmt::Format for Name<'_> {
+    fn format(&self, f: defmt::Formatter<'_>) {
+        if let Some(name) = self.0 {
+            defmt::write!(f, " ({=str})", name);
+        }
+    }
+}
 
 impl fmt::Display for Name<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -78,7 +78,7 @@ impl Refusing {
         let none = General::default();
         let none = if mode == Mode::Undecided { none.or_single() } else { none };
         // It is no peer's, and so has no name.
-        let onlookers = Onlookers { tap, name: None };
+        let onlookers = Onlookers { tap, ..Onlookers::default() };
         match mode {
             Mode::Single => Refusing::Single(Driver::refuses(Machine::refusing(config), options, tcp, onlookers)),
             Mode::General | Mode::Undecided => {

@@ -306,6 +306,18 @@ impl<const TRANSACTIONS: usize, S: Sessions> Connection<TRANSACTIONS, S> {
         self.driver.keep_unawaited();
     }
 
+    /// It has services, by whose words the log is written.
+    #[cfg(feature = "services")]
+    pub(crate) fn set_words(&mut self, words: &Arc<crate::words::Words>) {
+        self.driver.set_words(words);
+    }
+
+    /// Has it logged as being about the peer.
+    #[cfg(feature = "services")]
+    pub(crate) fn log(&mut self, log: impl FnOnce()) {
+        self.driver.log(log);
+    }
+
     /// Whether more has been kept for [`next`](Self::next), state changes perhaps.
     #[cfg(feature = "services")]
     pub(crate) fn has_kept(&self) -> bool {

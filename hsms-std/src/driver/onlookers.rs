@@ -4,6 +4,8 @@ use super::Driver;
 use crate::tap::Tap;
 use crate::transport::Transport;
 use crate::watch::Onlookers;
+#[cfg(feature = "services")]
+use crate::words::Words;
 use hsms_core::connection::Sessions;
 use std::sync::Arc;
 
@@ -28,6 +30,22 @@ impl<T: Transport, const TRANSACTIONS: usize, S: Sessions> Driver<T, TRANSACTION
 
     pub(crate) fn set_name(&mut self, name: &str) {
         self.onlookers.name = Some(name.into());
+    }
+
+    /// The connection has services, by these words.
+    #[cfg(feature = "services")]
+    pub(crate) fn set_words(&mut self, words: &Arc<Words>) {
+        self.watch.set_words(words);
+        self.onlookers.words = Some(Arc::clone(words));
+    }
+
+    /// Has it logged as being about the peer.
+    #[cfg(feature = "services")]
+    pub(crate) fn log(&mut self, log: impl FnOnce()) {
+        match self.watch.is_on() {
+            true => self.watch.inside(log),
+            false => self.onlookers.inside(log),
+        }
     }
 
     /// Tells the counters to whoever wants to know them.

@@ -186,7 +186,7 @@ impl EventLoop {
     ) {
         let Some(settings) = self.peers.get(&peer).map(|entry| Arc::clone(&entry.shared.settings)) else { return };
         self.refusing = self.refusing.saturating_add(1);
-        let onlookers = Onlookers { tap: settings.tap().cloned(), name: None };
+        let onlookers = Onlookers { tap: settings.tap().cloned(), ..Onlookers::default() };
         let mut link = Link::called(settings.refusing(), settings.options(), transport, &onlookers, self.now);
         link.receive_again(self.now, seen, &mut Vec::new());
         link.receive(self.now, octets, &mut Vec::new());
@@ -224,7 +224,7 @@ impl EventLoop {
         let longest = self.longest_message(listener, place).unwrap_or(config.max_message());
         let config = config.with_max_message(longest).unwrap_or(config);
         let machine = machine::unknown(config.with_t3(within).unwrap_or(config), FIRST_PROBE);
-        let onlookers = Onlookers { tap: self.settings.tap().cloned(), name: None };
+        let onlookers = Onlookers { tap: self.settings.tap().cloned(), ..Onlookers::default() };
         let link = Link::called(machine, settings.options(), stream.into(), &onlookers, self.now);
         let unknown = Some(Box::new(Unknown::new(place, within)));
         self.callers.insert(number, Caller::new(link, (listener, address), unknown));

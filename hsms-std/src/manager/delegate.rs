@@ -3,7 +3,6 @@
 use super::peer::{Command, Order, Peer};
 use super::queue::Item;
 use crate::security::Refusal;
-use crate::trace::Span;
 use hsms_core::connection::{Class, CloseReason, Notice, ReplyToken};
 use hsms_core::wire::Header;
 use std::collections::VecDeque;
@@ -302,8 +301,7 @@ fn work(pool: &Pool) {
         let before_closed = matches!(item, Item::Event(Event::BeforeClosed));
         let token = if let Item::Event(Event::Received(message)) = &item { message.token } else { None };
         // A handler that panics has told so itself, and harms neither its peer nor this thread.
-        let span = Span::new(peer.name());
-        if catch_unwind(AssertUnwindSafe(|| span.inside(|| deliver(&peer, item)))).is_err()
+        if catch_unwind(AssertUnwindSafe(|| peer.shared.inside(|| deliver(&peer, item)))).is_err()
             && let Some(token) = token
         {
             // Nobody else will answer. Refused where the handler has.

@@ -8,6 +8,7 @@ use super::pending::{Pending, Promise, pending};
 use super::queue::Queue;
 use super::settings::PeerSettings;
 use crate::watch::Onlookers;
+use crate::words::Words;
 use hsms_core::connection::{ReplyToken, State};
 use hsms_core::counters::Counters;
 use hsms_core::wire::{SessionId, StreamFunction, SystemBytes};
@@ -195,7 +196,23 @@ impl Mailbox {
 
 impl Shared {
     pub(super) fn onlookers(&self) -> Onlookers {
-        Onlookers { tap: self.settings.tap().cloned(), name: Some(Arc::clone(&self.name)) }
+        Onlookers { tap: self.settings.tap().cloned(), name: Some(Arc::clone(&self.name)), words: self.words() }
+    }
+
+    /// Has it logged as being about the peer.
+    pub(super) fn inside<R>(&self, log: impl FnOnce() -> R) -> R {
+        Onlookers { tap: None, name: Some(Arc::clone(&self.name)), words: self.words() }.inside(log)
+    }
+
+    #[cfg(feature = "services")]
+    fn words(&self) -> Option<Arc<Words>> {
+        self.services.as_ref().and_then(|served| served.words())
+    }
+
+    #[cfg(not(feature = "services"))]
+    #[expect(clippy::unused_self, reason = "as with services")]
+    const fn words(&self) -> Option<Arc<Words>> {
+        None
     }
 
     pub(super) fn has_delegate(&self) -> bool {

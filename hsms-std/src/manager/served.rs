@@ -9,6 +9,7 @@ use crate::services::handler::{Call, Task};
 use crate::services::layer::{Carrier, Core, Layer, Line, Replies};
 use crate::services::{Error, Settings};
 use crate::watch::Onlookers;
+use crate::words::Words;
 use hsms_core::Config;
 use hsms_core::connection::{ReplyToken, State, Stream9, TransactionEnd};
 use hsms_core::time::Instant;
@@ -42,13 +43,19 @@ pub(super) struct Serving {
 
 impl Served {
     pub(super) fn new(settings: Settings, config: &Config, name: &Arc<str>) -> Result<Self, Error> {
+        let layer = settings.layer(config)?;
+        let words = Arc::clone(layer.words());
         Ok(Served {
-            state: Mutex::new(Serving { layer: settings.layer(config)?, gone: false, retires: false }),
+            state: Mutex::new(Serving { layer, gone: false, retires: false }),
             come: Condvar::new(),
             clock: Clock::new(),
             starved: AtomicBool::new(false),
-            onlookers: Onlookers { tap: None, name: Some(Arc::clone(name)) },
+            onlookers: Onlookers { tap: None, name: Some(Arc::clone(name)), words: Some(words) },
         })
+    }
+
+    pub(super) fn words(&self) -> Option<Arc<Words>> {
+        self.onlookers.words.clone()
     }
 
     /// Nothing of anybody else's is called in there.

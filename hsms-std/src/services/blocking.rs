@@ -85,6 +85,7 @@ impl<const TRANSACTIONS: usize> Endpoint<TRANSACTIONS> {
     pub fn new(mut link: Connection<TRANSACTIONS>, settings: Settings) -> Result<Self, Error> {
         let layer = settings.layer(link.config())?;
         link.keep_unawaited();
+        link.set_words(layer.words());
         let (known, dropped) = ((State::NotConnected, 0), link.dropped().notices);
         let (clock, events) = (Clock::new(), VecDeque::new());
         // What it is to tell may be what its owner has seen already.
@@ -549,7 +550,10 @@ impl<const TRANSACTIONS: usize> Endpoint<TRANSACTIONS> {
     }
 
     fn log(&mut self) {
-        self.layer.take_lines().into_iter().for_each(Line::log);
+        let lines = self.layer.take_lines();
+        if !lines.is_empty() {
+            self.link.log(|| lines.into_iter().for_each(Line::log));
+        }
     }
 }
 

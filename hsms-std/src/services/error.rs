@@ -15,6 +15,8 @@ pub enum Error {
     Status {
         /// The status.
         status: Status,
+        /// What it is called: here, or else by its number.
+        name: Option<&'static str>,
         /// The data of the response, one encoded item.
         data: Option<Vec<u8>>,
     },
@@ -69,7 +71,10 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Error::Sending(error) => error.fmt(f),
-            Error::Status { status, .. } => write!(f, "status {status}"),
+            Error::Status { status, name, .. } => {
+                write!(f, "status {}", status.0)?;
+                name.map_or(Ok(()), |name| write!(f, " ({name})"))
+            }
             Error::Value(error) => error.fmt(f),
             Error::NotOneItem => f.write_str("the data are not one encoded item"),
             Error::Register(error) => error.fmt(f),

@@ -2,22 +2,31 @@
 
 use super::handler::{Call, Due, Handler, Task, text, value};
 use super::settings::HANDLERS;
-use super::{EndpointNotice, Error, Pair, SendError, SerdeError, ServiceId, ServiceMessage, Status, TrustState};
+use super::{
+    EndpointNotice, Error, Pair, RegisterError, SendError, SerdeError, ServiceId, ServiceMessage, Status, TrustState,
+};
 use crate::trace;
+use crate::words::Words;
 use hsms_core::connection::{ReplyToken, State, Stream9, TransactionEnd};
 use hsms_core::secs2::Writer;
 use hsms_core::services::{
     Described, DescribedNotice, Endpoint as Machine, EndpointAction, Outgoing, OwnMessage, Reaction, Response,
-    TableFull, Ticket, Wanted,
+    Services, TableFull, Ticket, Wanted,
 };
 use hsms_core::time::Instant;
 use hsms_core::wire::{Header, SessionId, StreamFunction, SystemBytes};
 use serde::de::Deserialize;
 use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
 use std::task::Poll;
 
 /// 64 sendings; 256 services, data ids and names; 64 messages of 64 KiB in all in the inbox.
-pub(crate) type Core = Machine<'static, Handler, 64, HANDLERS, 256, 64, 65_536>;
+pub(crate) type Core = Machine<'static, Handler, 64, HANDLERS, ENTRIES, 64, 65_536>;
+
+const ENTRIES: usize = 256;
+
+/// What services, data ids, statuses, streams and functions are called.
+pub(crate) type Names = Services<'static, ENTRIES>;
 
 /// Notices that wait to be taken; of more the oldest go.
 const MOST_NOTICES: usize = 256;
@@ -125,23 +134,16 @@ impl Step {
 
 /// A line for the log. It is written where nothing is locked: whoever reads it may ask for anything.
 #[derive(Debug)]
-pub(crate) struct Line {
-    channel: Option<Box<str>>,
-    says: Says,
-}
-
-#[derive(Debug)]
-enum Says {
+pub(crate) enum Line {
     Message(&'static str, Described<'static>),
     Notice(DescribedNotice<'static>),
 }
 
 impl Line {
     pub(crate) fn log(self) {
-        let channel = self.channel.as_deref();
-        match self.says {
-            Says::Message(what, message) => trace::described(channel, what, || message),
-            Says::Notice(notice) => trace::told(channel, notice.is_warning(), &notice),
+        match self {
+            Line::Message(what, message) => trace::described(what, &message),
+            Line::Notice(notice) => trace::told(notice.is_warning(), &notice),
         }
     }
 }
@@ -155,14 +157,19 @@ pub(crate) struct Layer {
     settled: HashMap<Ticket, Outcome>,
     notices: VecDeque<EndpointNotice>,
     lines: Vec<Line>,
+    /// For whoever logs beside it.
+    words: Arc<Words>,
     /// What has been kept for whoever asks, of a core that is no more.
     left: VecDeque<Kept>,
 }
 
 impl Layer {
-    pub(super) fn new(core: Core) -> Self {
+    pub(super) fn new(core: Core, stream: u8) -> Self {
+        let words = Words::new(stream);
+        words.set_channel(core.name());
         Layer {
             core: Box::new(core),
+            words: Arc::new(words),
             unsent: HashMap::new(),
             settled: HashMap::new(),
             notices: VecDeque::new(),
@@ -178,23 +185,33 @@ impl Layer {
         request_name: &'static str,
         response_name: &'static str,
     ) -> Result<Pair, Error> {
-        Ok(self.core.services_mut().add_service(request, response, request_name, response_name)?)
+        self.register(|services| services.add_service(request, response, request_name, response_name))
     }
 
     pub(crate) fn add_data(&mut self, services: &[ServiceId], data_id: u32, name: &'static str) -> Result<(), Error> {
-        services.iter().try_for_each(|service| Ok(self.core.services_mut().add_data(*service, data_id, name)?))
+        self.register(|known| services.iter().try_for_each(|service| known.add_data(*service, data_id, name)))
     }
 
     pub(crate) fn add_status(&mut self, status: Status, name: &'static str) -> Result<(), Error> {
-        Ok(self.core.services_mut().add_status(status, name)?)
+        self.register(|services| services.add_status(status, name))
     }
 
     pub(crate) fn add_stream(&mut self, stream: u8, name: &'static str) -> Result<(), Error> {
-        Ok(self.core.services_mut().add_stream(stream, name)?)
+        self.register(|services| services.add_stream(stream, name))
     }
 
     pub(crate) fn add_function(&mut self, what: StreamFunction, name: &'static str) -> Result<(), Error> {
-        Ok(self.core.services_mut().add_function(what.stream, what.function, name)?)
+        self.register(|services| services.add_function(what.stream, what.function, name))
+    }
+
+    fn register<R>(&mut self, add: impl FnOnce(&mut Names) -> Result<R, RegisterError>) -> Result<R, Error> {
+        let added = add(self.core.services_mut());
+        self.words.set_names(self.core.services());
+        Ok(added?)
+    }
+
+    pub(crate) const fn words(&self) -> &Arc<Words> {
+        &self.words
     }
 
     /// Gives the handler whose place it took, which is the caller's to drop: that may do anything.
@@ -287,6 +304,7 @@ impl Layer {
 
     pub(crate) fn link(&mut self, now: Instant, state: State) {
         self.core.link(now, state);
+        self.words.set_channel(self.core.name());
     }
 
     /// Sends a service request.
@@ -330,6 +348,7 @@ impl Layer {
         self.describe("received", &header, body);
         let reaction = self.core.primary(now, &header, token, body);
         let seen = Seen::of(reaction);
+        self.words.set_channel(self.core.name());
         self.task(seen, header, body)
     }
 
@@ -337,6 +356,7 @@ impl Layer {
     pub(crate) fn reply(&mut self, now: Instant, header: Header, body: &[u8]) -> Task {
         self.describe("received", &header, body);
         let seen = Seen::of(self.core.reply(now, &header, body));
+        self.words.set_channel(self.core.name());
         self.task(seen, header, body)
     }
 
@@ -416,7 +436,7 @@ impl Layer {
     /// There is no link, and nobody who would open one: every sending ends.
     #[cfg(feature = "manager")]
     pub(crate) fn end(&mut self, now: Instant) {
-        self.core.link(now, State::NotConnected);
+        self.link(now, State::NotConnected);
         // Nothing is sent where nothing is connected.
         while self.next_step(now, None).is_some() {}
         let unsent: Vec<Ticket> = self.unsent.keys().copied().collect();
@@ -476,7 +496,7 @@ impl Layer {
                     Err(SendError::Status(status)) => {
                         let message = self.core.message(&header, body).and_then(Result::ok);
                         let data = message.and_then(|message| message.data().map(<[u8]>::to_vec));
-                        Err(Error::Status { status, data })
+                        Err(Error::Status { status, name: self.core.services().status_name(status), data })
                     }
                     outcome => outcome.map_err(Error::Sending),
                 };
@@ -501,7 +521,7 @@ impl Layer {
     fn tell(&mut self, notice: EndpointNotice) {
         let (_, told) = trace::may_be_read();
         if told {
-            self.say(Says::Notice(self.core.describe_notice(notice)));
+            self.lines.push(Line::Notice(self.core.describe_notice(notice)));
         }
         if self.notices.len() >= MOST_NOTICES {
             self.notices.pop_front();
@@ -512,12 +532,8 @@ impl Layer {
     fn describe(&mut self, what: &'static str, header: &Header, text: &[u8]) {
         let (described, _) = trace::may_be_read();
         if described {
-            self.say(Says::Message(what, self.core.describe(header, text)));
+            self.lines.push(Line::Message(what, self.core.describe(header, text)));
         }
-    }
-
-    fn say(&mut self, says: Says) {
-        self.lines.push(Line { channel: self.core.name().map(Box::from), says });
     }
 }
 

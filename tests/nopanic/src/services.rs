@@ -62,6 +62,9 @@ entries! {
     services_function_name(it: &Known, stream: u8, function: u8) Services::function_name(it, stream, function);
     services_describe(it: &Known, message: &ServiceMessage<'_>) { keep(Services::describe(it, message)); };
     services_describe_header(it: &Known, header: &Header) { keep(Services::describe_header(it, header)); };
+    services_describe_message(it: &Known, stream: u8, header: &Header, text: &[u8]) {
+        keep(Services::describe_message(it, stream, header, text));
+    };
     services_unhandled(it: &Known, service: ServiceId, id: u32) Services::unhandled(it, service, id);
 
     table_new() { keep::<ServiceTable<u8, 4>>(Table::new()); };

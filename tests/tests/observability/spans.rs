@@ -12,18 +12,20 @@ use tracing::{Event, Metadata, Subscriber};
 pub struct Line {
     /// Of the span `hsms` that it was said in.
     pub peer: Option<String>,
+    /// The name of the connection in that span; empty where it has none.
+    pub channel: String,
     pub target: String,
     pub text: String,
 }
 
 #[derive(Debug, Default)]
 struct Said {
-    /// The field `peer` of each span, which its number tells.
-    peers: Vec<String>,
+    /// The fields `peer` and `channel` of each span, which its number tells.
+    spans: Vec<(String, String)>,
     lines: Vec<Line>,
 }
 
-static SAID: Mutex<Said> = Mutex::new(Said { peers: Vec::new(), lines: Vec::new() });
+static SAID: Mutex<Said> = Mutex::new(Said { spans: Vec::new(), lines: Vec::new() });
 
 thread_local! {
     static INSIDE: RefCell<Vec<Id>> = const { RefCell::new(Vec::new()) };
@@ -65,11 +67,12 @@ impl Subscriber for Listener {
 
     fn new_span(&self, span: &Attributes<'_>) -> Id {
         assert_eq!((span.metadata().name(), span.metadata().target()), ("hsms", "hsms"));
-        let mut peer = String::new();
+        let (mut peer, mut channel) = (String::new(), String::new());
         span.record(&mut Text(&mut peer, Some("peer")));
+        span.record(&mut Text(&mut channel, Some("channel")));
         let mut said = lock();
-        said.peers.push(peer);
-        Id::from_u64(u64::try_from(said.peers.len()).unwrap())
+        said.spans.push((peer, channel));
+        Id::from_u64(u64::try_from(said.spans.len()).unwrap())
     }
 
     fn record(&self, _: &Id, _: &Record<'_>) {}
@@ -81,8 +84,9 @@ impl Subscriber for Listener {
         event.record(&mut Text(&mut text, None));
         let span = INSIDE.with_borrow(|spans| spans.last().cloned());
         let mut said = lock();
-        let peer = span.map(|id| said.peers[usize::try_from(id.into_u64()).unwrap() - 1].clone());
-        said.lines.push(Line { peer, target: event.metadata().target().to_owned(), text });
+        let span = span.map(|id| said.spans[usize::try_from(id.into_u64()).unwrap() - 1].clone());
+        let (peer, channel) = span.map_or((None, String::new()), |(peer, channel)| (Some(peer), channel));
+        said.lines.push(Line { peer, channel, target: event.metadata().target().to_owned(), text });
     }
 
     fn enter(&self, id: &Id) {

@@ -4,8 +4,8 @@ use super::lives::in_time;
 use super::managed::{host_at, listen, tool};
 use super::rows::{DEVICE, LIMIT, config};
 use hsms_std::manager::{Expected, Manager, PeerServices, PeerSettings};
-use hsms_std::services::{EndpointNotice, Error, Returned, ServiceId, Settings, Status};
-use hsms_std::{Config, StreamFunction};
+use hsms_std::services::{Endpoint, EndpointNotice, Error, Event, Returned, ServiceId, Settings, Status};
+use hsms_std::{Config, Connection, StreamFunction};
 use std::cell::RefCell;
 use std::fmt::{Debug, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
@@ -15,7 +15,7 @@ use std::thread;
 use tracing::field::{Field, Visit};
 use tracing::level_filters::LevelFilter;
 use tracing::span::{Attributes, Id, Record};
-use tracing::{Event, Metadata, Subscriber};
+use tracing::{Metadata, Subscriber};
 
 /// Peers of these names are read of.
 const SPANNED: &str = "a peer whose lines are kept";
@@ -23,13 +23,15 @@ const ASKS: &str = "a peer whose reader asks";
 const NAMED: &str = "a peer whose messages are kept";
 const SERVES: &str = "a peer who is called otherwise by its host";
 const CALLS: &str = "a peer who calls its server otherwise";
+const TOLD: &str = "a peer who is told the name of its connection";
+const BLOCKS: &str = "the same on a blocking connection";
 const PANICS: &str = "a peer whose reader panics";
 
 #[derive(Default)]
 struct Reader {
-    /// The field `peer` of each span, which its number tells.
-    peers: Mutex<Vec<String>>,
-    lines: Mutex<Vec<(String, String)>>,
+    /// The fields `peer` and `channel` of each span, which its number tells.
+    spans: Mutex<Vec<(String, String)>>,
+    lines: Mutex<Vec<Line>>,
     asks: OnceLock<PeerServices>,
     asked: AtomicUsize,
 }
@@ -38,10 +40,25 @@ thread_local! {
     static INSIDE: RefCell<Vec<Id>> = const { RefCell::new(Vec::new()) };
 }
 
+#[derive(Debug, Clone)]
+struct Line {
+    peer: String,
+    channel: String,
+    target: &'static str,
+    text: String,
+    /// Of a message.
+    names: String,
+}
+
 impl Reader {
+    fn lines_of(&self, name: &str) -> Vec<Line> {
+        self.lines.lock().unwrap().iter().filter(|line| line.peer == name).cloned().collect()
+    }
+
+    /// What services have said.
     fn of(&self, name: &str) -> Vec<String> {
-        let lines = self.lines.lock().unwrap();
-        lines.iter().filter(|(peer, _)| peer == name).map(|(_, text)| text.clone()).collect()
+        let lines = self.lines_of(name).into_iter();
+        lines.filter(|line| line.target == "hsms::services").map(|line| line.text).collect()
     }
 }
 
@@ -67,7 +84,7 @@ impl Visit for Text<'_> {
 
 impl Subscriber for Listener {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        metadata.is_span() || ["hsms::services", "hsms::connection"].contains(&metadata.target())
+        metadata.is_span() || ["hsms::services", "hsms::connection", "hsms::message"].contains(&metadata.target())
     }
 
     fn max_level_hint(&self) -> Option<LevelFilter> {
@@ -75,21 +92,25 @@ impl Subscriber for Listener {
     }
 
     fn new_span(&self, span: &Attributes<'_>) -> Id {
-        let mut peer = String::new();
-        span.record(&mut Text(&mut peer, "peer"));
-        let mut peers = reader().peers.lock().unwrap();
-        peers.push(peer);
-        Id::from_u64(u64::try_from(peers.len()).unwrap())
+        let [peer, channel] = ["peer", "channel"].map(|name| {
+            let mut text = String::new();
+            span.record(&mut Text(&mut text, name));
+            text
+        });
+        let mut spans = reader().spans.lock().unwrap();
+        spans.push((peer, channel));
+        Id::from_u64(u64::try_from(spans.len()).unwrap())
     }
 
     fn record(&self, _: &Id, _: &Record<'_>) {}
 
     fn record_follows_from(&self, _: &Id, _: &Id) {}
 
-    fn event(&self, event: &Event<'_>) {
+    fn event(&self, event: &tracing::Event<'_>) {
         let reader = reader();
         let Some(span) = INSIDE.with_borrow(|spans| spans.last().cloned()) else { return };
-        let peer = reader.peers.lock().unwrap()[usize::try_from(span.into_u64()).unwrap() - 1].clone();
+        let (peer, channel) = reader.spans.lock().unwrap()[usize::try_from(span.into_u64()).unwrap() - 1].clone();
+        let (target, level) = (event.metadata().target(), *event.metadata().level());
         match peer.as_str() {
             PANICS => panic!("on purpose"),
             ASKS => {
@@ -98,14 +119,16 @@ impl Subscriber for Listener {
                     reader.asked.fetch_add(1, Ordering::SeqCst);
                 }
             }
-            SPANNED | NAMED | SERVES | CALLS if event.metadata().target() == "hsms::services" => {
-                if (peer == NAMED) != (*event.metadata().level() == tracing::Level::DEBUG) {
-                    return;
-                }
-                let mut text = String::new();
-                event.record(&mut Text(&mut text, "message"));
-                let text = format!("{} {text}", event.metadata().level());
-                reader.lines.lock().unwrap().push((peer, text));
+            SPANNED | SERVES | CALLS if level == tracing::Level::DEBUG => {}
+            NAMED if level != tracing::Level::DEBUG => {}
+            SPANNED | NAMED | SERVES | CALLS | TOLD | BLOCKS => {
+                let [text, names] = ["message", "names"].map(|name| {
+                    let mut text = String::new();
+                    event.record(&mut Text(&mut text, name));
+                    text
+                });
+                let text = format!("{level} {text}");
+                reader.lines.lock().unwrap().push(Line { peer, channel, target, text, names });
             }
             _ => {}
         }
@@ -167,6 +190,9 @@ fn messages_are_logged_by_the_names_of_streams_functions_services_data_ids_and_s
     used.send(read, 7, &(), LIMIT).unwrap();
     used.request(StreamFunction::new(1, 1), &[], LIMIT).unwrap();
     manager.stop(LIMIT).unwrap();
+    let names =
+        reader.lines_of(NAMED).into_iter().filter(|line| line.target == "hsms::message" && !line.names.is_empty());
+    let names: Vec<String> = names.map(|line| format!("{} {}", line.text, line.names)).collect();
     let expected = [
         "DEBUG sent service 10 (read), data id 7 (temperature), status 0 (well)",
         "DEBUG received service 11 (read response), data id 7 (temperature), status 0 (well)",
@@ -174,6 +200,65 @@ fn messages_are_logged_by_the_names_of_streams_functions_services_data_ids_and_s
         "DEBUG received S1F2 (equipment)",
     ];
     assert_eq!(reader.of(NAMED), expected);
+    // Beside their octets as well.
+    assert_eq!(names, expected);
+}
+
+#[test]
+fn every_line_of_a_connection_has_its_name_from_when_that_is_known() {
+    let reader = reader();
+    let manager = Manager::start().unwrap();
+    let tool = manager.add(TOLD, listen().with_services(Settings::new())).unwrap();
+    tool.enable().unwrap();
+    let settings = PeerSettings::active([tool.local_addr().unwrap()], config(Config::host(DEVICE)));
+    let (_, host) = host_at(&manager, settings, Settings::new().with_name("etcher"));
+    assert_eq!(tool.services().unwrap().next_notice(LIMIT).unwrap(), Some(EndpointNotice::Named { differ: false }));
+    assert!(matches!(host.send(ServiceId::READ, 7, &(), LIMIT), Err(Error::Status { .. })));
+    manager.stop(LIMIT).unwrap();
+    has_its_name_once_known(&reader.lines_of(TOLD));
+}
+
+#[test]
+fn every_line_of_a_blocking_connection_has_its_name_from_when_that_is_known() {
+    let reader = reader();
+    let link = Connection::passive("127.0.0.1:0", config(Config::equipment(DEVICE))).unwrap().with_name(BLOCKS);
+    let address = link.local_addr().unwrap();
+    let manager = Manager::start().unwrap();
+    let mut tool = Endpoint::new(link, Settings::new()).unwrap();
+    let settings = PeerSettings::active([address], config(Config::host(DEVICE)));
+    let (peer, host) = host_at(&manager, settings, Settings::new().with_name("etcher"));
+    let asks = thread::spawn(move || {
+        let answer = host.send(ServiceId::READ, 7, &(), LIMIT);
+        peer.disable().unwrap();
+        answer
+    });
+    while !matches!(tool.next(LIMIT).unwrap().unwrap(), Event::Closed { .. }) {}
+    assert!(matches!(asks.join().unwrap(), Err(Error::Status { .. })));
+    manager.stop(LIMIT).unwrap();
+    has_its_name_once_known(&reader.lines_of(BLOCKS));
+}
+
+/// Of an end that has none of its own, and learns it from the first message.
+fn has_its_name_once_known(lines: &[Line]) {
+    let named = lines.iter().position(|line| !line.channel.is_empty()).unwrap();
+    let [before, from] = [&lines[..named], &lines[named..]];
+    assert_eq!(
+        (before.last().unwrap().target, &*before.last().unwrap().names),
+        ("hsms::message", "service 8 (channel name request), data id 0 (channel name), status 0 (okay)"),
+        "{lines:?}"
+    );
+    let closed = from.iter().position(|line| line.text.contains("closed: ")).unwrap();
+    for line in &from[..=closed] {
+        assert_eq!(line.channel, "\"etcher\"", "{line:?}");
+    }
+    for target in ["hsms::services", "hsms::message", "hsms::connection"] {
+        assert!(from[..=closed].iter().any(|line| line.target == target), "{target}: {lines:?}");
+    }
+    // The next connection may be called otherwise.
+    assert!(
+        from[closed + 1..].iter().all(|line| line.channel.is_empty() || line.target == "hsms::connection"),
+        "{lines:?}"
+    );
 }
 
 #[test]

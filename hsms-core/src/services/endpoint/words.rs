@@ -2,8 +2,6 @@
 
 use super::{Endpoint, EndpointNotice};
 use crate::config::ConnectMode;
-use crate::services::ServiceId;
-use crate::wire::Header;
 use core::fmt;
 
 /// A notice with names, to be printed: what [`EndpointNotice`] says, and behind it in brackets what the message that it is about, its
@@ -61,13 +59,15 @@ impl<
             EndpointNotice::Kept { service, data_id } => {
                 [services.service_name(service), services.data_name_of_pair(service, data_id)]
             }
-            EndpointNotice::NotKept { header, status } => [self.name_of(&header), services.status_name(status)],
+            EndpointNotice::NotKept { header, status } => {
+                [services.message_name(self.stream, &header), services.status_name(status)]
+            }
             EndpointNotice::Refused { header }
             | EndpointNotice::Discarded { header }
             | EndpointNotice::Unhandled { header }
             | EndpointNotice::IllegalData { header, .. }
             | EndpointNotice::Unawaited { header }
-            | EndpointNotice::SystemError { about: header, .. } => [self.name_of(&header), None],
+            | EndpointNotice::SystemError { about: header, .. } => [services.message_name(self.stream, &header), None],
             _ => [None; 2],
         };
         let warns = match notice {
@@ -78,14 +78,5 @@ impl<
             _ => true,
         };
         DescribedNotice { notice, names, warns }
-    }
-
-    /// What a message is called: its service, or its function.
-    fn name_of(&self, header: &Header) -> Option<&'a str> {
-        let service = ServiceId::from_function(header.function()).filter(|_| header.stream() == self.stream);
-        match service {
-            Some(service) => self.services.service_name(service),
-            None => self.services.function_name(header.stream(), header.function()),
-        }
     }
 }
