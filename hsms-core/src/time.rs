@@ -52,6 +52,11 @@ impl Instant {
         Duration::from_millis(self.0.get().saturating_sub(earlier.0.get()))
     }
 
+    /// The moment that [`raw`](Self::raw) gave.
+    pub(crate) const fn from_raw(raw: NonZeroU64) -> Self {
+        Instant(raw)
+    }
+
     /// Milliseconds since the epoch, plus one.
     pub(crate) const fn raw(self) -> NonZeroU64 {
         self.0

@@ -41,7 +41,7 @@ impl<const TRANSACTIONS: usize, S: Sessions> Connection<TRANSACTIONS, S> {
     /// # Errors
     /// [`Error::ActionsPending`]; [`Error::NotConnected`] for a refusing connection that has ended.
     pub fn enable(&mut self, now: Instant) -> Result<(), Error> {
-        self.happen(now, Cause::Enable, Error::NotConnected)
+        self.happen(now, Cause::Enable)
     }
 
     /// Ends the session with Separate.req where there is one, closes the transport or stops opening it, and does not
@@ -50,7 +50,7 @@ impl<const TRANSACTIONS: usize, S: Sessions> Connection<TRANSACTIONS, S> {
     /// # Errors
     /// [`Error::ActionsPending`].
     pub fn disable(&mut self, now: Instant) -> Result<(), Error> {
-        self.happen(now, Cause::Disable, Error::NotConnected)
+        self.happen(now, Cause::Disable)
     }
 
     /// Ends the session with Separate.req where there is one and closes the transport (E37.1 7.6). The connection stays
@@ -59,7 +59,7 @@ impl<const TRANSACTIONS: usize, S: Sessions> Connection<TRANSACTIONS, S> {
     /// # Errors
     /// [`Error::ActionsPending`]; [`Error::NotConnected`].
     pub fn separate(&mut self, now: Instant) -> Result<(), Error> {
-        self.happen(now, Cause::Separate, Error::NotConnected)
+        self.happen(now, Cause::Separate)
     }
 
     /// Sends Linktest.req (E37 7.5). Gives its system bytes; where a linktest is open already, that one's. It ends in
@@ -216,7 +216,7 @@ impl<const TRANSACTIONS: usize, S: Sessions> Connection<TRANSACTIONS, S> {
         if self.queue.iter().any(|action| !matches!(action, Action::Send(_))) {
             return Err(Error::ActionsPending);
         }
-        self.happen(now, Cause::Broken(CloseReason::BodyAborted), Error::NoBodyOpen)
+        self.happen(now, Cause::Broken(CloseReason::BodyAborted))
     }
 
     /// The transport took `octets` more of the ordered output. Timers of requests count from when their last octet is
@@ -285,8 +285,10 @@ impl<const TRANSACTIONS: usize, S: Sessions> Connection<TRANSACTIONS, S> {
         if let Phase::Selected { quiet, .. } = &mut self.phase {
             *quiet = quiet.plus_millis(pause);
         }
-        for slot in self.control.iter_mut().chain(&mut self.slots) {
-            slot.clock.postpone(pause);
+        for slots in [self.control.as_mut_slice(), &mut self.slots] {
+            for slot in slots {
+                slot.clock.postpone(pause);
+            }
         }
         for slot in self.session_requests_mut() {
             slot.clock.postpone(pause);

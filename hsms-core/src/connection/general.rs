@@ -5,7 +5,7 @@
 
 use super::session::Admission;
 use super::transition::{self, Answer, Matched, Next, Received, Report, Situation, Step};
-use super::{Class, CloseReason, ControlRequest, Leniency, SessionEnd, SessionRefusal, Stray};
+use super::{CloseReason, ControlRequest, SessionEnd, SessionRefusal};
 use crate::wire::{DeselectStatus, Kind, RejectReason, SelectStatus, StreamFunction};
 
 /// Where the session that a message is about is, as far as transitions depend on it: the session that the header names, or
@@ -59,35 +59,64 @@ pub(super) enum Change {
     Refused(SessionRefusal),
 }
 
+impl SessionStep {
+    const NOTHING: SessionStep = SessionStep { step: transition::NOTHING, answered: false, change: Change::None };
+
+    /// Our request about the session is over.
+    const fn over(&mut self, change: Change) {
+        self.answered = true;
+        self.change = change;
+    }
+
+    const fn answer_select(&mut self, status: SelectStatus) {
+        self.step.answer = Answer::Select(status);
+        if matches!(status, SelectStatus::COMMUNICATION_ESTABLISHED) {
+            self.change = Change::Selected;
+        }
+    }
+
+    /// E37 7.7, reason 3.
+    const fn not_open(&mut self) {
+        self.step.reject(RejectReason::TRANSACTION_NOT_OPEN);
+    }
+}
+
 /// A message of acceptable length was received.
-#[inline(never)]
+#[inline]
 pub(super) fn received(at: Situation, message: &Received, session: Session) -> SessionStep {
+    let mut to = SessionStep::NOTHING;
+    of_message(&mut to, at, message, session);
+    to
+}
+
+/// Into the one step, as in `transition`.
+#[inline(never)]
+fn of_message(to: &mut SessionStep, at: Situation, message: &Received, session: Session) {
     match message.kind {
-        Ok(Kind::Data { stream_function, .. }) => only(data(message, session, stream_function)),
-        Ok(Kind::RejectReq { reason, .. }) => reject(at, message, session, reason),
-        Ok(_) if message.body_len != 0 => only(with_text(at, message)),
+        Ok(Kind::Data { stream_function, .. }) => data(&mut to.step, message, session, stream_function),
+        Ok(Kind::RejectReq { reason, .. }) => reject(to, at, message, session, reason),
+        // E37 9.3.3.
+        Ok(_) if message.body_len != 0 => transition::with_text(&mut to.step, at.strict, message),
         // E37 9.2.4 option a.
-        Ok(Kind::SelectReq) if at.refusing => only(
-            Step::answer(Answer::Select(SelectStatus::COMMUNICATION_ALREADY_ACTIVE))
-                .then(Next::Close(CloseReason::CallerRefused)),
-        ),
-        Ok(Kind::SelectReq) => select_req(session),
-        Ok(Kind::SelectRsp(status)) => select_rsp(message, session, status),
-        Ok(Kind::DeselectReq) => deselect_req(session),
-        Ok(Kind::DeselectRsp(status)) => deselect_rsp(message, session, status),
+        Ok(Kind::SelectReq) if at.refusing => {
+            to.step.answer = Answer::Select(SelectStatus::COMMUNICATION_ALREADY_ACTIVE);
+            to.step.next = Next::Close(CloseReason::CallerRefused);
+        }
+        Ok(Kind::SelectReq) => select_req(to, session),
+        Ok(Kind::SelectRsp(status)) => select_rsp(to, message, session, status),
+        Ok(Kind::DeselectReq) => deselect_req(to, session),
+        Ok(Kind::DeselectRsp(status)) => deselect_rsp(to, message, session, status),
         // E37 7.5: whatever the state.
-        Ok(Kind::LinktestReq) => answer(Answer::Linktest),
+        Ok(Kind::LinktestReq) => to.step.answer = Answer::Linktest,
         Ok(Kind::LinktestRsp) if message.matched == Matched::Control(ControlRequest::Linktest) => {
-            only(transition::NOTHING.report(Report::ControlAnswered))
+            to.step.report = Report::ControlAnswered;
         }
-        Ok(Kind::LinktestRsp) => not_open(),
+        Ok(Kind::LinktestRsp) => to.not_open(),
         // E37 7.6, E37.2 7.6.
-        Ok(Kind::SeparateReq) if session.selected => {
-            change(transition::NOTHING, Change::Ended(SessionEnd::SeparateReceived))
-        }
-        Ok(Kind::SeparateReq) => only(transition::NOTHING),
+        Ok(Kind::SeparateReq) if session.selected => to.change = Change::Ended(SessionEnd::SeparateReceived),
+        Ok(Kind::SeparateReq) => {}
         // E37 7.7, reasons 1 and 2.
-        Err(reason) => only(Step::reject(reason)),
+        Err(reason) => to.step.reject(reason),
     }
 }
 
@@ -100,66 +129,30 @@ pub(super) fn too_long(
     length: u32,
     limits: (u32, u32),
 ) -> SessionStep {
-    let step = transition::too_long(at, message, length, limits.0, limits.1);
-    let unselected = matches!(message.kind, Ok(Kind::Data { .. })) && !session.selected;
-    only(match step.next {
-        // Whatever its length, it is for a session that there is not.
-        Next::Stay if unselected => Step::reject(RejectReason::ENTITY_NOT_SELECTED),
+    let mut step = transition::too_long(at, message, length, limits.0, limits.1);
+    if matches!(message.kind, Ok(Kind::Data { .. })) && !session.selected {
         // There is no session for an S9F11 either.
-        _ if unselected => Step { answer: Answer::None, ..step },
-        _ => step,
-    })
-}
-
-const fn only(step: Step) -> SessionStep {
-    change(step, Change::None)
-}
-
-const fn answer(answer: Answer) -> SessionStep {
-    only(Step::answer(answer))
-}
-
-const fn change(step: Step, change: Change) -> SessionStep {
-    SessionStep { step, answered: false, change }
-}
-
-/// Our request about the session is over.
-const fn over(change: Change) -> SessionStep {
-    SessionStep { step: transition::NOTHING, answered: true, change }
-}
-
-/// E37 7.7, reason 3.
-const fn not_open() -> SessionStep {
-    only(Step::reject(RejectReason::TRANSACTION_NOT_OPEN))
+        step.answer = Answer::None;
+        if matches!(step.next, Next::Stay) {
+            // Whatever its length, it is for a session that there is not.
+            step = transition::NOTHING;
+            step.reject(RejectReason::ENTITY_NOT_SELECTED);
+        }
+    }
+    SessionStep { step, ..SessionStep::NOTHING }
 }
 
 /// E37.2 7.3: data belongs to a selected session, or is rejected.
-fn data(message: &Received, session: Session, stream_function: StreamFunction) -> Step {
-    if !session.selected {
-        return Step::reject(RejectReason::ENTITY_NOT_SELECTED);
+const fn data(step: &mut Step, message: &Received, session: Session, stream_function: StreamFunction) {
+    if session.selected {
+        step.class = message.class_of_data(stream_function);
+    } else {
+        step.reject(RejectReason::ENTITY_NOT_SELECTED);
     }
-    if stream_function.is_primary() {
-        return Step { class: Class::Primary, ..transition::NOTHING };
-    }
-    match message.matched {
-        Matched::Reply => Step { class: Class::Reply, ..transition::NOTHING },
-        Matched::Primary => Step::stray(Stray::Mismatched),
-        Matched::Ended => Step::stray(Stray::Late),
-        Matched::Control(_) | Matched::Nothing => Step::stray(Stray::Orphan),
-    }
-}
-
-/// E37 9.3.3.
-fn with_text(at: Situation, message: &Received) -> Step {
-    let (stype, body_len) = (message.stype, message.body_len);
-    if at.strict {
-        return Step::close(CloseReason::ControlText { stype, body_len });
-    }
-    Step::reject(RejectReason::STYPE_NOT_SUPPORTED).lenient(Leniency::ControlText { stype, body_len })
 }
 
 /// E37.2 7.2, in the order of its clauses.
-const fn select_req(session: Session) -> SessionStep {
+const fn select_req(to: &mut SessionStep, session: Session) {
     let simultaneous = matches!(session.requested, Some(ControlRequest::Select));
     let status = match session.admission {
         _ if !session.offered && !simultaneous && !session.selected => SelectStatus::NO_SUCH_ENTITY,
@@ -169,69 +162,72 @@ const fn select_req(session: Session) -> SessionStep {
         // The answer to an earlier one is not decided yet.
         _ if session.asked => SelectStatus::CONNECTION_NOT_READY,
         Admission::Always => SelectStatus::COMMUNICATION_ESTABLISHED,
-        Admission::Ask => return change(transition::NOTHING, Change::Ask),
+        Admission::Ask => {
+            to.change = Change::Ask;
+            return;
+        }
         Admission::Refuse(status) => status,
     };
-    answer_select(status)
+    to.answer_select(status);
 }
 
 /// A Select.req is answered with this status.
 pub(super) const fn answer_select(status: SelectStatus) -> SessionStep {
-    let selects = matches!(status, SelectStatus::COMMUNICATION_ESTABLISHED);
-    change(Step::answer(Answer::Select(status)), if selects { Change::Selected } else { Change::None })
+    let mut to = SessionStep::NOTHING;
+    to.answer_select(status);
+    to
 }
 
 /// E37 7.2.1: where it fails, nothing changes.
-fn select_rsp(message: &Received, session: Session, status: SelectStatus) -> SessionStep {
+fn select_rsp(to: &mut SessionStep, message: &Received, session: Session, status: SelectStatus) {
     if message.matched != Matched::Control(ControlRequest::Select) {
-        return not_open();
+        return to.not_open();
     }
-    match status {
+    to.over(match status {
         // The session has begun otherwise since, and may even have ended again.
-        _ if session.requested.is_none() => over(Change::None),
-        SelectStatus::COMMUNICATION_ESTABLISHED => over(Change::Selected),
-        status => over(Change::Refused(SessionRefusal::Select(status))),
-    }
+        _ if session.requested.is_none() => Change::None,
+        SelectStatus::COMMUNICATION_ESTABLISHED => Change::Selected,
+        status => Change::Refused(SessionRefusal::Select(status)),
+    });
 }
 
 /// E37 7.4.2, 7.4.3; E37.2 7.4.
-const fn deselect_req(session: Session) -> SessionStep {
+const fn deselect_req(to: &mut SessionStep, session: Session) {
     let simultaneous = matches!(session.requested, Some(ControlRequest::Deselect));
-    if !session.selected {
-        return answer(Answer::Deselect(DeselectStatus::COMMUNICATION_NOT_ESTABLISHED));
-    }
-    if session.busy && !simultaneous {
-        return answer(Answer::Deselect(DeselectStatus::COMMUNICATION_BUSY));
-    }
-    let step = Step::answer(Answer::Deselect(DeselectStatus::COMMUNICATION_ENDED));
-    change(step, Change::Ended(SessionEnd::DeselectReceived))
+    to.step.answer = Answer::Deselect(if !session.selected {
+        DeselectStatus::COMMUNICATION_NOT_ESTABLISHED
+    } else if session.busy && !simultaneous {
+        DeselectStatus::COMMUNICATION_BUSY
+    } else {
+        to.change = Change::Ended(SessionEnd::DeselectReceived);
+        DeselectStatus::COMMUNICATION_ENDED
+    });
 }
 
 /// E37 7.4.1: where it fails, nothing changes.
-fn deselect_rsp(message: &Received, session: Session, status: DeselectStatus) -> SessionStep {
+fn deselect_rsp(to: &mut SessionStep, message: &Received, session: Session, status: DeselectStatus) {
     if message.matched != Matched::Control(ControlRequest::Deselect) {
-        return not_open();
+        return to.not_open();
     }
-    match status {
+    to.over(match status {
         // The session has ended otherwise since, and may even have begun again.
-        _ if session.requested.is_none() => over(Change::None),
-        DeselectStatus::COMMUNICATION_ENDED => over(Change::Ended(SessionEnd::Deselected)),
-        status => over(Change::Refused(SessionRefusal::Deselect(status))),
-    }
+        _ if session.requested.is_none() => Change::None,
+        DeselectStatus::COMMUNICATION_ENDED => Change::Ended(SessionEnd::Deselected),
+        status => Change::Refused(SessionRefusal::Deselect(status)),
+    });
 }
 
 /// E37 7.7. A Reject.req is never answered.
-fn reject(at: Situation, message: &Received, session: Session, reason: RejectReason) -> SessionStep {
+fn reject(to: &mut SessionStep, at: Situation, message: &Received, session: Session, reason: RejectReason) {
     let refused = match message.matched {
         Matched::Control(ControlRequest::Select) => SessionRefusal::SelectRejected(reason),
         Matched::Control(ControlRequest::Deselect) => SessionRefusal::DeselectRejected(reason),
-        _ => return only(transition::reject(at, message, reason)),
+        _ => return transition::reject(&mut to.step, at, message, reason),
     };
-    let step = transition::reject(at, &Received { matched: Matched::Nothing, ..*message }, reason);
-    if let Next::Close(_) = step.next {
-        return only(step);
+    transition::reject(&mut to.step, at, &Received { matched: Matched::Nothing, ..*message }, reason);
+    if matches!(to.step.next, Next::Close(_)) {
+        return;
     }
-    let step = step.report(Report::None);
-    let moot = session.requested.is_none();
-    SessionStep { step, answered: true, change: if moot { Change::None } else { Change::Refused(refused) } }
+    to.step.report = Report::None;
+    to.over(if session.requested.is_none() { Change::None } else { Change::Refused(refused) });
 }

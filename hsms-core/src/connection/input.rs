@@ -59,7 +59,7 @@ impl<const TRANSACTIONS: usize, S: Sessions> Connection<TRANSACTIONS, S> {
         }
         let Some(first) = input.first() else { return Ok((0, None)) };
         if !self.has_room() && !self.has_room_for_text() {
-            return self.no_room(now).map(|()| (input.len(), None));
+            return if self.stalls(now) { Ok((input.len(), None)) } else { Err(Error::ActionsPending) };
         }
         self.advance(now);
         if !self.decoder.in_message() && *first == SECS_I_ENQ && self.longest() < SECS_I_LENGTH {
@@ -67,8 +67,9 @@ impl<const TRANSACTIONS: usize, S: Sessions> Connection<TRANSACTIONS, S> {
             return Ok((input.len(), None));
         }
         let inside_text = self.decoder.body_left() > 0;
-        let (taken, piece) = match self.decoder.decode(input) {
-            Ok(decoded) => decoded,
+        let mut piece = None;
+        let taken = match self.decoder.decode_to(input, &mut piece) {
+            Ok(taken) => taken,
             Err(LengthTooShort { length }) => {
                 self.broken(CloseReason::LengthTooShort { length });
                 return Ok((input.len(), None));
@@ -78,9 +79,14 @@ impl<const TRANSACTIONS: usize, S: Sessions> Connection<TRANSACTIONS, S> {
             *quiet = self.now;
             *missed = 0;
         }
-        let inbound = piece.map(|piece| self.judge(piece));
+        let Some(piece) = &mut piece else {
+            self.t8 = Some(self.after(self.config.t8));
+            return Ok((taken, None));
+        };
+        let class = self.judge(piece);
+        let link = self.token_link(piece.header.session).unwrap_or_default();
         // Closing the connection has reset the decoder.
-        self.t8 = if self.decoder.in_message() { Some(self.now.plus_millis(self.config.t8.into())) } else { None };
+        self.t8 = if self.decoder.in_message() { Some(self.after(self.config.t8)) } else { None };
         if inside_text || self.decoder.body_left() > 0 {
             self.extend_linktest();
         }
@@ -88,7 +94,7 @@ impl<const TRANSACTIONS: usize, S: Sessions> Connection<TRANSACTIONS, S> {
             // Not behind a header, which may have made all the actions that there is room for.
             self.tell_extension();
         }
-        Ok((taken, inbound))
+        Ok((taken, Some(Inbound { class, piece: *piece, link })))
     }
 
     /// Takes what happened outside.
@@ -103,19 +109,21 @@ impl<const TRANSACTIONS: usize, S: Sessions> Connection<TRANSACTIONS, S> {
             Event::TransportFailed => Cause::OpenFailed,
             Event::TransportClosed => Cause::Broken(CloseReason::TransportClosed),
         };
-        let unexpected = Error::UnexpectedEvent { event, state: self.state() };
-        self.happen(now, cause, unexpected)
+        match self.happen(now, cause) {
+            Err(Error::NotConnected) => Err(Error::UnexpectedEvent { event, state: self.state() }),
+            done => done,
+        }
     }
 
-    /// Lets `cause` happen, or gives `refusal` and changes nothing.
-    pub(super) fn happen(&mut self, now: Instant, cause: Cause, refusal: Error) -> Result<(), Error> {
+    /// Lets `cause` happen. Where it cannot, that is [`Error::NotConnected`], and changes nothing.
+    pub(super) fn happen(&mut self, now: Instant, cause: Cause) -> Result<(), Error> {
         // Where frames only wait for a text to end, all that can happen to the connection is that it closes.
         if !self.has_room() && !self.only_holds() {
             return Err(Error::ActionsPending);
         }
         let course = self.course(cause);
         if matches!(course, Course::Refuse) {
-            return Err(refusal);
+            return Err(Error::NotConnected);
         }
         self.advance(now);
         self.take_course(course);
@@ -137,7 +145,7 @@ impl<const TRANSACTIONS: usize, S: Sessions> Connection<TRANSACTIONS, S> {
                     _ => Phase::Ready,
                 }
             }
-            Course::Retry => self.phase = Phase::Separation { t5: self.now.plus_millis(self.config.t5.into()) },
+            Course::Retry => self.phase = Phase::Separation { t5: self.after(self.config.t5) },
             Course::GiveUp => {
                 self.phase = match self.phase {
                     Phase::Separation { t5 } => Phase::Disabled { t5: Some(t5) },
@@ -149,7 +157,7 @@ impl<const TRANSACTIONS: usize, S: Sessions> Connection<TRANSACTIONS, S> {
                 // A farewell on the former connection may never have been written.
                 self.outstanding = 0;
                 self.system.first = self.system.next;
-                self.phase = Phase::NotSelected { t7: t7.then(|| self.now.plus_millis(self.config.t7.into())) };
+                self.phase = Phase::NotSelected { t7: t7.then(|| self.after(self.config.t7)) };
                 if select {
                     self.request(ControlRequest::Select);
                 }
@@ -178,9 +186,7 @@ impl<const TRANSACTIONS: usize, S: Sessions> Connection<TRANSACTIONS, S> {
         if self.body_open {
             // A frame in the middle of a text would be taken for text.
             self.body_open = false;
-            for action in core::mem::take(&mut self.queue).iter().filter(|action| !matches!(action, Action::Send(_))) {
-                self.push(*action);
-            }
+            self.drop_frames();
         } else if farewell && !self.is_general() {
             let system = self.take_system_bytes();
             self.push(Action::Send(ControlFrame::Control(Header::separate_req(system))));
@@ -200,7 +206,7 @@ impl<const TRANSACTIONS: usize, S: Sessions> Connection<TRANSACTIONS, S> {
             self.control = None;
             self.system.ended = slot.system.0;
         }
-        let t5 = self.now.plus_millis(self.config.t5.into());
+        let t5 = self.after(self.config.t5);
         self.phase = match (again, self.config.mode) {
             (true, ConnectMode::Active) => Phase::Separation { t5 },
             (true, ConnectMode::Passive) => Phase::Ready,
@@ -214,7 +220,7 @@ impl<const TRANSACTIONS: usize, S: Sessions> Connection<TRANSACTIONS, S> {
         if self.situation().strict {
             return;
         }
-        let t6 = self.now.plus_millis(self.config.t6.into());
+        let t6 = self.after(self.config.t6);
         if let Some(slot) = &mut self.control
             && slot.request() == ControlRequest::Linktest
             && let Some(deadline) = slot.clock.deadline()
@@ -237,10 +243,8 @@ impl<const TRANSACTIONS: usize, S: Sessions> Connection<TRANSACTIONS, S> {
 
     /// What becomes of a piece of a message. The verdict falls with the first.
     #[inline]
-    fn judge<'i>(&mut self, mut piece: Piece<'i>) -> Inbound<'i> {
-        let class = if piece.first() { self.judge_first(&mut piece) } else { self.judge_further(&mut piece) };
-        let link = self.token_link(piece.header.session).unwrap_or_default();
-        Inbound { class, piece, link }
+    fn judge(&mut self, piece: &mut Piece<'_>) -> Class {
+        if piece.first() { self.judge_first(piece) } else { self.judge_further(piece) }
     }
 
     fn judge_further(&mut self, piece: &mut Piece<'_>) -> Class {
@@ -378,7 +382,7 @@ impl<const TRANSACTIONS: usize, S: Sessions> Connection<TRANSACTIONS, S> {
                 // Transactions of the peer's are void with the session: a token of theirs is stale from here.
                 self.link = self.link.wrapping_add(1);
                 self.linktest_t6 = None;
-                self.phase = Phase::NotSelected { t7: Some(self.now.plus_millis(self.config.t7.into())) };
+                self.phase = Phase::NotSelected { t7: Some(self.after(self.config.t7)) };
                 self.notify(Notice::Deselected);
             }
             Next::Close(reason) => self.broken(reason),
@@ -562,15 +566,15 @@ impl<const TRANSACTIONS: usize, S: Sessions> Connection<TRANSACTIONS, S> {
     }
 
     /// Octets came and there is no room for what they may ask for. While a text is open the application cannot make any, so
-    /// the link ends.
+    /// the link ends; tells whether it did.
     #[cold]
-    fn no_room(&mut self, now: Instant) -> Result<(), Error> {
-        if self.only_holds() {
+    fn stalls(&mut self, now: Instant) -> bool {
+        let stalls = self.only_holds();
+        if stalls {
             self.advance(now);
             self.broken(CloseReason::OutputStalled);
-            return Ok(());
         }
-        Err(Error::ActionsPending)
+        stalls
     }
 
     /// Whether all that is queued are frames that wait for the end of a text, so that nothing can be polled. There are never
@@ -587,6 +591,12 @@ impl<const TRANSACTIONS: usize, S: Sessions> Connection<TRANSACTIONS, S> {
             Entity::Equipment => self.config.skip_limit,
             Entity::Host => self.config.max_message,
         }
+    }
+
+    /// The moment that is `span` milliseconds from now.
+    #[inline(never)]
+    pub(super) fn after(&self, span: u32) -> Instant {
+        self.now.plus_millis(span.into())
     }
 
     /// Time goes on, and never back.

@@ -122,6 +122,21 @@ impl<const TRANSACTIONS: usize, S: Sessions> Connection<TRANSACTIONS, S> {
         Some(taken)
     }
 
+    /// Drops the frames that wait for the end of a text. Notices stay, in their order.
+    #[cold]
+    pub(super) fn drop_frames(&mut self) {
+        let mut kept = 0_usize;
+        for index in 0..self.queue.len() {
+            let action = self.queue.get(index).copied();
+            let notice = action.filter(|action| !matches!(action, Action::Send(_)));
+            if let (Some(notice), Some(place)) = (notice, self.queue.get_mut(kept)) {
+                *place = notice;
+                kept = kept.saturating_add(1);
+            }
+        }
+        self.queue.truncate(kept);
+    }
+
     /// A frame of the machine went into the ordered output: its request is on its way.
     pub(super) fn sent(&mut self, frame: &ControlFrame) {
         if !self.phase.connected() {
@@ -150,12 +165,13 @@ impl<const TRANSACTIONS: usize, S: Sessions> Connection<TRANSACTIONS, S> {
     /// Shows `consider` every timer that can run now, with its deadline where it runs.
     #[inline(always)]
     pub(super) fn each_timer(&self, mut consider: impl FnMut(Option<Instant>, Timer)) {
-        match self.phase {
-            Phase::Separation { t5 } => consider(Some(t5), Timer::T5),
-            Phase::NotSelected { t7 } => consider(t7, Timer::T7),
-            Phase::Selected { quiet, .. } => consider(self.linktest_due(quiet), Timer::Linktest),
+        let (deadline, timer) = match self.phase {
+            Phase::Separation { t5 } => (Some(t5), Timer::T5),
+            Phase::NotSelected { t7 } => (t7, Timer::T7),
+            Phase::Selected { quiet, .. } => (self.linktest_due(quiet), Timer::Linktest),
             Phase::Disabled { .. } | Phase::Ready | Phase::Opening => return,
-        }
+        };
+        consider(deadline, timer);
         if self.paused.is_none() {
             consider(self.t8, Timer::T8);
             if let Some(slot) = &self.control {
@@ -233,20 +249,16 @@ impl<const TRANSACTIONS: usize, S: Sessions> Connection<TRANSACTIONS, S> {
     /// The transport took `octets` more: requests that are on their way now start their timers.
     pub(super) fn start_timers(&mut self, octets: u64) {
         // While input is paused timers stand still: at the resume the whole pause is added to each.
+        let now = self.paused.unwrap_or(self.now);
+        let (t3, t6) = (self.config.t3, self.config.t6);
         if let Some(slot) = &mut self.control {
-            slot.clock.written(octets, self.paused.unwrap_or(self.now).plus_millis(self.config.t6.into()));
+            slot.clock.written(octets, now, t6);
         }
-        if S::GENERAL {
-            let t6 = self.paused.unwrap_or(self.now).plus_millis(self.config.t6.into());
-            for slot in self.session_requests_mut() {
-                slot.clock.written(octets, t6);
-            }
+        for slot in self.session_requests_mut() {
+            slot.clock.written(octets, now, t6);
         }
-        if !self.slots.is_empty() {
-            let t3 = self.paused.unwrap_or(self.now).plus_millis(self.config.t3.into());
-            for slot in &mut self.slots {
-                slot.clock.written(octets, t3);
-            }
+        for slot in &mut self.slots {
+            slot.clock.written(octets, now, t3);
         }
     }
 }

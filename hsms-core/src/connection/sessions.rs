@@ -408,7 +408,7 @@ impl<const TRANSACTIONS: usize, S: Sessions> Connection<TRANSACTIONS, S> {
             self.class = Class::Stray(Stray::UnknownDevice);
         }
         if !self.sessions.entries().iter().any(|entry| entry.selected) {
-            self.phase = Phase::NotSelected { t7: Some(self.now.plus_millis(self.config.t7.into())) };
+            self.phase = Phase::NotSelected { t7: Some(self.after(self.config.t7)) };
         }
         self.notify(Notice::SessionEnded { session, end });
     }

@@ -132,15 +132,15 @@ impl Clock {
         }
     }
 
-    /// So many octets more have been written. Where that was the last one, the timer runs until `deadline`.
+    /// So many octets more have been written. Where that was the last one, the timer runs for `span` milliseconds from `now`.
     #[inline]
-    pub(super) fn written(&mut self, octets: u64, deadline: Instant) {
+    pub(super) fn written(&mut self, octets: u64, now: Instant, span: u32) {
         let left = self.0.get().wrapping_sub(SENDING);
         if left & TAG != 0 {
             return;
         }
         *self = match left.checked_sub(octets) {
-            None | Some(0) => Clock::running(deadline),
+            None | Some(0) => Clock::running(now.plus_millis(span.into())),
             Some(left) => Clock::sending(left),
         };
     }
@@ -157,7 +157,7 @@ impl Clock {
     pub(super) const fn reading(self) -> Reading {
         let value = self.0.get();
         match value & TAG {
-            0 => Reading::Running(Instant::from_millis(value.wrapping_sub(1))),
+            0 => Reading::Running(Instant::from_raw(self.0)),
             SENDING => Reading::Sending(value & !TAG),
             QUEUED => Reading::Queued,
             _ => Reading::Arriving,
@@ -190,13 +190,13 @@ mod tests {
         assert_eq!(never, Some(Instant::from_millis(LATEST - 1)));
         for other in [Clock::QUEUED, Clock::ARRIVING, Clock::running(Instant::EPOCH)] {
             let mut clock = other;
-            clock.written(u64::MAX, Instant::from_millis(9));
+            clock.written(u64::MAX, Instant::EPOCH, 9);
             assert_eq!(clock, other);
         }
         let mut clock = Clock::sending(10);
-        clock.written(9, Instant::from_millis(9));
+        clock.written(9, Instant::EPOCH, 9);
         assert_eq!(clock.reading(), Reading::Sending(1));
-        clock.written(1, Instant::from_millis(9));
+        clock.written(1, Instant::EPOCH, 9);
         assert_eq!(clock.deadline(), Some(Instant::from_millis(9)));
         assert_eq!(Clock::QUEUED.reading(), Reading::Queued);
         assert_eq!(Clock::ARRIVING.reading(), Reading::Arriving);

@@ -99,32 +99,18 @@ pub(super) const NOTHING: Step =
     Step { class: Class::Control, answer: Answer::None, lenient: None, report: Report::None, next: Next::Stay };
 
 impl Step {
-    pub(super) const fn close(reason: CloseReason) -> Step {
-        Step { class: Class::Fatal, next: Next::Close(reason), ..NOTHING }
+    pub(super) const fn close(&mut self, reason: CloseReason) {
+        self.class = Class::Fatal;
+        self.next = Next::Close(reason);
     }
 
-    pub(super) const fn answer(answer: Answer) -> Step {
-        Step { answer, ..NOTHING }
+    pub(super) const fn reject(&mut self, reason: RejectReason) {
+        self.class = Class::Rejected(reason);
+        self.answer = Answer::Reject(reason);
     }
 
-    pub(super) const fn reject(reason: RejectReason) -> Step {
-        Step { class: Class::Rejected(reason), answer: Answer::Reject(reason), ..NOTHING }
-    }
-
-    pub(super) const fn stray(stray: Stray) -> Step {
-        Step { class: Class::Stray(stray), ..NOTHING }
-    }
-
-    pub(super) const fn lenient(self, leniency: Leniency) -> Step {
-        Step { lenient: Some(leniency), ..self }
-    }
-
-    pub(super) const fn then(self, next: Next) -> Step {
-        Step { next, ..self }
-    }
-
-    pub(super) const fn report(self, report: Report) -> Step {
-        Step { report, ..self }
+    pub(super) const fn lenient(&mut self, leniency: Leniency) {
+        self.lenient = Some(leniency);
     }
 }
 
@@ -144,38 +130,58 @@ pub(super) fn is_plain_linktest(state: State, header: &crate::wire::Header) -> b
 }
 
 /// A message of acceptable length was received.
-#[inline(never)]
+#[inline]
 pub(super) fn received(at: Situation, message: &Received) -> Step {
+    let mut step = NOTHING;
+    of_message(&mut step, at, message);
+    step
+}
+
+/// Each case writes what it has to say into the one step, where that lies: steps handed on by value take twice the flash.
+#[inline(never)]
+fn of_message(step: &mut Step, at: Situation, message: &Received) {
     match message.kind {
-        Ok(Kind::Data { stream_function, .. }) => data(at, message, stream_function),
-        Ok(kind) => control(at, message, kind),
-        Err(reason) => unknown(at, message, reason),
+        Ok(Kind::Data { stream_function, .. }) => data(step, at, message, stream_function),
+        Ok(kind) => control(step, at, message, kind),
+        Err(reason) => unknown(step, at, message, reason),
     }
 }
 
 /// E37 7.3, 9.4; E37.1 7.2.
-fn data(at: Situation, message: &Received, stream_function: crate::wire::StreamFunction) -> Step {
+fn data(step: &mut Step, at: Situation, message: &Received, stream_function: crate::wire::StreamFunction) {
     if !matches!(at.state, State::Selected) {
         // E37 7.7, reason 4; E37.1 Tables 1 and 2 row 4.
-        let step = Step::reject(RejectReason::ENTITY_NOT_SELECTED);
-        return if at.strict { step.then(Next::Close(CloseReason::DataNotSelected)) } else { step };
+        step.reject(RejectReason::ENTITY_NOT_SELECTED);
+        if at.strict {
+            step.next = Next::Close(CloseReason::DataNotSelected);
+        }
+        return;
     }
     if !message.known_device {
         // E5 7.13 S9F1.
-        let step = Step::stray(Stray::UnknownDevice);
-        return if reports_to_host(at, stream_function) { Step { answer: Answer::Stream9(1), ..step } } else { step };
-    }
-    let step = if stream_function.is_primary() {
-        Step { class: Class::Primary, ..NOTHING }
-    } else {
-        match message.matched {
-            Matched::Reply => Step { class: Class::Reply, ..NOTHING },
-            Matched::Primary => Step::stray(Stray::Mismatched),
-            Matched::Ended => Step::stray(Stray::Late),
-            Matched::Control(_) | Matched::Nothing => Step::stray(Stray::Orphan),
+        step.class = Class::Stray(Stray::UnknownDevice);
+        if reports_to_host(at, stream_function) {
+            step.answer = Answer::Stream9(1);
         }
-    };
-    if message.direction_bit { step.lenient(Leniency::DirectionBit(message.session)) } else { step }
+        return;
+    }
+    step.class = message.class_of_data(stream_function);
+    if message.direction_bit {
+        step.lenient(Leniency::DirectionBit(message.session));
+    }
+}
+
+impl Received {
+    /// What data counts as that is for a session of ours.
+    pub(super) const fn class_of_data(&self, stream_function: crate::wire::StreamFunction) -> Class {
+        match self.matched {
+            _ if stream_function.is_primary() => Class::Primary,
+            Matched::Reply => Class::Reply,
+            Matched::Primary => Class::Stray(Stray::Mismatched),
+            Matched::Ended => Class::Stray(Stray::Late),
+            Matched::Control(_) | Matched::Nothing => Class::Stray(Stray::Orphan),
+        }
+    }
 }
 
 /// Stream 9 goes from equipment to host, and never about stream 9 or an abort.
@@ -183,143 +189,177 @@ const fn reports_to_host(at: Situation, stream_function: crate::wire::StreamFunc
     at.equipment && stream_function.stream != 9 && !stream_function.is_abort()
 }
 
-fn control(at: Situation, message: &Received, kind: Kind) -> Step {
+fn control(step: &mut Step, at: Situation, message: &Received, kind: Kind) {
     let selected = matches!(at.state, State::Selected);
-    let text = message.body_len != 0;
     if let Kind::RejectReq { reason, .. } = kind {
-        return reject(at, message, reason);
+        return reject(step, at, message, reason);
     }
-    if text {
-        // E37 9.3.3; E37.1 Tables 1 and 2 row 4 (4).
-        let (stype, body_len) = (message.stype, message.body_len);
-        return if at.strict || !selected {
-            Step::close(CloseReason::ControlText { stype, body_len })
-        } else {
-            Step::reject(RejectReason::STYPE_NOT_SUPPORTED).lenient(Leniency::ControlText { stype, body_len })
-        };
+    if message.body_len != 0 {
+        return with_text(step, at.strict || !selected, message);
     }
-    let unexpected = Step::close(CloseReason::UnexpectedMessage(message.stype));
-    match kind {
-        Kind::SelectReq => select_req(at, message, unexpected),
-        Kind::SelectRsp(status) => select_rsp(at, message, status, unexpected),
+    let expected = match kind {
+        Kind::SelectReq => select_req(step, at, message),
+        Kind::SelectRsp(status) => select_rsp(step, at, message, status),
         // E37 7.4, E37.1 7.4: HSMS-SS does not use it; some equipment does.
-        Kind::DeselectReq if at.strict => unexpected,
+        Kind::DeselectReq if at.strict => false,
         Kind::DeselectReq if selected => {
-            let next = if at.active { Next::Close(CloseReason::DeselectAnswered) } else { Next::NotSelected };
-            Step::answer(Answer::Deselect(DeselectStatus::COMMUNICATION_ENDED)).lenient(Leniency::Deselect).then(next)
+            step.answer = Answer::Deselect(DeselectStatus::COMMUNICATION_ENDED);
+            step.lenient(Leniency::Deselect);
+            step.next = if at.active { Next::Close(CloseReason::DeselectAnswered) } else { Next::NotSelected };
+            true
         }
-        Kind::DeselectReq => Step::answer(Answer::Deselect(DeselectStatus::COMMUNICATION_NOT_ESTABLISHED))
-            .lenient(Leniency::DeselectNotSelected),
+        Kind::DeselectReq => {
+            step.answer = Answer::Deselect(DeselectStatus::COMMUNICATION_NOT_ESTABLISHED);
+            step.lenient(Leniency::DeselectNotSelected);
+            true
+        }
         // E37 7.5; E37.1 7.5 allows it only while SELECTED.
-        Kind::LinktestReq if selected => Step::answer(Answer::Linktest),
-        Kind::LinktestReq if at.strict => unexpected,
-        Kind::LinktestReq => Step::answer(Answer::Linktest).lenient(Leniency::LinktestNotSelected),
-        Kind::LinktestRsp if matches!(message.matched, Matched::Control(ControlRequest::Linktest)) => {
-            NOTHING.report(Report::ControlAnswered)
-        }
-        // No Deselect.req is ever sent in HSMS-SS, so no response to one is awaited. E37 7.7, reason 3.
-        Kind::LinktestRsp | Kind::DeselectRsp(_) => {
-            if at.strict && !selected {
-                unexpected
-            } else {
-                Step::reject(RejectReason::TRANSACTION_NOT_OPEN)
+        Kind::LinktestReq if !selected && at.strict => false,
+        Kind::LinktestReq => {
+            step.answer = Answer::Linktest;
+            if !selected {
+                step.lenient(Leniency::LinktestNotSelected);
             }
+            true
         }
+        Kind::LinktestRsp if matches!(message.matched, Matched::Control(ControlRequest::Linktest)) => {
+            step.report = Report::ControlAnswered;
+            true
+        }
+        // No Deselect.req is ever sent in HSMS-SS, so no response to one is awaited.
+        Kind::LinktestRsp | Kind::DeselectRsp(_) => not_open(step, at.strict && !selected),
         // E37 7.6, E37.1 7.6: close, whatever the state.
-        Kind::SeparateReq => NOTHING.then(Next::Close(CloseReason::SeparateReceived)),
+        Kind::SeparateReq => {
+            step.next = Next::Close(CloseReason::SeparateReceived);
+            true
+        }
         // Both have been dealt with above.
-        Kind::RejectReq { .. } | Kind::Data { .. } => NOTHING,
+        Kind::RejectReq { .. } | Kind::Data { .. } => true,
+    };
+    if !expected {
+        step.close(CloseReason::UnexpectedMessage(message.stype));
     }
 }
 
-/// E37 7.2, E37.1 7.1.
-fn select_req(at: Situation, message: &Received, unexpected: Step) -> Step {
-    let accept = Step::answer(Answer::Select(SelectStatus::COMMUNICATION_ESTABLISHED)).then(Next::Selected);
-    let refuse = Step::answer(Answer::Select(SelectStatus::COMMUNICATION_ALREADY_ACTIVE));
+/// E37 9.3.3; E37.1 Tables 1 and 2 row 4 (4).
+pub(super) const fn with_text(step: &mut Step, closes: bool, message: &Received) {
+    let (stype, body_len) = (message.stype, message.body_len);
+    if closes {
+        step.close(CloseReason::ControlText { stype, body_len });
+    } else {
+        step.reject(RejectReason::STYPE_NOT_SUPPORTED);
+        step.lenient(Leniency::ControlText { stype, body_len });
+    }
+}
+
+/// E37 7.2, E37.1 7.1. Whether it was to be expected; otherwise nothing has been said yet, here and below.
+fn select_req(step: &mut Step, at: Situation, message: &Received) -> bool {
     let foreign = message.session != SessionId::CONTROL;
-    if at.refusing {
-        // E37 9.2.4 option a.
-        return refuse.then(Next::Close(CloseReason::CallerRefused));
+    let selected = matches!(at.state, State::Selected);
+    if !at.refusing && at.strict && (foreign || at.active || selected) {
+        return false;
     }
-    match at.state {
-        _ if at.strict && (foreign || at.active || matches!(at.state, State::Selected)) => unexpected,
-        State::Selected => refuse,
-        _ if at.active => accept.lenient(Leniency::SimultaneousSelect(message.session)),
-        _ if foreign => accept.lenient(Leniency::SelectSession(message.session)),
-        _ => accept,
+    if at.refusing || selected {
+        step.answer = Answer::Select(SelectStatus::COMMUNICATION_ALREADY_ACTIVE);
+        if at.refusing {
+            // E37 9.2.4 option a.
+            step.next = Next::Close(CloseReason::CallerRefused);
+        }
+        return true;
     }
+    step.answer = Answer::Select(SelectStatus::COMMUNICATION_ESTABLISHED);
+    step.next = Next::Selected;
+    if at.active {
+        step.lenient(Leniency::SimultaneousSelect(message.session));
+    } else if foreign {
+        step.lenient(Leniency::SelectSession(message.session));
+    }
+    true
 }
 
 /// E37 7.2.1, E37.1 7.1.3.
-fn select_rsp(at: Situation, message: &Received, status: SelectStatus, unexpected: Step) -> Step {
+fn select_rsp(step: &mut Step, at: Situation, message: &Received, status: SelectStatus) -> bool {
     if !matches!(message.matched, Matched::Control(ControlRequest::Select)) {
-        return if at.strict { unexpected } else { Step::reject(RejectReason::TRANSACTION_NOT_OPEN) };
+        return not_open(step, at.strict);
     }
-    let done = NOTHING.report(Report::ControlAnswered);
     match (status, at.state) {
         (SelectStatus::COMMUNICATION_ESTABLISHED, State::Selected)
         // The peer answered our request after we had answered its own.
-        | (SelectStatus::COMMUNICATION_ALREADY_ACTIVE, State::Selected) => done,
-        (SelectStatus::COMMUNICATION_ESTABLISHED, _) => done.then(Next::Selected),
-        _ => Step::close(CloseReason::SelectRefused(status)),
+        | (SelectStatus::COMMUNICATION_ALREADY_ACTIVE, State::Selected) => step.report = Report::ControlAnswered,
+        (SelectStatus::COMMUNICATION_ESTABLISHED, _) => {
+            step.report = Report::ControlAnswered;
+            step.next = Next::Selected;
+        }
+        _ => step.close(CloseReason::SelectRefused(status)),
     }
+    true
+}
+
+/// A response to nothing. E37 7.7, reason 3.
+const fn not_open(step: &mut Step, unexpected: bool) -> bool {
+    if !unexpected {
+        step.reject(RejectReason::TRANSACTION_NOT_OPEN);
+    }
+    !unexpected
 }
 
 /// E37 7.7. A Reject.req is never answered.
-pub(super) fn reject(at: Situation, message: &Received, reason: RejectReason) -> Step {
+pub(super) fn reject(step: &mut Step, at: Situation, message: &Received, reason: RejectReason) {
     let body_len = message.body_len;
     if body_len != 0 && (at.strict || body_len > REJECT_TEXT) {
-        return Step::close(CloseReason::ControlText { stype: message.stype, body_len });
+        return step.close(CloseReason::ControlText { stype: message.stype, body_len });
     }
-    let step = match message.matched {
-        Matched::Control(ControlRequest::Select) => Step::close(CloseReason::SelectRejected(reason)),
-        Matched::Control(ControlRequest::Linktest) => NOTHING.report(Report::ControlAnswered),
-        Matched::Primary | Matched::Reply => NOTHING.report(Report::Ended(TransactionEnd::Rejected(reason))),
+    match message.matched {
+        Matched::Control(ControlRequest::Select) => step.close(CloseReason::SelectRejected(reason)),
+        Matched::Control(ControlRequest::Linktest) => step.report = Report::ControlAnswered,
+        Matched::Primary | Matched::Reply => step.report = Report::Ended(TransactionEnd::Rejected(reason)),
         // HSMS-SS sends no Deselect.req.
         Matched::Nothing | Matched::Ended | Matched::Control(ControlRequest::Deselect) => {
-            NOTHING.report(Report::StrayReject)
+            step.report = Report::StrayReject;
         }
-    };
-    if body_len != 0 { step.lenient(Leniency::RejectText { body_len }) } else { step }
+    }
+    if body_len != 0 {
+        step.lenient(Leniency::RejectText { body_len });
+    }
 }
 
 /// An SType or PType that E37 does not define (E37 7.7, reasons 1 and 2; E37.1 8.1).
-fn unknown(at: Situation, message: &Received, reason: RejectReason) -> Step {
+fn unknown(step: &mut Step, at: Situation, message: &Received, reason: RejectReason) {
     if at.strict && !matches!(at.state, State::Selected) {
-        return Step::close(match reason {
+        step.close(match reason {
             RejectReason::PTYPE_NOT_SUPPORTED => CloseReason::UnknownPType(message.ptype),
             _ => CloseReason::UnknownSType(message.stype),
         });
+    } else {
+        step.reject(reason);
     }
-    Step::reject(reason)
 }
 
 /// A message longer than accepted was announced (E37.1 Tables 1 and 2 row 5; E5 7.13 S9F11).
 #[cold]
 pub(super) fn too_long(at: Situation, message: &Received, length: u32, max_message: u32, skip_limit: u32) -> Step {
-    let report = match message.matched {
+    let mut step = Step { class: Class::TooLong, ..NOTHING };
+    if matches!(message.matched, Matched::Reply) && message.known_device {
         // From a device that is served no more it is none, however long it is.
-        Matched::Reply if message.known_device => Report::Ended(TransactionEnd::ReplyTooLong { length }),
-        _ => Report::None,
-    };
-    let close = Next::Close(CloseReason::LengthTooLong { length, limit: max_message });
-    let step = match message.kind {
+        step.report = Report::Ended(TransactionEnd::ReplyTooLong { length });
+    }
+    let skipped = match message.kind {
         Ok(Kind::Data { stream_function, .. }) if at.equipment && matches!(at.state, State::Selected) => {
-            // E5 looks at the device id first.
-            let function = if message.known_device { 11 } else { 1 };
-            let answer = if reports_to_host(at, stream_function) { Answer::Stream9(function) } else { Answer::None };
-            let step = Step { class: Class::TooLong, answer, ..NOTHING };
-            if at.strict || length > skip_limit {
-                step.then(close)
-            } else if message.direction_bit {
-                step.lenient(Leniency::DirectionBit(message.session))
-            } else {
-                step
+            if reports_to_host(at, stream_function) {
+                // E5 looks at the device id first.
+                let function = if message.known_device { 11 } else { 1 };
+                step.answer = Answer::Stream9(function);
             }
+            !at.strict && length <= skip_limit
         }
-        _ => Step { class: Class::TooLong, ..NOTHING }.then(close),
+        _ => false,
     };
-    step.report(report)
+    if !skipped {
+        step.next = Next::Close(CloseReason::LengthTooLong { length, limit: max_message });
+    } else if message.direction_bit {
+        step.lenient(Leniency::DirectionBit(message.session));
+    }
+    step
 }
 
 /// Where a connection is, with what stands behind NOT CONNECTED.

@@ -137,9 +137,11 @@ impl<'a> Reader<'a> {
             self.rest = rest;
             return Ok(value);
         }
-        let octets = self.any_value(T::FORMAT, size_of::<T::Octets>())?;
-        // One value is there, or there would be no octets.
-        Values::whole(octets).one().ok_or(Error { offset: 0, kind: ErrorKind::NoItem })
+        let octets = self.any_value(T::FORMAT, size_of::<T::Octets>());
+        match octets.and_then(|octets| Values::whole(octets).one()) {
+            Some(value) => Ok(value),
+            None => Err(self.no_values(T::FORMAT, size_of::<T::Octets>())),
+        }
     }
 
     /// Takes an item of any number of values.
@@ -148,7 +150,10 @@ impl<'a> Reader<'a> {
     /// Those of [`peek`](Self::peek), [`ErrorKind::OtherFormat`], [`ErrorKind::Truncated`], [`ErrorKind::PartOfValue`].
     #[inline]
     pub fn values<T: Value>(&mut self) -> Result<Values<'a, T>, Error> {
-        self.array(T::FORMAT, size_of::<T::Octets>()).map(Values::whole)
+        match self.array(T::FORMAT, size_of::<T::Octets>()) {
+            Some(octets) => Ok(Values::whole(octets)),
+            None => Err(self.no_values(T::FORMAT, size_of::<T::Octets>())),
+        }
     }
 
     /// Takes an ASCII item. Linear in its length.
@@ -215,7 +220,7 @@ impl<'a> Reader<'a> {
     #[inline]
     pub fn item(&mut self) -> Result<Item<'a>, Error> {
         let before = self.rest;
-        let item = self.unchecked_item()?;
+        let item = self.parsed_item()?;
         if let Item::List(count) = item
             && let Some(kind) = self.too_many(count)
         {
@@ -293,7 +298,7 @@ impl<'a> Reader<'a> {
         Reader { rest: front, end: self.position().saturating_add(front.len()) }
     }
 
-    /// As [`unchecked_item`](Self::unchecked_item), and short of the parser where an item has one length octet.
+    /// As [`parsed_item`](Self::parsed_item), and short of the parser where an item has one length octet.
     #[inline(always)]
     pub(super) fn next_item(&mut self) -> Result<Item<'a>, Error> {
         if let Some((item, rest)) = Item::short(self.rest) {
@@ -303,15 +308,10 @@ impl<'a> Reader<'a> {
         self.parsed_item()
     }
 
-    #[cold]
+    /// As [`item`](Self::item), but whether the elements of a list can be there is not looked at. Once for all that read items: flash is
+    /// dear.
     #[inline(never)]
-    fn parsed_item(&mut self) -> Result<Item<'a>, Error> {
-        self.unchecked_item()
-    }
-
-    /// As [`item`](Self::item), but whether the elements of a list can be there is not looked at.
-    #[inline(always)]
-    pub(super) fn unchecked_item(&mut self) -> Result<Item<'a>, Error> {
+    pub(super) fn parsed_item(&mut self) -> Result<Item<'a>, Error> {
         match parse::item(self.rest) {
             Ok((header, octets, rest)) => match Item::new(header, octets) {
                 Some(item) => {
@@ -331,66 +331,97 @@ impl<'a> Reader<'a> {
         if missing > 0 { Some(ErrorKind::Truncated { missing }) } else { None }
     }
 
-    /// Takes an item of values of this format, each `width` octets, a power of two. Once for all types: flash is dear.
-    fn array(&mut self, format: Format, width: usize) -> Result<&'a [u8], Error> {
-        let before = self.rest;
-        let octets = self.octets(format)?;
-        // Some processors cannot divide.
-        if octets.len() & width.wrapping_sub(1) == 0 {
-            return Ok(octets);
-        }
-        self.rest = before;
-        Err(self.here(part_of_value(format, octets)))
-    }
-
     /// Takes an item of `format`, which is no list; gives the octets of its values.
     #[inline]
     pub(super) fn octets(&mut self, format: Format) -> Result<&'a [u8], Error> {
+        match self.take(format) {
+            Some(octets) => Ok(octets),
+            None => Err(self.not_this(format)),
+        }
+    }
+
+    /// The same; `None` where that cannot be. What is wrong is found out by those below, which look again: so each of the many methods
+    /// takes octets and hands an error on in little flash.
+    #[inline(never)]
+    fn take(&mut self, format: Format) -> Option<&'a [u8]> {
         match parse::item(self.rest) {
             Ok((header, octets, rest)) if header.format() == format => {
                 self.rest = rest;
-                Ok(octets)
+                Some(octets)
             }
-            other => Err(self.not_this(other.map(|_| ()), format)),
+            _ => None,
         }
     }
 
-    #[cold]
-    fn not_this(&self, found: Result<(), ErrorKind>, expected: Format) -> Error {
-        // That another format is there tells more than that it is truncated.
-        match (self.peek(), found) {
-            (Err(error), _) => error,
-            (Ok(header), _) if header.format() != expected => {
-                self.here(ErrorKind::OtherFormat { expected, found: header.format() })
-            }
-            (Ok(_), Err(kind)) => self.here(kind),
-            (Ok(header), Ok(())) => self.here(ErrorKind::OtherFormat { expected, found: header.format() }),
-        }
-    }
-
-    #[cold]
+    /// Takes an item of values of this format, each `width` octets, a power of two.
     #[inline(never)]
-    fn any_value(&mut self, format: Format, width: usize) -> Result<&'a [u8], Error> {
+    fn array(&mut self, format: Format, width: usize) -> Option<&'a [u8]> {
         let before = self.rest;
-        let octets = self.array(format, width)?;
-        if octets.len() == width {
-            return Ok(octets);
+        let octets = self.take(format)?;
+        // Some processors cannot divide.
+        if octets.len() & width.wrapping_sub(1) == 0 {
+            return Some(octets);
         }
         self.rest = before;
+        None
+    }
+
+    /// Takes an item of one such value.
+    #[cold]
+    #[inline(never)]
+    fn any_value(&mut self, format: Format, width: usize) -> Option<&'a [u8]> {
+        let before = self.rest;
+        let octets = self.take(format)?;
+        if octets.len() == width {
+            return Some(octets);
+        }
+        self.rest = before;
+        None
+    }
+
+    /// Why there is no item of `expected` here.
+    #[cold]
+    #[inline(never)]
+    fn not_this(&self, expected: Format) -> Error {
+        match (parse::header(self.rest), parse::item(self.rest)) {
+            // That another format is there tells more than that it is truncated.
+            (Ok((header, _)), _) if header.format() != expected => {
+                self.here(ErrorKind::OtherFormat { expected, found: header.format() })
+            }
+            (_, Err(kind)) => self.here(kind),
+            (_, Ok(_)) => self.here(ErrorKind::NoItem),
+        }
+    }
+
+    /// Why there are no values of this format and width here, or not one.
+    #[cold]
+    #[inline(never)]
+    fn no_values(&self, format: Format, width: usize) -> Error {
+        let Some(octets) = self.clone().take(format) else { return self.not_this(format) };
+        if octets.len() & width.wrapping_sub(1) != 0 {
+            return self.here(part_of_value(format, octets));
+        }
         let found = octets.len().checked_div(width).unwrap_or_default();
-        Err(self.here(ErrorKind::OtherCount { format, expected: 1, found }))
+        self.here(ErrorKind::OtherCount { format, expected: 1, found })
     }
 
     #[cold]
     #[inline(never)]
     fn any_list(&mut self) -> Result<usize, Error> {
-        let header = self.peek()?;
+        let before = self.rest;
+        let (header, rest) = parse::header(before).map_err(|kind| self.here(kind))?;
         if header.format() != Format::List {
             return Err(self.here(ErrorKind::OtherFormat { expected: Format::List, found: header.format() }));
         }
-        match self.item()? {
-            Item::List(count) => Ok(count),
-            other => Err(self.here(ErrorKind::OtherFormat { expected: Format::List, found: other.format() })),
+        // Three octets fit.
+        let count = usize::try_from(header.length()).unwrap_or(usize::MAX);
+        self.rest = rest;
+        match self.too_many(count) {
+            None => Ok(count),
+            Some(kind) => {
+                self.rest = before;
+                Err(self.here(kind))
+            }
         }
     }
 

@@ -27,12 +27,10 @@ pub(super) mod sealed {
 
         fn from_octets(octets: Self::Octets) -> Self;
         fn to_octets(self) -> Self::Octets;
-        /// All of `octets` as values; `None` where they end in a part of one.
-        fn split(octets: &[u8]) -> Option<&[Self::Octets]>;
+        /// The whole values in `octets`.
+        fn split(octets: &[u8]) -> &[Self::Octets];
         /// As many whole values as `octets` have room for.
         fn split_mut(octets: &mut [u8]) -> &mut [Self::Octets];
-        /// The octets of `values`.
-        fn join(values: &[Self::Octets]) -> &[u8];
         /// The value of the item in front, where that is one value behind one length octet; and what is behind it.
         fn alone(text: &[u8]) -> Option<(Self, &[u8])>;
         /// The item that `alone` takes.
@@ -62,19 +60,13 @@ macro_rules! values {
             }
 
             #[inline]
-            fn split(octets: &[u8]) -> Option<&[Self::Octets]> {
-                let (values, part) = octets.as_chunks();
-                if part.is_empty() { Some(values) } else { None }
+            fn split(octets: &[u8]) -> &[Self::Octets] {
+                octets.as_chunks().0
             }
 
             #[inline]
             fn split_mut(octets: &mut [u8]) -> &mut [Self::Octets] {
                 octets.as_chunks_mut().0
-            }
-
-            #[inline]
-            fn join(values: &[Self::Octets]) -> &[u8] {
-                values.as_flattened()
             }
 
             #[inline]
@@ -130,55 +122,68 @@ values! {
 /// # Ok::<(), hsms_core::secs2::Error>(())
 /// ```
 pub struct Values<'a, T: Value> {
-    values: &'a [T::Octets],
+    /// Whole values. Kept as octets, so that items of all types are alike, and take the same code.
+    octets: &'a [u8],
+    of: PhantomData<T>,
 }
 
 impl<'a, T: Value> Values<'a, T> {
     /// `None` where `octets` end in a part of a value.
     #[inline]
     pub(crate) fn new(octets: &'a [u8]) -> Option<Self> {
-        T::split(octets).map(|values| Values { values })
+        // Some processors cannot divide, and all widths are powers of two.
+        let part = octets.len() & size_of::<T::Octets>().wrapping_sub(1);
+        if part == 0 { Some(Self::whole(octets)) } else { None }
     }
 
     /// The values of `octets`, which have been found to hold no part of one.
     #[inline]
-    pub(super) fn whole(octets: &'a [u8]) -> Self {
-        Values { values: T::split(octets).unwrap_or_default() }
+    pub(super) const fn whole(octets: &'a [u8]) -> Self {
+        Values { octets, of: PhantomData }
+    }
+
+    /// The octets, value by value.
+    #[inline]
+    fn values(&self) -> &'a [T::Octets] {
+        T::split(self.octets)
     }
 
     /// Number of values.
     #[must_use]
     #[inline]
     pub const fn len(&self) -> usize {
-        self.values.len()
+        match self.octets.len().checked_div(size_of::<T::Octets>()) {
+            Some(count) => count,
+            None => 0,
+        }
     }
 
     /// Whether there is no value.
     #[must_use]
     #[inline]
     pub const fn is_empty(&self) -> bool {
-        self.values.is_empty()
+        self.octets.is_empty()
     }
 
     /// The octets of all values.
     #[must_use]
     #[inline]
     pub fn octets(&self) -> &'a [u8] {
-        T::join(self.values)
+        self.octets
     }
 
     /// The value number `index`, from 0.
     #[must_use]
     #[inline]
     pub fn get(&self, index: usize) -> Option<T> {
-        self.values.get(index).copied().map(T::from_octets)
+        self.values().get(index).copied().map(T::from_octets)
     }
 
     /// The value, where there is exactly one, as in most items.
     #[must_use]
     #[inline]
     pub fn one(&self) -> Option<T> {
-        let [value] = self.values else { return None };
+        let [value] = self.values() else { return None };
         Some(T::from_octets(*value))
     }
 
@@ -186,15 +191,15 @@ impl<'a, T: Value> Values<'a, T> {
     #[must_use]
     #[inline]
     pub fn iter(&self) -> ValuesIter<'a, T> {
-        ValuesIter { values: self.values.iter(), of: PhantomData }
+        ValuesIter { values: self.values().iter(), of: PhantomData }
     }
 
     /// Copies the values to the front of `out`, as many as fit, in the machine's order of octets; gives what was filled.
     #[inline]
     pub fn copy_to<'o>(&self, out: &'o mut [T]) -> &'o [T] {
-        let count = self.values.len().min(out.len());
+        let count = self.len().min(out.len());
         let (front, _) = out.split_at_mut_checked(count).unwrap_or_default();
-        for (value, octets) in front.iter_mut().zip(self.values) {
+        for (value, octets) in front.iter_mut().zip(self.values()) {
             *value = T::from_octets(*octets);
         }
         front

@@ -178,24 +178,23 @@ impl<S: Sink, const OPEN: usize> Writer<S, OPEN> {
     /// # Errors
     /// Those of [`binary`](Self::binary).
     pub fn item(&mut self, item: Item<'_>) -> Result<(), WriteError> {
-        match item {
-            Item::List(count) => self.list(count),
-            Item::Binary(octets) => self.octets(Format::Binary, &[], octets),
-            Item::Ascii(octets) => self.octets(Format::Ascii, &[], octets),
-            Item::Jis8(octets) => self.octets(Format::Jis8, &[], octets),
-            Item::Localized(Localized { encoding, octets }) => self.localized(encoding, octets),
-            Item::Boolean(values) => self.octets(Format::Boolean, &[], values.octets()),
-            Item::I8(values) => self.octets(Format::I8, &[], values.octets()),
-            Item::I1(values) => self.octets(Format::I1, &[], values.octets()),
-            Item::I2(values) => self.octets(Format::I2, &[], values.octets()),
-            Item::I4(values) => self.octets(Format::I4, &[], values.octets()),
-            Item::F8(values) => self.octets(Format::F8, &[], values.octets()),
-            Item::F4(values) => self.octets(Format::F4, &[], values.octets()),
-            Item::U8(values) => self.octets(Format::U8, &[], values.octets()),
-            Item::U1(values) => self.octets(Format::U1, &[], values.octets()),
-            Item::U2(values) => self.octets(Format::U2, &[], values.octets()),
-            Item::U4(values) => self.octets(Format::U4, &[], values.octets()),
-        }
+        let octets = match item {
+            Item::List(count) => return self.list(count),
+            Item::Localized(Localized { encoding, octets }) => return self.localized(encoding, octets),
+            Item::Binary(octets) | Item::Ascii(octets) | Item::Jis8(octets) => octets,
+            Item::Boolean(values) => values.octets(),
+            Item::I8(values) => values.octets(),
+            Item::I1(values) => values.octets(),
+            Item::I2(values) => values.octets(),
+            Item::I4(values) => values.octets(),
+            Item::F8(values) => values.octets(),
+            Item::F4(values) => values.octets(),
+            Item::U8(values) => values.octets(),
+            Item::U1(values) => values.octets(),
+            Item::U2(values) => values.octets(),
+            Item::U4(values) => values.octets(),
+        };
+        self.octets(item.format(), &[], octets)
     }
 
     /// A whole item with all its elements, encoded already, as [`Reader::raw`] gives it. Linear in its items.
