@@ -145,8 +145,8 @@ impl Decoder {
         Ok((taken, piece))
     }
 
-    /// As [`decode`](Self::decode); the piece is put in the place of `piece`, which is `None`. So it is made where it stays: copies of
-    /// it take a quarter of the stack of a machine that receives.
+    /// As [`decode`](Self::decode); the piece goes to `piece`, which is `None`. So it is made where it stays: under the deepest calls of a
+    /// machine each copy of it would take 40 octets of stack.
     #[inline]
     pub(crate) fn decode_to<'i>(
         &mut self,

@@ -330,12 +330,7 @@ impl<const TRANSACTIONS: usize, S: Sessions> Connection<TRANSACTIONS, S> {
         ) {
             received.matched = self.match_control(&original);
         }
-        let length = piece.body_len.saturating_add(crate::wire::MIN_LENGTH);
-        let step = if length > self.config.max_message {
-            transition::too_long(at, &received, length, self.config.max_message, self.config.skip_limit)
-        } else {
-            transition::received(at, &received)
-        };
+        let step = transition::judge(at, &received, self.config.max_message, self.config.skip_limit);
         let last = piece.last();
         if let (Class::Reply, Some(slot)) = (step.class, slot) {
             self.reply_arrives(slot, last);

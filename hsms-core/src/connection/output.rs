@@ -157,7 +157,7 @@ impl<const TRANSACTIONS: usize, S: Sessions> Connection<TRANSACTIONS, S> {
 
     /// The timer that expires first, and when.
     pub(super) fn earliest(&self) -> Option<(Instant, Timer)> {
-        let mut first: Option<(Instant, Timer)> = None;
+        let mut first = None;
         self.each_timer(|deadline, timer| sooner(&mut first, deadline, timer));
         first
     }
@@ -241,6 +241,7 @@ impl<const TRANSACTIONS: usize, S: Sessions> Connection<TRANSACTIONS, S> {
     }
 
     /// Every input makes sure of the room beforehand, so nothing is ever lost here.
+    #[inline(never)]
     pub(super) fn push(&mut self, action: Action) {
         let pushed = self.queue.push(action);
         debug_assert!(pushed.is_ok(), "an input made more than {} actions", super::MOST_ACTIONS);
@@ -264,9 +265,9 @@ impl<const TRANSACTIONS: usize, S: Sessions> Connection<TRANSACTIONS, S> {
 }
 
 /// Keeps in `first` which of two timers expires first.
-fn sooner(first: &mut Option<(Instant, Timer)>, deadline: Option<Instant>, timer: Timer) {
+pub(super) fn sooner<T>(first: &mut Option<(Instant, T)>, deadline: Option<Instant>, timer: T) {
     if let Some(deadline) = deadline
-        && first.is_none_or(|(sooner, _)| deadline < sooner)
+        && first.as_ref().is_none_or(|(sooner, _)| deadline < *sooner)
     {
         *first = Some((deadline, timer));
     }

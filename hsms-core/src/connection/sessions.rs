@@ -3,6 +3,7 @@
 use super::general::{self, Change, Session, SessionStep};
 use super::inbound::{Class, Stray};
 use super::input::GIVEN_UP;
+use super::output::sooner;
 use super::session::sealed::Sessions as _;
 use super::session::{Admission, Entry, General, Mode, Sessions};
 use super::transaction::{Clock, Slot};
@@ -193,10 +194,12 @@ impl<const TRANSACTIONS: usize, S: Sessions> Connection<TRANSACTIONS, S> {
         if self.is_general() { self.selected(session).map(|entry| entry.serial) } else { Some(self.link) }
     }
 
+    #[inline(never)]
     fn entry(&self, session: SessionId) -> Option<&Entry> {
         self.sessions.entries().iter().find(|entry| entry.entity.session == session)
     }
 
+    #[inline(never)]
     fn entry_mut(&mut self, session: SessionId) -> Option<&mut Entry> {
         self.sessions.entries_mut().iter_mut().find(|entry| entry.entity.session == session)
     }
@@ -275,8 +278,11 @@ impl<const TRANSACTIONS: usize, S: Sessions> Connection<TRANSACTIONS, S> {
 
     /// When T6 of a request about a session expires first, and what was asked.
     pub(super) fn session_deadline(&self) -> Option<(Instant, ControlRequest)> {
-        let deadlines = self.session_requests().filter_map(|slot| Some((slot.clock.deadline()?, slot.request())));
-        deadlines.min_by_key(|(deadline, _)| *deadline)
+        let mut first = None;
+        for slot in self.session_requests() {
+            sooner(&mut first, slot.clock.deadline(), slot.request());
+        }
+        first
     }
 
     /// What becomes of a message where E37.2 holds.

@@ -129,6 +129,16 @@ pub(super) fn is_plain_linktest(state: State, header: &crate::wire::Header) -> b
     matches!(state, State::Selected) && header.stype == SType::LINKTEST_REQ && header.ptype == PType::SECS_II
 }
 
+/// A message was received. Out of line, so that the caller has room on its stack for one step and not for one of each case.
+#[inline(never)]
+pub(super) fn judge(at: Situation, message: &Received, max_message: u32, skip_limit: u32) -> Step {
+    let length = message.body_len.saturating_add(crate::wire::MIN_LENGTH);
+    if length > max_message {
+        return too_long(at, message, length, max_message, skip_limit);
+    }
+    received(at, message)
+}
+
 /// A message of acceptable length was received.
 #[inline]
 pub(super) fn received(at: Situation, message: &Received) -> Step {

@@ -94,8 +94,8 @@ impl<S: Sink, const OPEN: usize> Writer<S, OPEN> {
     /// [`WriteError::TooLong`], [`WriteError::TextComplete`], and those of the sink.
     #[inline]
     pub fn list(&mut self, count: usize) -> Result<(), WriteError> {
-        let place = self.begin(Format::List, count)?;
-        self.take(place);
+        self.begin(Format::List, count)?;
+        self.count();
         self.due = self.due.saturating_add(u64::try_from(count).unwrap_or(u64::MAX));
         Ok(())
     }
@@ -209,12 +209,12 @@ impl<S: Sink, const OPEN: usize> Writer<S, OPEN> {
 
     /// An item that is no list: `front` and `octets` behind its header.
     pub(super) fn octets(&mut self, format: Format, front: &[u8], octets: &[u8]) -> Result<(), WriteError> {
-        let place = self.begin(format, front.len().saturating_add(octets.len()))?;
+        self.begin(format, front.len().saturating_add(octets.len()))?;
         if !front.is_empty() {
             self.put(front)?;
         }
         self.put(octets)?;
-        self.take(place);
+        self.count();
         Ok(())
     }
 
@@ -227,7 +227,7 @@ impl<S: Sink, const OPEN: usize> Writer<S, OPEN> {
         length: usize,
         fill: &mut dyn FnMut(&mut [u8; PORTION]) -> usize,
     ) -> Result<(), WriteError> {
-        let place = self.begin(format, length)?;
+        self.begin(format, length)?;
         let mut buffer = [0; PORTION];
         let mut left = length;
         while left > 0 {
@@ -239,24 +239,23 @@ impl<S: Sink, const OPEN: usize> Writer<S, OPEN> {
             self.put(buffer.get(..len).unwrap_or_default())?;
             left = left.saturating_sub(len);
         }
-        self.take(place);
+        self.count();
         Ok(())
     }
 
     /// The header of an item of this length, with room for all of it; behind the header of a list nothing is sure yet.
-    fn begin(&mut self, format: Format, length: usize) -> Result<Place, WriteError> {
+    fn begin(&mut self, format: Format, length: usize) -> Result<(), WriteError> {
         let header = header(format, length)?.encode();
         let behind = if matches!(format, Format::List) { 0 } else { length };
-        let place = self.place(behind.saturating_add(header.len()))?;
-        self.put(&header)?;
-        Ok(place)
+        self.reserve(behind.saturating_add(header.len()))?;
+        self.put(&header)
     }
 
     /// A whole item, as it lies in `octets`.
     fn whole(&mut self, octets: &[u8]) -> Result<(), WriteError> {
-        let place = self.place(octets.len())?;
+        self.reserve(octets.len())?;
         self.put(octets)?;
-        self.take(place);
+        self.count();
         Ok(())
     }
 
@@ -266,39 +265,29 @@ impl<S: Sink, const OPEN: usize> Writer<S, OPEN> {
         put
     }
 
-    /// Where the next item of `octets` octets belongs, with room made sure of.
-    fn place(&mut self, octets: usize) -> Result<Place, WriteError> {
+    /// Makes sure that an item of `octets` octets has a place and room.
+    fn reserve(&mut self, octets: usize) -> Result<(), WriteError> {
         if self.broken {
             return Err(WriteError::Refused);
         }
-        let place = match (self.due.checked_sub(1), self.lists.last()) {
-            (Some(due), _) => Place::Due(due),
-            (None, Some(list)) if list.count < super::MAX_LENGTH => Place::Counted(list.count.saturating_add(1)),
-            (None, Some(_)) => return Err(WriteError::TooLong { length: TOO_MANY }),
-            (None, None) => return Err(WriteError::TextComplete),
-        };
-        self.sink.reserve(octets)?;
-        Ok(place)
+        match self.lists.last() {
+            _ if self.due > 0 => {}
+            Some(list) if list.count < super::MAX_LENGTH => {}
+            Some(_) => return Err(WriteError::TooLong { length: TOO_MANY }),
+            None => return Err(WriteError::TextComplete),
+        }
+        self.sink.reserve(octets)
     }
 
-    /// An item has been written there.
+    /// An item has been written in its place: in a list of known count, or alone in the text, or else in a list of unknown count.
     #[inline]
-    fn take(&mut self, place: Place) {
-        match (place, self.lists.last_mut()) {
-            (Place::Due(due), _) => self.due = due,
-            (Place::Counted(count), Some(list)) => list.count = count,
-            (Place::Counted(_), None) => {}
+    fn count(&mut self) {
+        match (self.due.checked_sub(1), self.lists.last_mut()) {
+            (Some(due), _) => self.due = due,
+            (None, Some(list)) => list.count = list.count.saturating_add(1),
+            (None, None) => {}
         }
     }
-}
-
-/// Where an item belongs, and what that leaves.
-#[derive(Debug, Clone, Copy)]
-enum Place {
-    /// In a list of known count, or alone in the text: items due afterwards.
-    Due(u64),
-    /// In a list of unknown count: its elements afterwards.
-    Counted(u32),
 }
 
 /// Lists whose count is not known when they begin, in a sink that can be patched.
@@ -330,9 +319,9 @@ impl<S: Patch, const OPEN: usize> Writer<S, OPEN> {
         }
         let at = self.sink.position();
         let header = header(Format::List, 0)?.encode_longest();
-        let place = self.place(header.len())?;
+        self.reserve(header.len())?;
         self.put(&header)?;
-        self.take(place);
+        self.count();
         let list = Open { at, count: 0, due_around: self.due };
         self.due = 0;
         self.lists.push(list).map_err(|_| WriteError::TooDeep { limit: OPEN })
