@@ -250,16 +250,17 @@ impl<const TRANSACTIONS: usize, S: Sessions> Connection<TRANSACTIONS, S> {
     /// The transport took `octets` more: requests that are on their way now start their timers.
     pub(super) fn start_timers(&mut self, octets: u64) {
         // While input is paused timers stand still: at the resume the whole pause is added to each.
-        let now = self.paused.unwrap_or(self.now);
-        let (t3, t6) = (self.config.t3, self.config.t6);
         if let Some(slot) = &mut self.control {
-            slot.clock.written(octets, now, t6);
+            slot.clock.written(octets, self.paused.unwrap_or(self.now), self.config.t6);
         }
-        for slot in self.session_requests_mut() {
-            slot.clock.written(octets, now, t6);
+        if S::GENERAL {
+            let (now, t6) = (self.paused.unwrap_or(self.now), self.config.t6);
+            for slot in self.session_requests_mut() {
+                slot.clock.written(octets, now, t6);
+            }
         }
         for slot in &mut self.slots {
-            slot.clock.written(octets, now, t3);
+            slot.clock.written(octets, self.paused.unwrap_or(self.now), self.config.t3);
         }
     }
 }
