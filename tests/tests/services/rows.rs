@@ -302,7 +302,7 @@ fn row_a_callbacks_status_and_data_answer_requests_of_registered_services_alone(
     let mut host = tool.host(Settings::new());
     match host.send(ServiceId::READ, 7, &(), LIMIT) {
         Err(Error::Status { status, data, .. }) => {
-            assert_eq!((status, data), (Status(7), Some(vec![0xa9, 2, 1, 0x2c])))
+            assert_eq!((status, data), (Status(7), Some(vec![0xa9, 2, 1, 0x2c])));
         }
         other => panic!("{other:?}"),
     }

@@ -170,7 +170,7 @@ impl Transport for Stream {
             None => {}
         }
         // What it owes leaves first, as with TLS.
-        world.outgoing.extend(world.owed.drain(..));
+        world.outgoing.append(&mut world.owed);
         world.listen();
         let len = octets.len().min(world.incoming.len());
         if len == 0 {
