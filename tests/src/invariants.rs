@@ -2,8 +2,9 @@
 //! checking, simulation, torture, properties and fuzzing all look at a machine through [`step`] or a [`Watch`].
 
 use crate::machine::Machine;
+use crate::model::Subject;
 use hsms_core::connection::{
-    Action, CloseReason, Event, GeneralInput, Inbound, Input, Leniency, Notice, Outcome, State, TransactionEnd,
+    Action, CloseReason, Event, GeneralInput, Inbound, Input, Leniency, Notice, Outcome, State, Timer, TransactionEnd,
 };
 use hsms_core::time::Instant;
 use hsms_core::wire::{Header, PType, SType, SessionId, SystemBytes};
@@ -91,7 +92,7 @@ pub fn step<'i, M: Machine>(
         })?;
     }
     let actions = drain(machine)?;
-    Step { before: &before, now, input: &input, outcome: &outcome, actions: &actions, after: machine }.check()?;
+    Step { before: &before, now, input: Some(&input), outcome: &outcome, actions: &actions, after: machine }.check()?;
     Ok((outcome, actions))
 }
 
@@ -241,6 +242,24 @@ impl<M: Machine> Watch<M> {
         Ok(actions)
     }
 
+    /// Lets this timer alone expire now, whatever its deadline and those of others say. Gives the actions.
+    ///
+    /// # Errors
+    /// The invariant that does not hold.
+    pub fn expire(&mut self, timer: Timer) -> Result<Vec<Action>, Broken>
+    where
+        M: Subject,
+    {
+        let (before, now) = (self.machine.clone(), self.now);
+        let outcome = self.machine.fire(timer).map_or_else(Outcome::Refused, |()| Outcome::Done);
+        let actions = drain(&mut self.machine)?;
+        let step =
+            Step { before: &before, now, input: None, outcome: &outcome, actions: &actions, after: &self.machine };
+        step.check()?;
+        self.notice(&actions);
+        Ok(actions)
+    }
+
     fn notice(&mut self, actions: &[Action]) {
         let ended = actions.iter().any(|action| matches!(action, Action::CloseTransport(_)));
         // A pause ends with its connection.
@@ -258,7 +277,8 @@ impl<M: Machine> Watch<M> {
 struct Step<'s, 'i, M> {
     before: &'s M,
     now: Instant,
-    input: &'s GeneralInput<'i>,
+    /// `None`: a timer was made to expire.
+    input: Option<&'s GeneralInput<'i>>,
     outcome: &'s Outcome<'i>,
     actions: &'s [Action],
     after: &'s M,
@@ -278,7 +298,7 @@ impl<M: Machine> Step<'_, '_, M> {
 
     fn told(&self) -> Option<&Input<'_>> {
         match self.input {
-            GeneralInput::Common(input) => Some(input),
+            Some(GeneralInput::Common(input)) => Some(input),
             _ => None,
         }
     }
@@ -341,7 +361,7 @@ impl<M: Machine> Step<'_, '_, M> {
         let refused = matches!(self.outcome, Outcome::Refused(_));
         let timeless =
             matches!(self.told(), Some(Input::Forget { .. } | Input::SetDeviceIds(_) | Input::SetNextSystemBytes(_)))
-                || matches!(self.input, GeneralInput::SetAdmission { .. } | GeneralInput::SetBusy { .. })
+                || matches!(self.input, Some(GeneralInput::SetAdmission { .. } | GeneralInput::SetBusy { .. }))
                 || matches!(self.outcome, Outcome::Received { taken: 0, .. });
         let past = deadline.is_some_and(|deadline| deadline < self.now) && !refused && !timeless;
         self.broken(Invariant::DeadlineIsTrue, !past, "the deadline has passed")?;
@@ -376,7 +396,7 @@ impl<M: Machine> Step<'_, '_, M> {
                     let holds = holds && header.byte3 != 0;
                     self.broken(Invariant::RejectIsNotAnswered, holds, format_args!("sent {header}"))?;
                 }
-                SType::SELECT_RSP if matches!(self.input, GeneralInput::AnswerSelect { .. }) => {}
+                SType::SELECT_RSP if matches!(self.input, Some(GeneralInput::AnswerSelect { .. })) => {}
                 // A Select.req that the application deliberates on is answered where ours for the same session ends that
                 // (E37 7.2.3).
                 SType::SELECT_RSP if self.selects(header.session) => {}
@@ -420,8 +440,8 @@ impl<M: Machine> Step<'_, '_, M> {
             self.broken(invariant, once, format_args!("{system} ended twice, or is open still"))?;
         }
         let begun = usize::from(match (self.input, self.outcome) {
-            (GeneralInput::Common(Input::BeginPrimary { reply_expected, .. }), Outcome::Begun { .. })
-            | (GeneralInput::BeginPrimaryIn { reply_expected, .. }, Outcome::Begun { .. }) => *reply_expected,
+            (Some(GeneralInput::Common(Input::BeginPrimary { reply_expected, .. })), Outcome::Begun { .. })
+            | (Some(GeneralInput::BeginPrimaryIn { reply_expected, .. }), Outcome::Begun { .. }) => *reply_expected,
             _ => false,
         });
         let data = ended.iter().filter(|system| is_data(self.before, self.now, **system)).count();
@@ -460,13 +480,13 @@ impl<M: Machine> Step<'_, '_, M> {
         let invariant = Invariant::SelectedBySelect;
         match (self.before.state(), self.after.state()) {
             (State::NotSelected, State::Selected) => {
-                let answered = matches!(self.input, GeneralInput::AnswerSelect { .. });
+                let answered = matches!(self.input, Some(GeneralInput::AnswerSelect { .. }));
                 let selected = matches!(message, Some(SType::SELECT_REQ | SType::SELECT_RSP));
                 self.broken(invariant, selected || answered, "SELECTED without a Select")
             }
             (State::NotConnected, State::Selected) => self.broken(invariant, false, "SELECTED from nowhere"),
             (State::Selected, State::NotSelected) => {
-                let ended = matches!(self.input, GeneralInput::SeparateSession(_))
+                let ended = matches!(self.input, Some(GeneralInput::SeparateSession(_)))
                     || matches!(message, Some(SType::DESELECT_REQ | SType::DESELECT_RSP | SType::SEPARATE_REQ));
                 self.broken(invariant, ended, "no longer SELECTED for no reason")
             }

@@ -5,8 +5,11 @@
 //! connect again, be selected, and carry a request and its reply in each direction.
 
 mod script;
+mod timers;
+mod waits;
 
 pub use script::{general, single};
+pub use waits::Kind;
 
 use crate::generate::encode;
 use crate::invariants::{Broken, Watch};
@@ -15,6 +18,7 @@ use hsms_core::connection::{Action, Class, Event, GeneralInput, Input, Outcome, 
 use hsms_core::counters::Counters;
 use hsms_core::time::Instant;
 use hsms_core::wire::{Header, SType, SessionId, StreamFunction, SystemBytes};
+use waits::Waits;
 
 /// Milliseconds between two steps: no timer of the dialogue is that short.
 const PACE: u64 = 10;
@@ -54,6 +58,7 @@ pub struct Stage<M> {
     unwritten: u64,
     /// A transport was asked for.
     wanted: bool,
+    waits: Waits,
 }
 
 impl<M: Machine> Stage<M> {
@@ -67,6 +72,7 @@ impl<M: Machine> Stage<M> {
             counters: Counters::new(),
             unwritten: 0,
             wanted: false,
+            waits: Waits::default(),
         }
     }
 
@@ -79,7 +85,8 @@ impl<M: Machine> Stage<M> {
             GeneralInput::Common(Input::Handle(event)) => Some(*event),
             _ => None,
         };
-        let (outcome, actions) = self.watch.tell(Instant::from_millis(now), input)?;
+        let (outcome, actions) = self.watch.tell(Instant::from_millis(now), input.clone())?;
+        self.waits.note(&input, &outcome);
         if let Some(event) = event
             && outcome == Outcome::Done
         {
@@ -120,6 +127,7 @@ impl<M: Machine> Stage<M> {
                 Action::Notify(_) => {}
             }
         }
+        self.waits.act(actions, self.watch.machine());
         self.actions.extend_from_slice(actions);
     }
 
@@ -403,74 +411,6 @@ impl<M: Machine> Dialogue<M> {
             stage.step(now.max(self.time(place)), step)?;
         }
         Ok(())
-    }
-
-    /// At every step the timer that is due first expires, then with it the second, and so on to the last that is armed, or that
-    /// these arm. Each time the dialogue goes on, as far as that is possible still.
-    ///
-    /// # Errors
-    /// What does not hold.
-    pub fn time_out_everywhere(&self) -> Result<Runs, String> {
-        let mut runs = Runs::default();
-        for place in 0..self.stages.len() {
-            runs.due += self.timers(place)?;
-            let mut stage = self.stages[place].clone();
-            let mut now = self.time(place);
-            for timeouts in 1.. {
-                let what = format!("{timeouts} timeouts");
-                let told = |broken| self.failed(&what, place, broken);
-                let written = if stage.machine().is_body_open() { 0 } else { stage.unwritten };
-                stage.written(now, written).map_err(told)?;
-                let Some(at) = stage.time_out(now).map_err(told)? else { break };
-                now = at;
-                let mut tortured = stage.clone();
-                self.go_on(&mut tortured, place, now).map_err(told)?;
-                tortured
-                    .works_again(now.max(self.time(self.steps.len())))
-                    .map_err(|why| self.failed(&what, place, why))?;
-                runs.made += 1;
-            }
-        }
-        Ok(runs)
-    }
-
-    /// How many timeouts can follow each other from this place, by the machine alone.
-    fn timers(&self, place: usize) -> Result<usize, String> {
-        let mut machine = self.machine_at(place);
-        let mut count = 0;
-        while let Some(deadline) = machine.next_deadline() {
-            if count == MOST_TIMEOUTS {
-                return Err(self.failed("timeouts", place, "they do not end"));
-            }
-            count += 1;
-            // What is due at the same moment expires with it.
-            for _ in 0..MOST_TIMEOUTS {
-                if machine.next_deadline().is_none_or(|next| next > deadline) {
-                    break;
-                }
-                machine.tell(deadline, GeneralInput::Common(Input::Handle(Event::Timeout)));
-                let frames: Vec<_> = std::iter::from_fn(|| machine.poll_action()).collect();
-                for frame in &frames {
-                    if let Action::Send(frame) = frame {
-                        let octets = frame.len() as u64;
-                        // Refused behind a close.
-                        machine.tell(deadline, GeneralInput::Common(Input::Written { octets }));
-                    }
-                }
-            }
-        }
-        Ok(count)
-    }
-
-    /// The machine as it stands before this step, with all written that can be.
-    fn machine_at(&self, place: usize) -> M {
-        let stage = &self.stages[place];
-        let mut machine = stage.machine().clone();
-        if !machine.is_body_open() && stage.unwritten > 0 {
-            let now = Instant::from_millis(self.time(place));
-            machine.tell(now, GeneralInput::Common(Input::Written { octets: stage.unwritten }));
-        }
-        machine
     }
 }
 

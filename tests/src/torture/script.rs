@@ -8,7 +8,8 @@ use hsms_core::connection::{
     Admission, Connection, Event, General, GeneralInput, Input, Outcome, SessionEntity, State, Stream9,
 };
 use hsms_core::wire::{
-    DeselectStatus, Header, PType, RejectReason, SType, SelectStatus, SessionId, StreamFunction, SystemBytes,
+    DeselectStatus, Header, PREFIX_LEN, PType, RejectReason, SType, SelectStatus, SessionId, StreamFunction,
+    SystemBytes,
 };
 use std::time::Duration;
 
@@ -52,6 +53,18 @@ impl<M: Machine> Dialogue<M> {
         self.messages.push((false, header));
         let before = self.messages.len();
         self.take(Step::Octets(encode(&header, body)));
+        let sent: Vec<Header> = self.messages[before..].iter().map(|(_, header)| *header).collect();
+        assert_eq!(sent, answers, "{}: what follows {header:?}", self.name);
+    }
+
+    /// The peer says this in two writes, cut behind the octet `at`, and exactly these messages go out.
+    fn hear_in_two(&mut self, header: Header, body: &[u8], at: usize, answers: &[Header]) {
+        let octets = encode(&header, body);
+        let (first, rest) = octets.split_at(at);
+        self.messages.push((false, header));
+        let before = self.messages.len();
+        self.take(Step::Octets(first.to_vec()));
+        self.take(Step::Octets(rest.to_vec()));
         let sent: Vec<Header> = self.messages[before..].iter().map(|(_, header)| *header).collect();
         assert_eq!(sent, answers, "{}: what follows {header:?}", self.name);
     }
@@ -101,9 +114,11 @@ impl<M: Machine> Dialogue<M> {
     fn data(&mut self) {
         let data = |system, stream_function, w| Header::data(SystemBytes(system), stream_function, w, SESSION);
         let reply = |system, stream_function| Header::data(system, stream_function, false, SESSION);
+        // One of ours is open all the time.
+        let slow = self.ask(StreamFunction::new(2, 13), true, 2);
         // Of ours: replied to, without a reply, aborted, rejected for each reason, given up and answered too late.
         let system = self.ask(S1F1, true, 0);
-        self.hear(reply(system, S1F2), b"text of a reply", &[]);
+        self.hear_in_two(reply(system, S1F2), b"text of a reply", PREFIX_LEN, &[]);
         self.ask(S6F11, false, 5);
         let system = self.ask(S1F1, true, 3);
         self.hear(reply(system, S1F0), &[], &[]);
@@ -122,7 +137,7 @@ impl<M: Machine> Dialogue<M> {
         self.hear(reply(system, S1F2), b"late", &[]);
         // Of the peer's: one without a reply, one that is answered, one that is aborted, one that stays open.
         self.hear(data(THEIRS + 1, S6F11, false), b"an event", &[]);
-        self.hear(data(THEIRS + 2, S1F1, true), b"please", &[]);
+        self.hear_in_two(data(THEIRS + 2, S1F1, true), b"please", PREFIX_LEN, &[]);
         self.answer(false, 7);
         self.hear(data(THEIRS + 3, S1F1, true), &[], &[]);
         self.answer(true, 0);
@@ -130,7 +145,7 @@ impl<M: Machine> Dialogue<M> {
         // Two of ours are open, the peer's number collides with one of them, and both are answered in the wrong order.
         let (first, second) = (self.ask(S1F1, true, 2), self.ask(StreamFunction::new(2, 41), true, 2));
         self.hear(data(first.0, S1F1, true), b"the same number", &[]);
-        self.hear(reply(second, StreamFunction::new(2, 42)), b"second", &[]);
+        self.hear_in_two(reply(second, StreamFunction::new(2, 42)), b"second", PREFIX_LEN + 3, &[]);
         self.hear(reply(first, S1F2), b"first", &[]);
         // Our text is open while the peer asks for a sign of life: the answer waits for its end.
         let input = GeneralInput::BeginPrimaryIn {
@@ -148,6 +163,7 @@ impl<M: Machine> Dialogue<M> {
         self.tell(Input::PauseInput);
         self.ask(S6F11, false, 3);
         self.tell(Input::ResumeInput);
+        self.hear(reply(slow, StreamFunction::new(2, 14)), b"at last", &[]);
     }
 
     /// Linktests, and what is rejected while SELECTED.
@@ -160,7 +176,7 @@ impl<M: Machine> Dialogue<M> {
         self.tell(Input::Linktest);
         let request = self.last_sent(SType::LINKTEST_REQ);
         self.hear(Header::linktest_rsp(request.system), &[], &[]);
-        self.hear(Header::linktest_req(theirs(1)), &[], &[Header::linktest_rsp(theirs(1))]);
+        self.hear_in_two(Header::linktest_req(theirs(1)), &[], 9, &[Header::linktest_rsp(theirs(1))]);
         let stray = Header::linktest_rsp(theirs(2));
         self.hear(stray, &[], &[reject(stray, 6, RejectReason::TRANSACTION_NOT_OPEN)]);
         let unknown = Header { stype: SType(11), ..Header::linktest_req(theirs(3)) };
@@ -206,13 +222,16 @@ pub fn single(mode: ConnectMode, entity: Entity) -> Dialogue<Connection> {
         Dialogue::begin(format!("HSMS-SS, {mode:?}, {entity:?}"), Connection::<4>::new(config(mode, entity)));
     dialogue.tell(Input::SetNextSystemBytes(SystemBytes(u32::MAX - 5)));
     dialogue.tell(Input::Enable);
+    // Nobody is there, or the port is taken.
+    dialogue.tell(Input::Handle(Event::TransportFailed));
     dialogue.open();
     dialogue.is(State::NotSelected);
     // Before the selection: a linktest, and data that is not yet welcome.
     let request = active.then(|| dialogue.last_sent(SType::SELECT_REQ));
-    dialogue.hear(Header::linktest_req(theirs(1)), &[], &[Header::linktest_rsp(theirs(1))]);
+    dialogue.hear_in_two(Header::linktest_req(theirs(1)), &[], 2, &[Header::linktest_rsp(theirs(1))]);
     let early = Header::data(theirs(2), S1F1, true, SESSION);
-    dialogue.hear(early, b"too early", &[Header::reject_req(early.system, 0, RejectReason::ENTITY_NOT_SELECTED)]);
+    let reject = Header::reject_req(early.system, 0, RejectReason::ENTITY_NOT_SELECTED);
+    dialogue.hear_in_two(early, b"too early", PREFIX_LEN, &[reject]);
     dialogue.hear(
         Header::deselect_req(theirs(3)),
         &[],
@@ -284,14 +303,16 @@ pub fn general(mode: ConnectMode, entity: Entity) -> Dialogue<Connection<4, Gene
     let mut dialogue =
         Dialogue::begin(format!("HSMS-GS, {mode:?}, {entity:?}"), Connection::general(config(mode, entity), sessions));
     dialogue.tell(Input::Enable);
+    // Nobody is there, or the port is taken.
+    dialogue.tell(Input::Handle(Event::TransportFailed));
     dialogue.open();
     // Each end asks for what it wants; what nobody offers, and data of no session, is refused.
     let request = dialogue.last_sent(SType::SELECT_REQ);
     assert_eq!(request.session, OTHER);
-    dialogue.hear(Header::linktest_req(theirs(1)), &[], &[Header::linktest_rsp(theirs(1))]);
+    dialogue.hear_in_two(Header::linktest_req(theirs(1)), &[], 2, &[Header::linktest_rsp(theirs(1))]);
     let early = Header::data(theirs(2), S1F1, true, SESSION);
     let reject = Header::reject_req(theirs(2), 0, RejectReason::ENTITY_NOT_SELECTED).with_session(SESSION);
-    dialogue.hear(early, b"too early", &[reject]);
+    dialogue.hear_in_two(early, b"too early", PREFIX_LEN, &[reject]);
     let nobody = Header::select_req(theirs(3)).with_session(SessionId(9));
     let refused = Header::select_rsp(theirs(3)).with_session(SessionId(9)).with_status(SelectStatus::NO_SUCH_ENTITY.0);
     dialogue.hear(nobody, &[], &[refused]);
