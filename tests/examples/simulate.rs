@@ -6,46 +6,26 @@
 //! cargo run --release -p hsms-tests --example simulate -- --seed 5 --link 3 --watched 1
 //! ```
 
-use hsms_tests::simulation::{Figures, Plan, replay, run};
-use lexopt::prelude::*;
+use hsms_tests::simulation::{Arguments, Figures, HELP, Plan, replay, run};
 use std::error::Error;
+use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-const HELP: &str = "\
-Simulates links of two machines each over a faulty network, and checks what came of it.
-
-  --links N      links of a seed, 20 if not given
-  --seed N       the first seed, 1 if not given
-  --seeds N      so many seeds, 1 if not given
-  --seconds N    virtual time of each link, 3600 if not given
-  --pause-ms N   between two primaries of an end on average, 2500 if not given; 0: there are none
-  --faults-s N   between two faults of a link on average, 150 if not given; 0: there are none
-  --watched N    of so many links one has each step held to all invariants, 16 if not given; 0: none
-  --link N       plays one link of the seed again, and prints what happened last
-  --lines N      so many lines of that, 200 if not given";
-
-fn main() -> Result<(), Box<dyn Error>> {
-    let mut plan = Plan { watched: 16, ..Plan::of_seed(1) };
-    let (mut seeds, mut link, mut lines) = (1_u64, None, 200_usize);
-    let mut arguments = lexopt::Parser::from_env();
-    while let Some(argument) = arguments.next()? {
-        match argument {
-            Long("links") => plan.links = arguments.value()?.parse()?,
-            Long("seed") => plan.seed = arguments.value()?.parse()?,
-            Long("seeds") => seeds = arguments.value()?.parse()?,
-            Long("seconds") => plan.span = Duration::from_secs(arguments.value()?.parse()?),
-            Long("pause-ms") => plan.pause = Duration::from_millis(arguments.value()?.parse()?),
-            Long("faults-s") => plan.faults = Duration::from_secs(arguments.value()?.parse()?),
-            Long("watched") => plan.watched = arguments.value()?.parse()?,
-            Long("link") => link = Some(arguments.value()?.parse()?),
-            Long("lines") => lines = arguments.value()?.parse()?,
-            Long("help") => {
-                println!("{HELP}");
-                return Ok(());
-            }
-            other => return Err(other.unexpected().into()),
+fn main() -> ExitCode {
+    match simulate() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
         }
     }
+}
+
+fn simulate() -> Result<(), Box<dyn Error>> {
+    let Some(Arguments { plan, seeds, link, lines }) = Arguments::parse(lexopt::Parser::from_env())? else {
+        println!("{HELP}");
+        return Ok(());
+    };
     if let Some(link) = link {
         let (figures, trace) = replay(&plan, link, lines)?;
         trace.iter().for_each(|line| println!("{line}"));

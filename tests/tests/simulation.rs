@@ -4,7 +4,7 @@
 //! each and prints what came of it. More: `cargo run --release -p hsms-tests --example simulate -- --help`.
 
 use hsms_tests::scale;
-use hsms_tests::simulation::{ENDS, FAULTS, Figures, Plan, replay, run};
+use hsms_tests::simulation::{Arguments, ENDS, FAULTS, Failure, Figures, Plan, replay, run};
 use std::time::{Duration, Instant};
 
 /// Seeds of this scale, and how long each link lives.
@@ -80,6 +80,38 @@ fn a_link_played_again_alone_is_the_same_and_leaves_a_trace() {
     assert_eq!(messages, whole.messages);
 }
 
+/// The command that a failure prints.
+fn command_of(failure: &Failure) -> Arguments {
+    let printed = failure.to_string();
+    let last = printed.lines().last().expect("a line");
+    let command = "to see it again: cargo run --release -p hsms-tests --example simulate -- ";
+    let arguments = last.strip_prefix(command).unwrap_or_else(|| panic!("no command: {last}"));
+    let arguments = Arguments::parse(lexopt::Parser::from_args(arguments.split_whitespace()));
+    arguments.expect("the example takes them").expect("it does not ask for help")
+}
+
+#[test]
+fn a_failing_link_prints_the_command_that_plays_it_again() {
+    let span = Duration::from_secs(900);
+    let plan = Plan { links: 5, span, spoiled: Duration::from_secs(600), ..Plan::of_seed(41) };
+    // Some link of the run, and one of each standard by itself: the last one speaks HSMS-GS.
+    let failures = [
+        run(&plan, |_| {}).expect_err("texts were wrong"),
+        replay(&plan, 0, 120).expect_err("texts were wrong"),
+        replay(&Plan { watched: 3, ..plan }, 4, 120).expect_err("texts were wrong"),
+    ];
+    for failure in failures {
+        assert!(failure.what.contains("broken text") || failure.what.contains("carries"), "{failure}");
+        assert!(failure.trace.iter().any(|line| line.contains("wrong octet")), "{failure}");
+        let Arguments { plan, link, lines, .. } = command_of(&failure);
+        let again = replay(&plan, link.expect("a link"), lines).expect_err("it fails again");
+        assert_eq!((again.link, &again.what), (failure.link, &failure.what));
+        assert!(again.trace.ends_with(&failure.trace), "{again}");
+    }
+    let sound = Plan { spoiled: Duration::ZERO, ..plan };
+    run(&sound, |_| {}).unwrap_or_else(|failure| panic!("{failure}"));
+}
+
 /// Links on which nothing happens cost their linktests and nothing else.
 #[test]
 fn idle_links_only_test_themselves() {
@@ -90,6 +122,7 @@ fn idle_links_only_test_themselves() {
         pause: Duration::ZERO,
         faults: Duration::ZERO,
         watched: 1,
+        spoiled: Duration::ZERO,
     };
     let figures = run(&plan, |_| {}).unwrap_or_else(|failure| panic!("{failure}"));
     // At least a linktest a minute and one every ten seconds at most, from one end or the other: request and answer.

@@ -289,6 +289,11 @@ impl<M: Machine> End<M> {
         write_text(&mut self.output, id, from, to);
     }
 
+    /// The last octet is another one.
+    pub(super) fn spoil(&mut self) {
+        self.output.last_mut().into_iter().for_each(|octet| *octet ^= 1);
+    }
+
     /// What has not been written.
     pub(super) fn pending(&self) -> &[u8] {
         &self.output[self.written..]

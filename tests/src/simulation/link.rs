@@ -57,6 +57,8 @@ pub(super) struct Link<M> {
     pub(super) faults: [u64; FAULTS.len()],
     pub(super) visits: [u64; PEERS.len()],
     pause: u64,
+    /// See [`Plan::spoiled`].
+    spoiled: u64,
     pub(super) between_faults: u64,
     /// The way of an octet takes so long, and up to so much longer.
     pub(super) latency: u64,
@@ -94,6 +96,7 @@ impl<M: Made> Link<M> {
             faults: [0; FAULTS.len()],
             visits: [0; PEERS.len()],
             pause: millis(plan.pause),
+            spoiled: if plan.spoiled.is_zero() { NEVER } else { millis(plan.spoiled) },
             between_faults: millis(plan.faults),
             latency,
             jitter: 1 + latency / 2,
@@ -261,7 +264,7 @@ impl<M: Made> Link<M> {
         let header = Header::decode(header);
         self.ends[end].counters.record_sent(&header, text.len);
         self.append(end, &header, text.len, prefix)?;
-        self.ends[end].append_text(text.id, 0, now);
+        self.append_text(end, &text, 0, now);
         if now < text.len {
             self.ends[end].text = Some(Text { from: now, ..text });
             self.at[TEXT + end] = self.now + self.rng.u64(1..400);
@@ -283,8 +286,16 @@ impl<M: Made> Link<M> {
             let outcome = self.tell(end, Input::AbortBody)?;
             return if outcome == Outcome::Done { Ok(()) } else { Err(format!("AbortBody: {outcome:?}")) };
         }
-        self.ends[end].append_text(text.id, text.from, text.len);
+        self.append_text(end, &text, text.from, text.len);
         self.tell(end, Input::EndBody).map(drop)
+    }
+
+    fn append_text(&mut self, end: usize, text: &Text, from: u32, to: u32) {
+        self.ends[end].append_text(text.id, from, to);
+        if to == text.len && to > LEAST_TEXT.max(from) && self.now >= self.spoiled {
+            self.note(|| format!("end {end} writes a text with a wrong octet"));
+            self.ends[end].spoil();
+        }
     }
 
     /// The application does something by itself.

@@ -6,6 +6,7 @@
 //! at once: they take turns, a slice of virtual time each.
 
 mod application;
+mod arguments;
 mod end;
 mod faults;
 mod figures;
@@ -15,6 +16,7 @@ mod stranger;
 mod wire;
 
 pub use application::{ENDS, Ended};
+pub use arguments::{Arguments, HELP};
 pub use faults::{FAULTS, Fault};
 pub use figures::Figures;
 
@@ -47,6 +49,9 @@ pub struct Plan {
     pub faults: Duration,
     /// Of so many links one has each of its steps held to the invariants of [`crate::invariants`]; zero: none has.
     pub watched: u64,
+    /// From this moment on the last octet of every text leaves wrong, so that a link fails: to see what a failure looks like. Zero:
+    /// texts are as they should be.
+    pub spoiled: Duration,
 }
 
 impl Plan {
@@ -60,6 +65,7 @@ impl Plan {
             pause: Duration::from_millis(2_500),
             faults: Duration::from_secs(150),
             watched: 1,
+            spoiled: Duration::ZERO,
         }
     }
 }
@@ -94,7 +100,8 @@ impl fmt::Display for Failure {
             plan.pause.as_millis(),
             plan.faults.as_secs(),
             u8::from(plan.watches(self.link)),
-        )
+        )?;
+        if plan.spoiled.is_zero() { Ok(()) } else { write!(f, " --spoiled-s {}", plan.spoiled.as_secs()) }
     }
 }
 
