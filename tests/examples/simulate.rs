@@ -6,10 +6,28 @@
 //! cargo run --release -p hsms-tests --example simulate -- --seed 5 --link 3 --watched 1
 //! ```
 
-use hsms_tests::simulation::{Arguments, Figures, HELP, Plan, replay, run};
+#[path = "simulate/arguments.rs"]
+mod arguments;
+
+use arguments::Arguments;
+use hsms_tests::simulation::{Figures, Plan, replay, run};
 use std::error::Error;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
+
+const HELP: &str = "\
+Simulates links of two machines each over a faulty network, and checks what came of it.
+
+  --links N      links of a seed, 20 if not given
+  --seed N       the first seed, 1 if not given
+  --seeds N      so many seeds, 1 if not given
+  --seconds N    virtual time of each link, 3600 if not given
+  --pause-ms N   between two primaries of an end on average, 2500 if not given; 0: there are none
+  --faults-s N   between two faults of a link on average, 150 if not given; 0: there are none
+  --watched N    of so many links one has each step held to all invariants, 16 if not given; 0: none
+  --link N       plays one link of the seed again, and prints what happened last
+  --lines N      so many lines of that, 200 if not given
+  --spoiled-s N  from then on every text leaves with a wrong octet, to see a failure; 0 if not given: none does";
 
 fn main() -> ExitCode {
     match simulate() {

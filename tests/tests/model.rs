@@ -1,7 +1,7 @@
 //! Model checking with stateright: real machines, face to face or before a peer that may send anything, in every order of what can
 //! happen. See `hsms_tests::model`; `tests/README.md` says what is claimed.
 //!
-//! `HSMS_SCALE` is `quick`, `ci` or `full`. A run that needs more than `HSMS_MODEL_MEMORY` GiB, 6 where that is not set, fails; the two
+//! `HSMS_SCALE` is `quick`, `ci` or `full`. A run that needs more than `HSMS_MODEL_MEMORY` GiB, 6 where that is not set, fails; the three
 //! largest, which only `full` has, stop there and say so.
 
 #[path = "model/check.rs"]
@@ -12,6 +12,9 @@ mod setups;
 use check::{explore, run, run_within_memory, serially};
 use hsms_tests::model::{Setup, Situation, subject::Subject};
 use hsms_tests::scale;
+
+/// States of the largest setup that have to be seen where there is no memory for all.
+const ENOUGH: usize = 10_000_000;
 
 #[test]
 fn two_ends_with_a_single_session() {
@@ -24,7 +27,8 @@ fn two_ends_with_a_single_session() {
     run(setups::colliding());
     run(setups::pausing());
     if scale() > 10 {
-        run_within_memory(setups::two_each());
+        let figures = run_within_memory(setups::two_each());
+        assert!(figures.complete || figures.states >= ENOUGH, "{} states, and those are not all", figures.states);
         run_within_memory(setups::texts_written_late());
     }
 }
@@ -39,8 +43,12 @@ fn two_ends_find_each_other_again_from_everywhere() {
 fn two_ends_with_sessions_of_their_own() {
     let _one_at_a_time = serially();
     run(setups::session());
+    run(setups::session_tested());
     run(setups::sessions());
     run(setups::asking());
+    if scale() > 10 {
+        run_within_memory(setups::session_whole());
+    }
 }
 
 #[test]
@@ -50,6 +58,9 @@ fn a_peer_that_may_send_anything() {
         run(setup);
     }
     run(setups::free_sessions());
+    if scale() > 1 {
+        run(setups::free_sessions_tested());
+    }
 }
 
 #[test]
@@ -68,16 +79,18 @@ fn every_situation_is_asked_for() {
     ] {
         asked.extend(must(&setup));
     }
-    for setup in [setups::session(), setups::sessions(), setups::asking(), setups::free_sessions()] {
+    for setup in
+        [setups::session(), setups::session_tested(), setups::sessions(), setups::asking(), setups::free_sessions()]
+    {
         asked.extend(must(&setup));
     }
     let missing: Vec<&Situation> = Situation::ALL.iter().filter(|situation| !asked.contains(situation)).collect();
     assert!(missing.is_empty(), "no run has to meet {missing:?}");
 }
 
-/// A kit that shuffles what it delivers proves nothing: the properties notice it.
+/// A kit that shuffles what it delivers proves nothing: the properties notice it, and the shortest way there can be read.
 #[test]
-fn a_pipe_that_delivers_the_last_frame_first_is_noticed() {
+fn a_pipe_that_delivers_the_last_frame_first_is_noticed_and_told_message_by_message() {
     let _one_at_a_time = serially();
     let mut setup = setups::calls();
     (setup.lifo, setup.must) = (true, &[]);
@@ -85,4 +98,24 @@ fn a_pipe_that_delivers_the_last_frame_first_is_noticed() {
     let (property, trace) = figures.broken.expect("the last frame first, and every property holds");
     println!("{property}: does not hold.\n{trace}");
     assert_eq!(property, "two machines do not offend each other");
+    // It tells how long it is, each step with its number, each message that is sent and taken, both states, and what does not hold.
+    let lines: Vec<&str> = trace.lines().collect();
+    let numbers: Vec<usize> = lines.iter().filter_map(|line| line.get(..3)?.trim().parse().ok()).collect();
+    let steps = numbers.len();
+    assert_eq!(numbers, (1..=steps).collect::<Vec<_>>(), "{trace}");
+    assert!(lines[0].ends_with(&format!(", {steps} steps:")), "{trace}");
+    assert_eq!(steps, 5, "connected by two, selected by one, asked before it knows: {trace}");
+    let tells = |words: [&str; 2]| lines.iter().any(|line| words.iter().all(|word| line.contains(word)));
+    for words in [
+        ["end 0: send", "SelectReq"],
+        ["end 1 takes", "SelectReq"],
+        ["end 1: send", "SelectRsp"],
+        ["end 1: send", "StreamFunction"],
+        ["end 0 takes", "StreamFunction"],
+    ] {
+        assert!(tells(words), "no line has {words:?}: {trace}");
+    }
+    assert_eq!(lines.iter().filter(|line| line.starts_with("     -> ")).count(), steps, "{trace}");
+    let last = lines.last().expect("a line");
+    assert!(last.trim_start().starts_with("does not hold: two machines do not offend each other"), "{trace}");
 }

@@ -3,8 +3,12 @@
 //! `HSMS_SCALE=ci cargo test --release -p hsms-tests --test simulation -- --nocapture` runs 250 seeds of 20 links for an hour
 //! each and prints what came of it. More: `cargo run --release -p hsms-tests --example simulate -- --help`.
 
+#[path = "../examples/simulate/arguments.rs"]
+mod arguments;
+
+use arguments::Arguments;
 use hsms_tests::scale;
-use hsms_tests::simulation::{Arguments, ENDS, FAULTS, Failure, Figures, Plan, replay, run};
+use hsms_tests::simulation::{ENDS, FAULTS, Failure, Figures, Plan, replay, run};
 use std::time::{Duration, Instant};
 
 /// Seeds of this scale, and how long each link lives.
@@ -103,7 +107,8 @@ fn a_failing_link_prints_the_command_that_plays_it_again() {
     for failure in failures {
         assert!(failure.what.contains("broken text") || failure.what.contains("carries"), "{failure}");
         assert!(failure.trace.iter().any(|line| line.contains("wrong octet")), "{failure}");
-        let Arguments { plan, link, lines, .. } = command_of(&failure);
+        let Arguments { plan, seeds, link, lines } = command_of(&failure);
+        assert_eq!(seeds, 1);
         let again = replay(&plan, link.expect("a link"), lines).expect_err("it fails again");
         assert_eq!((again.link, &again.what), (failure.link, &failure.what));
         assert!(again.trace.ends_with(&failure.trace), "{again}");

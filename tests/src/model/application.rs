@@ -118,7 +118,9 @@ impl<M: Subject> Run<'_, M> {
     fn write(&mut self, at: usize, prefix: &[u8], body_len: u32) -> Result<bool, Property> {
         let mut octets = prefix.to_vec();
         octets.resize(PREFIX_LEN + usize::try_from(body_len).expect("a short text"), 0x5A);
-        self.end(at).writing = Some(Frame::new(&octets, 0));
+        let frame = Frame::new(&octets, 0);
+        self.say(|| frame.header().map_or_else(String::new, |header| format!("    end {at}: send {header:?}")));
+        self.end(at).writing = Some(frame);
         if !self.setup.commands.texts {
             return self.end_body(at);
         }

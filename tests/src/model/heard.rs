@@ -17,7 +17,7 @@ impl<M: Subject> Run<'_, M> {
         was_selected: bool,
     ) -> Done {
         let header = *inbound.header();
-        self.say(|| format!("    end {at} takes {header} as {:?}", inbound.class));
+        self.say(|| format!("    end {at} takes {header:?} as {:?}", inbound.class));
         let system = header.system;
         let stype = header.stype;
         if inbound.class == Class::Primary && inbound.first() && was_open.contains(&system) {

@@ -71,6 +71,12 @@ impl Property {
         ("commands are carried out", |p| p == Property::Obeys),
         ("a reply is that of its primary", |p| p == Property::RepliesFit),
     ];
+
+    /// What it says, in words.
+    #[must_use]
+    pub fn in_words(self) -> &'static str {
+        Property::ALL.iter().find(|(_, is_it)| is_it(self)).map_or("", |(words, _)| words)
+    }
 }
 
 impl fmt::Display for Property {

@@ -62,7 +62,7 @@ pub fn trace<M: Subject>(setup: &Setup<M>, path: &[Step]) -> String {
         world = then;
     }
     if let Some(broken) = world.broken {
-        let _ = writeln!(text, "     does not hold: {broken}");
+        let _ = writeln!(text, "     does not hold: {} ({broken})", broken.in_words());
     }
     text
 }

@@ -6,7 +6,6 @@
 //! at once: they take turns, a slice of virtual time each.
 
 mod application;
-mod arguments;
 mod end;
 mod faults;
 mod figures;
@@ -16,7 +15,6 @@ mod stranger;
 mod wire;
 
 pub use application::{ENDS, Ended};
-pub use arguments::{Arguments, HELP};
 pub use faults::{FAULTS, Fault};
 pub use figures::Figures;
 

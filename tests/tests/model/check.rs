@@ -63,7 +63,9 @@ impl<M: Subject> Model for Checked<M> {
 pub struct Figures {
     /// The property that did not hold, and the shortest way there.
     pub broken: Option<(&'static str, String)>,
-    /// Whether all of it was seen, within the memory that was allowed.
+    /// Worlds that were seen.
+    pub states: usize,
+    /// Whether those are all, within the memory that was allowed.
     pub complete: bool,
 }
 
@@ -103,6 +105,9 @@ pub fn explore<M: Subject>(setup: Setup<M>, memory: u64) -> Figures {
         status("VmHWM:") >> 20,
         if complete { "" } else { ", not complete" }
     );
+    if !complete {
+        println!("    stopped at the limit of {} MiB; see HSMS_MODEL_MEMORY", memory >> 20);
+    }
     drop(checker);
     let broken = found.map(|name| {
         let path = shortest(&setup, |world| world.broken.is_some(), 2_000_000);
@@ -113,7 +118,7 @@ pub fn explore<M: Subject>(setup: Setup<M>, memory: u64) -> Figures {
     }
     let met: Vec<String> = setup.met.all().map(|situation| format!("{situation:?}")).collect();
     println!("    met: {}", met.join(" "));
-    Figures { broken, complete }
+    Figures { broken, states, complete }
 }
 
 /// `HSMS_MODEL_MEMORY`, in GiB.

@@ -175,13 +175,38 @@ fn entities(config: Config, entities: &[SessionEntity]) -> Entities {
     Entities::general(config, General::new(entities).unwrap())
 }
 
-/// One session that either end selects, deselects and separates, with data.
+/// One session that either end selects, deselects and separates, with data; from `ci` on with a cut, a split and a restart.
 pub fn session() -> Setup<Entities> {
     let offered = [SessionEntity::offered(SESSIONS[0])];
     let mut setup = Setup::new("GS: one session", entities(host(), &offered), entities(equipment(), &offered));
     setup.commands = Commands { sessions: [true; 2], primaries: [true, false], reply: true, ..Commands::NONE };
     setup.crossing = 2;
+    if scale() > 1 {
+        setup.budget = budget(1, 1, 1);
+    }
     setup.must = &[Situation::Deselected, Situation::SessionSeparated, Situation::DataCrossesEnd];
+    setup
+}
+
+/// One session and linktests, and no data; at `ci` with a cut, at `full` with a split and a restart too.
+pub fn session_tested() -> Setup<Entities> {
+    let mut setup = session();
+    setup.name = "GS: one session, linktests";
+    setup.commands = Commands { linktest: true, primaries: [false; 2], reply: false, ..setup.commands };
+    setup.budget = match scale() {
+        1 => budget(0, 0, 0),
+        10 => budget(1, 0, 0),
+        _ => budget(1, 1, 1),
+    };
+    setup.must = &[Situation::Deselected, Situation::SessionSeparated, Situation::LinktestsCross];
+    setup
+}
+
+/// The largest of HSMS-GS: everything that the others have one by one, and commands that end the link. By command.
+pub fn session_whole() -> Setup<Entities> {
+    let mut setup = session();
+    setup.name = "GS: one session, linktests, separated and disabled";
+    setup.commands = Commands { linktest: true, separate: true, disable: true, ..setup.commands };
     setup
 }
 
@@ -202,6 +227,11 @@ pub fn asking() -> Setup<Entities> {
         Setup::new("GS: the application decides", entities(host(), &wanted), entities(equipment(), &offered));
     setup.commands = Commands { sessions: [true, false], busy: true, ..Commands::NONE };
     setup.crossing = 2;
+    if scale() > 1 {
+        setup.commands.linktest = true;
+        setup.budget = budget(1, 1, 1);
+    }
+    (setup.commands.separate, setup.commands.disable) = (scale() > 10, scale() > 10);
     setup.must = &[Situation::Asked, Situation::Busy, Situation::SelectRefused];
     setup
 }
@@ -237,8 +267,18 @@ pub fn free_sessions() -> Setup<Entities> {
     let machine = entities(equipment().with_max_message(20).unwrap(), &offered);
     let mut setup = before_any("GS: equipment before any peer", machine.clone(), machine);
     setup.commands.sessions = [true, false];
-    setup.commands.linktest = false;
+    // With splits as well, these are ten times as many worlds.
+    setup.commands.linktest = scale() > 10;
     setup.must = &[Situation::T7AgainstTraffic, Situation::SecondSelect];
+    setup
+}
+
+/// The same with linktests, and no splits.
+pub fn free_sessions_tested() -> Setup<Entities> {
+    let mut setup = free_sessions();
+    setup.name = "GS: equipment before any peer, linktests";
+    setup.commands.linktest = true;
+    setup.budget.splits = 0;
     setup
 }
 

@@ -1,23 +1,8 @@
-//! The arguments of the example `simulate`, which a failure prints.
+//! The arguments of the example `simulate`, which a failure prints; the test `simulation` reads them too.
 
-use super::Plan;
+use hsms_tests::simulation::Plan;
 use lexopt::prelude::*;
 use std::time::Duration;
-
-/// What [`Arguments::parse`] knows.
-pub const HELP: &str = "\
-Simulates links of two machines each over a faulty network, and checks what came of it.
-
-  --links N      links of a seed, 20 if not given
-  --seed N       the first seed, 1 if not given
-  --seeds N      so many seeds, 1 if not given
-  --seconds N    virtual time of each link, 3600 if not given
-  --pause-ms N   between two primaries of an end on average, 2500 if not given; 0: there are none
-  --faults-s N   between two faults of a link on average, 150 if not given; 0: there are none
-  --watched N    of so many links one has each step held to all invariants, 16 if not given; 0: none
-  --link N       plays one link of the seed again, and prints what happened last
-  --lines N      so many lines of that, 200 if not given
-  --spoiled-s N  from then on every text leaves with a wrong octet, to see a failure; 0 if not given: none does";
 
 /// What to simulate.
 #[derive(Debug, Clone, Copy, PartialEq)]
