@@ -181,12 +181,12 @@ impl<
         challenge: fn() -> [u8; CHALLENGE_LEN],
         before: BeforeTrust<HANDLERS>,
     ) -> Self {
-        self.gate = if settings.required {
+        // One after the other: a gate that is chosen first is another copy on the stack.
+        self.gate = Gate::open();
+        if settings.required {
             let trust = Trust::new(self.mode, self.session, settings);
-            Gate::guarded(trust, secret, challenge, before, settings.automatic)
-        } else {
-            Gate::open()
-        };
+            self.gate = Gate::guarded(trust, secret, challenge, before, settings.automatic);
+        }
         self
     }
 
