@@ -64,14 +64,14 @@ pub(super) const RULES: &[Rule] = &[
         duty: "Text is delivered as it came and not looked at: a malformed item or octets behind it do not touch the session, and no \
                text is told from an empty list.",
         applies: Applies::ALL,
-        place: "hsms-core/src/frame.rs: text",
+        place: "hsms-core/src/frame.rs: decode_to",
         test: any_text,
     },
     Rule {
         id: "E37-A1-1.4/merged",
         duty: "Messages that come in one piece, the last of them cut, are taken one by one and in order.",
         applies: Applies::ALL,
-        place: "hsms-core/src/frame.rs: decode",
+        place: "hsms-core/src/frame.rs: begin",
         test: merged,
     },
     Rule {

@@ -89,7 +89,7 @@ pub(super) const RULES: &[Rule] = &[
         duty: "The text of a message that is refused for its SType or PType is passed by, and what follows is read from its \
                beginning.",
         applies: Applies::SS,
-        place: "hsms-core/src/frame.rs: text",
+        place: "hsms-core/src/frame.rs: decode_to",
         test: refused_with_text,
     },
     Rule {

@@ -95,14 +95,14 @@ pub(in super::super) const RULES: &[Rule] = &[
         duty: "A control message with text is answered with Reject.req, reason 1 and its session id, in any state, and has no other \
                effect.",
         applies: Applies::GS.lenient(),
-        place: "hsms-core/src/connection/general.rs: with_text",
+        place: "hsms-core/src/connection/transition.rs: with_text",
         test: control_text,
     },
     Rule {
         id: "E37-9.3.3/sessions/strict",
         duty: "A control message with text ends the connection; nothing is sent.",
         applies: Applies::GS.strict(),
-        place: "hsms-core/src/connection/general.rs: with_text",
+        place: "hsms-core/src/connection/transition.rs: with_text",
         test: control_text_strict,
     },
     Rule {
