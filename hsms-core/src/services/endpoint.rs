@@ -181,11 +181,11 @@ impl<
         challenge: fn() -> [u8; CHALLENGE_LEN],
         before: BeforeTrust<HANDLERS>,
     ) -> Self {
-        // One after the other: a gate that is chosen first is another copy on the stack.
-        self.gate = Gate::open();
-        if settings.required {
-            let trust = Trust::new(self.mode, self.session, settings);
-            self.gate = Gate::guarded(trust, secret, challenge, before, settings.automatic);
+        let trust = Trust::new(self.mode, self.session, settings);
+        self.gate = Gate::guarded(trust, secret, challenge, before, settings.automatic);
+        // Not chosen first: that would be another copy on the stack.
+        if !settings.required {
+            self.gate = Gate::open();
         }
         self
     }
