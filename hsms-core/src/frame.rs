@@ -146,7 +146,7 @@ impl Decoder {
     }
 
     /// As [`decode`](Self::decode); the piece goes to `piece`, which is `None`. So it is made where it stays: under the deepest calls of a
-    /// machine each copy of it would take 40 octets of stack.
+    /// machine each copy of it would take its size of stack.
     #[inline]
     pub(crate) fn decode_to<'i>(
         &mut self,

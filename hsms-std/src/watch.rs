@@ -48,11 +48,12 @@ struct Watched {
 }
 
 impl Onlookers {
-    /// Has it logged as being about the peer, where it has a name.
+    /// Has it logged as being about the peer, where that or the connection has a name.
     pub(crate) fn inside<R>(&self, log: impl FnOnce() -> R) -> R {
-        match &self.name {
-            Some(name) => Span::new(name, self.channel().as_deref()).inside(log),
-            None => log(),
+        let channel = self.channel();
+        match (&self.name, &channel) {
+            (None, None) => log(),
+            _ => self.span(None, channel.as_deref()).inside(log),
         }
     }
 

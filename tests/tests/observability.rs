@@ -20,7 +20,7 @@ use hsms_std::{Config, Connection, Incoming, State};
 use recorder::recorded;
 use spans::{Line, lines};
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
@@ -123,6 +123,17 @@ fn everything_that_is_logged_of_a_blocking_connection_is_in_a_span_with_its_name
             assert!(of_peer.iter().any(|line| line.text.contains(said)), "{said} in {of_peer:#?}");
         }
     }
+}
+
+#[test]
+fn what_is_logged_without_a_connection_has_its_name_all_the_same() {
+    spans::listen();
+    let nobody = TcpListener::bind(LOCAL).unwrap().local_addr().unwrap();
+    let link = Connection::active(nobody, Config::host(DEVICE)).unwrap();
+    let mut host = Endpoint::new(link, Settings::new().with_name("logged caller")).unwrap();
+    while !matches!(host.next(LIMIT).unwrap().expect("in time"), Event::ConnectFailed { .. }) {}
+    let of_it: Vec<Line> = lines().into_iter().filter(|line| line.channel == "\"logged caller\"").collect();
+    assert!(of_it.iter().any(|line| line.text.contains("not connected")), "{of_it:#?}");
 }
 
 #[test]

@@ -170,8 +170,8 @@ impl<
     }
 
     /// The same with a secret: nothing flows before both ends have proven it but what `before` allows. `challenge` gives 32 octets that
-    /// nobody can foresee, others with each call; nothing but zeros where it has none to give, which ends the handshake. Of settings that
-    /// [require](TrustSettings::required) no secret this changes nothing.
+    /// nobody can foresee, others with each call; nothing but zeros where it has none to give, which ends the handshake. With settings that
+    /// [require](TrustSettings::required) none the endpoint is as one without a secret, also where it had one before.
     #[cfg(feature = "auth")]
     #[must_use]
     pub fn with_secret(

@@ -181,12 +181,11 @@ impl<'n, const N: usize> Services<'n, N> {
         self.data_name(service, data_id).or_else(|| self.data_name(service.request(), data_id))
     }
 
-    /// What a message is called: its service, or its function.
+    /// What a message is called: its service where it is of one that has a name, or its function.
     pub(super) fn message_name(&self, stream: u8, header: &Header) -> Option<&'n str> {
-        match service_of(stream, header) {
-            Some(service) => self.service_name(service),
-            None => self.function_name(header.stream(), header.function()),
-        }
+        let service = service_of(stream, header);
+        let named = service.and_then(|service| self.service_name(service).or_else(|| own_service(service)));
+        named.or_else(|| self.function_name(header.stream(), header.function()))
     }
 
     fn is_taken(&self, id: u8) -> bool {

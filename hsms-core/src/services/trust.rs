@@ -30,7 +30,7 @@ pub const PROOF_LABEL: &[u8; 24] = b"HSMS trusted connection1";
 /// What is overwritten and what is not:
 /// * With feature `alloc` it takes one allocation, so that moving it leaves no copy behind.
 /// * Without, its octets stand in the value: the drop overwrites them where they are then, and not where the secret, or an endpoint that has
-///   it, was moved from. Make both in the place where they stay, and do not move them.
+///   it, was moved from. To make either moves it, as the compiler sees fit: only the heap rules a copy out.
 /// * What HMAC and SHA-256 keep of it is overwritten by them after each proof, but for one block on the stack: the key with each
 ///   octet changed by the constant of HMAC, which stays until other calls write there.
 /// * Challenges and proofs are not overwritten: they go over the connection as they are.
@@ -166,7 +166,8 @@ pub struct TrustSettings {
     pub automatic: bool,
     /// How long it may take, from the first request (client) or the challenge (server) on. Any time; of none every handshake is late.
     pub patience: Duration,
-    /// So many failures, 1 to 255, ... Wrong proofs count, and refusals that came to a client; not what answers no open challenge.
+    /// So many failures, 1 to 255, ... Wrong proofs and missing ones count, and refusals that came to a client; not what answers nothing
+    /// that was asked. Counted from the first on: around the end of one such time and the begin of the next more can come together.
     ///
     /// It is a limit on guesses, over all links: whoever can connect in the client's place, or put messages into its connection, can use
     /// it up with wrong proofs, and so keep the client out for this time.
@@ -368,12 +369,13 @@ impl Trust {
                 self.state = TrustState::KeySent;
                 TrustStep::Send(TrustMessage::of(TrustMessage::KEY, self.prove(secret)))
             }
-            (TrustState::KeySent, TrustMessage::KEY, Some(proof)) => match self.verify(secret, &proof) {
-                true => {
+            (TrustState::KeySent, TrustMessage::KEY, proof) => match proof {
+                Some(proof) if self.verify(secret, &proof) => {
                     self.trusted();
                     TrustStep::Trusted
                 }
-                false => TrustStep::Failed(self.fail(now, TrustFailure::WrongProof)),
+                // None is as good as a wrong one.
+                _ => TrustStep::Failed(self.fail(now, TrustFailure::WrongProof)),
             },
             _ => TrustStep::Failed(self.fail(now, TrustFailure::Unexpected)),
         }

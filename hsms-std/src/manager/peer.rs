@@ -7,6 +7,7 @@ use super::machine::SessionCommand;
 use super::pending::{Pending, Promise, pending};
 use super::queue::Queue;
 use super::settings::PeerSettings;
+use crate::trace::Span;
 use crate::watch::Onlookers;
 use crate::words::Words;
 use hsms_core::connection::{ReplyToken, State};
@@ -201,7 +202,8 @@ impl Shared {
 
     /// Has it logged as being about the peer.
     pub(super) fn inside<R>(&self, log: impl FnOnce() -> R) -> R {
-        Onlookers { tap: None, name: Some(Arc::clone(&self.name)), words: self.words() }.inside(log)
+        let channel = self.words().and_then(|words| words.channel());
+        Span::new(&*self.name, channel.as_deref()).inside(log)
     }
 
     #[cfg(feature = "services")]

@@ -21,6 +21,18 @@ struct Blocked {
     returned: AtomicUsize,
 }
 
+impl Blocked {
+    fn new(begun: Sender<()>) -> Self {
+        let (released, returned) = (Mutex::new(false), AtomicUsize::new(0));
+        Blocked { released, come: Condvar::new(), begun: Mutex::new(begun), returned }
+    }
+
+    fn release(&self) {
+        *self.released.lock().unwrap() = true;
+        self.come.notify_all();
+    }
+}
+
 impl Delegate for Blocked {
     fn received(&self, peer: &Peer, message: Received) {
         self.begun.lock().unwrap().send(()).unwrap();
@@ -32,16 +44,45 @@ impl Delegate for Blocked {
 }
 
 #[test]
+fn a_peer_has_one_message_handled_at_a_time_though_other_handlers_are_free() {
+    const MESSAGES: usize = 3;
+    let manager = Manager::start().unwrap();
+    let (begun, has_begun) = channel();
+    let delegate = Arc::new(Blocked::new(begun));
+    let mut port = LOCAL;
+    let mut callers = Vec::new();
+    for last in 1..=4 {
+        let from = Ipv4Addr::new(127, 0, 4, last);
+        let peer = manager.add(&from.to_string(), tool(port, from).with_delegate(delegate.clone())).unwrap();
+        port = peer.local_addr().unwrap();
+        peer.enable().unwrap();
+        callers.push(Caller::selected(from, port));
+    }
+    for caller in &mut callers {
+        for text in [&b"first"[..], b"second", b"third"] {
+            caller.primary(S1F1, true, text);
+        }
+        // Behind which all of them have been seen.
+        caller.linktest();
+    }
+    for _ in &callers {
+        has_begun.recv_timeout(LIMIT).unwrap();
+    }
+    assert!(has_begun.try_recv().is_err(), "a second of one peer's, while its first is being handled");
+    delegate.release();
+    for caller in &mut callers {
+        let texts: Vec<_> = (0..MESSAGES).map(|_| caller.read().unwrap().1).collect();
+        assert_eq!(texts, [&b"first"[..], b"second", b"third"], "in their order");
+    }
+    manager.stop(LIMIT).unwrap();
+}
+
+#[test]
 fn with_64_handlers_blocked_every_linktest_of_1000_peers_is_answered() {
     raise_descriptors();
     let manager = Manager::start().unwrap();
     let (begun, has_begun) = channel();
-    let delegate = Arc::new(Blocked {
-        released: Mutex::new(false),
-        come: Condvar::new(),
-        begun: Mutex::new(begun),
-        returned: AtomicUsize::new(0),
-    });
+    let delegate = Arc::new(Blocked::new(begun));
     let mut port = LOCAL;
     let mut callers = Vec::new();
     for number in 0..PEERS {
@@ -65,8 +106,7 @@ fn with_64_handlers_blocked_every_linktest_of_1000_peers_is_answered() {
     }
     assert!(has_begun.try_recv().is_err(), "more than {HANDLERS} handlers");
     assert_eq!(delegate.returned.load(Ordering::SeqCst), 0);
-    *delegate.released.lock().unwrap() = true;
-    delegate.come.notify_all();
+    delegate.release();
     for (_, caller) in &mut callers {
         let (reply, body) = caller.read().unwrap();
         assert_eq!((reply.stream_function(), body.as_slice()), (S1F2, b"text".as_slice()));

@@ -460,6 +460,8 @@ fn messages_are_described_as_those_of_a_service_where_they_can_be_read_as_such()
     let text = service_text(7, Status::OKAY, None);
     assert_eq!(line(64, 11, &text), "service 10 (read), data id 7, status 0 (okay)");
     assert_eq!(line(64, 11, b"?"), "S64F11 W (read)");
+    assert_eq!(line(64, 13, b"?"), "S64F13 W (services)", "a service without a name");
+    assert_eq!(line(64, 1, b"?"), "S64F1 W (authentication request)");
     assert_eq!(line(64, 0, b""), "S64F0 W (services)");
     assert_eq!(line(2, 11, &text), "S2F11 W");
 }

@@ -366,6 +366,21 @@ fn what_answers_no_open_challenge_does_not_count_towards_the_limit() {
 }
 
 #[test]
+fn a_server_that_answers_without_a_proof_has_failed_as_with_a_wrong_one() {
+    let settings = TrustSettings { failures: NonZeroU8::MIN, ..TrustSettings::default() };
+    let (mut client, mut server) = pair(settings);
+    let request = client.authenticate(at(0), counted(0)).unwrap();
+    let TrustStep::Send(_) = turn(&mut client, &mut server, (&secret(), &secret()), &request) else { panic!() };
+    client.sent(SystemBytes(2));
+    let empty = text(&message(TrustMessage::KEY, Status::OKAY, None));
+    assert_eq!(
+        client.handle_response(at(0), &secret(), &response(2), &empty),
+        TrustStep::Failed(TrustFailure::WrongProof)
+    );
+    assert!(client.blocked_until(at(0)).is_some(), "it counts");
+}
+
+#[test]
 fn the_end_of_the_link_ends_trust() {
     let secret = secret();
     let (mut client, mut server) = pair(TrustSettings::default());

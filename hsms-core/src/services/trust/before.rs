@@ -30,7 +30,7 @@ impl<const N: usize> BeforeTrust<N> {
     /// Allows SECS-II primaries; `None` is any. Replies to primaries of ours need not be allowed.
     ///
     /// Where communication is to be established as well, these too flow only when it is. For that allow the peer's S1F13, and S1F1, which it
-    /// may ask first; our own S1F13 waits for trust, but where it answers a primary that came too early.
+    /// may ask first; our own S1F13 goes out by itself when there is trust, not before.
     ///
     /// # Errors
     /// [`TableFull`].
