@@ -2,9 +2,9 @@
 //!
 //! Everything that reads goes through here but three short cuts in front of it: that of [`Reader::value`](super::Reader::value) for an item
 //! of one value behind one length octet, that of [`Reader::list`](super::Reader::list) for at most 255 elements, and that of
-//! [`Walk`](super::Walk) for any item with one length octet. With nom alone a typed read takes up to 3.8 times as long as rmp's, and 1.5 times is the
-//! limit: in instructions per item of the bench's three texts 62.4 / 77.9 / 76.4 instead of 16.5 / 22.7 / 32.7 (rmp: 16.4 / 36.4 / 59.2). A walk takes
-//! 84.3 / 80.7 / 78.6 instead of 55.0 / 62.8 / 65.7. `cargo bench -p hsms-core --bench secs2` prints all of them, those without the short
+//! [`Walk`](super::Walk) for any item with one length octet. With nom alone a typed read takes up to 4.3 times as much as rmp's, and 1.5 times is the
+//! limit: in instructions per item of the bench's three texts 70.4 / 68.9 / 66.6 instead of 16.4 / 21.2 / 28.8 (rmp: 16.4 / 36.4 / 59.2). A walk takes
+//! 89.4 / 86.4 / 84.3 instead of 51.0 / 59.6 / 63.1. `cargo bench -p hsms-core --bench secs2` prints all of them, those without the short
 //! cuts as `nom alone`; `the_fast_path_and_the_parser_agree_on_every_short_item` holds both together.
 
 use super::{ErrorKind, Format, ItemHeader};
