@@ -18,6 +18,8 @@ mod behaviour {
     mod narrow;
     mod numbers;
     mod random;
+    #[path = "../support/reads.rs"]
+    mod reads;
     mod refusals;
     mod roles;
     mod sending;

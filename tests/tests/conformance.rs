@@ -5,6 +5,8 @@
 
 #[path = "conformance/embedded.rs"]
 mod embedded;
+#[path = "embassy/openers.rs"]
+mod openers;
 #[path = "embassy/kit/time.rs"]
 #[expect(dead_code, reason = "time is real here")]
 mod time;

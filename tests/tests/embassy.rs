@@ -9,6 +9,8 @@ mod full;
 mod kit;
 #[path = "embassy/links.rs"]
 mod links;
+#[path = "embassy/openers.rs"]
+mod openers;
 #[path = "embassy/services.rs"]
 mod services;
 #[path = "embassy/services_dropped.rs"]

@@ -36,6 +36,8 @@ mod narrow;
 mod own;
 #[path = "services/raw.rs"]
 mod raw;
+#[path = "../../hsms-core/tests/support/reads.rs"]
+mod reads;
 #[path = "services/rows.rs"]
 mod rows;
 #[path = "services/secrets.rs"]

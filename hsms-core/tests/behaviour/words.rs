@@ -1,6 +1,7 @@
 //! What people read in a log: the words for every action, notice, reason and error, and who is told to act.
 
 use super::narrow::broken_off_at_every_octet;
+use super::reads::reads;
 use hsms_core::config::{DeviceId, Field};
 use hsms_core::connection::{
     Action, CloseReason, ControlFrame, ControlRequest, Event, General, Leniency, Notice, SessionEnd, SessionEntity,
@@ -12,21 +13,9 @@ use hsms_core::wire::{
     BodyTooLong, DeselectStatus, EncodeError, Header, Hex, Message, PType, RejectReason, SType, SelectStatus,
     SessionId, StreamFunction, SystemBytes,
 };
-use std::collections::HashSet;
-use std::fmt::Display;
 
 const SYSTEM: SystemBytes = SystemBytes(0x2a);
 const SESSION: SessionId = SessionId(7);
-
-/// Each value has its own words, and these.
-#[track_caller]
-fn reads<T: Display>(table: impl IntoIterator<Item = (T, &'static str)>) {
-    let mut seen = HashSet::new();
-    for (value, words) in table {
-        assert_eq!(value.to_string(), words);
-        assert!(seen.insert(words), "twice: {words}");
-    }
-}
 
 #[test]
 fn every_way_a_connection_ends_is_told_in_words() {

@@ -218,7 +218,7 @@ pub enum Report {
 }
 
 /// The timers of E37 7.2 and 10.1, and the linktest period.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Timer {
     /// Reply timeout.
     T3,

@@ -8,8 +8,8 @@ mod script;
 mod timers;
 mod waits;
 
+pub use hsms_std::conformance::Timer as Kind;
 pub use script::{general, single};
-pub use waits::Kind;
 
 use crate::generate::encode;
 use crate::invariants::{Broken, Watch};

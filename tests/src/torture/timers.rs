@@ -1,5 +1,6 @@
 //! Timers that expire at every step of a dialogue: each one alone, and all of them one after another.
 
+use super::waits::{KINDS, kind_of};
 use super::{Dialogue, Kind, MOST_TIMEOUTS, Runs, Stage};
 use crate::invariants::{Broken, closed};
 use crate::machine::Machine;
@@ -46,12 +47,12 @@ impl<M: Subject> Dialogue<M> {
     /// # Errors
     /// What does not hold; and timers that run and have no reason to, or do not and have one.
     pub fn expire_everywhere(&self) -> Result<BTreeMap<Kind, Runs>, String> {
-        let mut runs: BTreeMap<Kind, Runs> = Kind::ALL.into_iter().map(|kind| (kind, Runs::default())).collect();
+        let mut runs: BTreeMap<Kind, Runs> = KINDS.into_iter().map(|kind| (kind, Runs::default())).collect();
         for (place, stage) in self.stages.iter().enumerate() {
             let now = self.time(place);
             let armed = stage.armed_timers();
             let due = stage.waits.due(stage.machine(), stage.wanted);
-            let mut kinds: Vec<Kind> = armed.iter().copied().map(Kind::of).collect();
+            let mut kinds: Vec<Kind> = armed.iter().copied().map(kind_of).collect();
             kinds.sort_unstable();
             if kinds != due {
                 let why = format!("{due:?} have to run, and {armed:?} do: {:?}", stage.machine());
@@ -66,7 +67,7 @@ impl<M: Subject> Dialogue<M> {
                 stage.expire(timer).map_err(|why| self.failed(&what, place, why))?;
                 self.go_on(&mut stage, place, now).map_err(|broken| self.failed(&what, place, broken))?;
                 stage.works_again(self.time(self.steps.len())).map_err(|why| self.failed(&what, place, why))?;
-                runs.entry(Kind::of(timer)).or_default().made += 1;
+                runs.entry(kind_of(timer)).or_default().made += 1;
             }
         }
         Ok(runs)

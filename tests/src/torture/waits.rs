@@ -3,37 +3,22 @@
 use crate::machine::Machine;
 use hsms_core::connection::{Action, GeneralInput, Input, Outcome, State, Timer};
 use hsms_core::wire::{Header, SType, SessionId, SystemBytes};
+use hsms_std::conformance::Timer as Kind;
 use std::time::Duration;
 
-/// A kind of timer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-#[expect(missing_docs, reason = "each has its name in E37")]
-pub enum Kind {
-    T3,
-    T5,
-    /// Of a request of the connection, or of a session.
-    T6,
-    T7,
-    T8,
-    /// The linktest period.
-    Linktest,
-}
+/// All kinds of timers.
+pub const KINDS: [Kind; 6] = [Kind::T3, Kind::T5, Kind::T6, Kind::T7, Kind::T8, Kind::Linktest];
 
-impl Kind {
-    /// All.
-    pub const ALL: [Kind; 6] = [Kind::T3, Kind::T5, Kind::T6, Kind::T7, Kind::T8, Kind::Linktest];
-
-    /// What kind a timer is of.
-    #[must_use]
-    pub const fn of(timer: Timer) -> Self {
-        match timer {
-            Timer::T3(_) => Kind::T3,
-            Timer::T5 => Kind::T5,
-            Timer::T6 | Timer::SessionT6 => Kind::T6,
-            Timer::T7 => Kind::T7,
-            Timer::T8 => Kind::T8,
-            Timer::Linktest => Kind::Linktest,
-        }
+/// What kind a timer is of; T6 is that of a request of the connection, or of a session.
+#[must_use]
+pub const fn kind_of(timer: Timer) -> Kind {
+    match timer {
+        Timer::T3(_) => Kind::T3,
+        Timer::T5 => Kind::T5,
+        Timer::T6 | Timer::SessionT6 => Kind::T6,
+        Timer::T7 => Kind::T7,
+        Timer::T8 => Kind::T8,
+        Timer::Linktest => Kind::Linktest,
     }
 }
 

@@ -1,13 +1,13 @@
 //! The embedded adapter as the subject: a link of `hsms-embassy` over TCP, on tokio. Its application takes what comes and answers nothing, so
 //! that what has to be commanded, or is only told to an application, is not decided here.
 
+use crate::openers::{Dial, halves};
 use embassy_futures::join::{join, join3};
 use embassy_futures::select::select;
 use embassy_sync::blocking_mutex::raw::NoopRawMutex;
-use embedded_io_adapters::tokio_1::FromTokio;
 use hsms_embassy::hsms_core::connection::{General, Notice, Sessions, Single};
 use hsms_embassy::hsms_core::wire::SelectStatus;
-use hsms_embassy::{Buffers, Config, Error, Link, OpenFailed, Opener, Told};
+use hsms_embassy::{Buffers, Config, Error, Link, Told};
 use hsms_std::conformance::socket::{Application, EARLY, Socket};
 use hsms_std::conformance::{Command, EXCLUSIVE, Entities, LONGEST_LIST, Outcome, Report, Setup, Stop};
 use std::future::pending;
@@ -15,12 +15,10 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::mpsc;
 use std::thread::JoinHandle;
 use std::time::Duration;
-use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
 type Subject<'b, S = Single> = Link<'b, NoopRawMutex, 4, 8, S>;
-type Halves = (FromTokio<OwnedReadHalf>, FromTokio<OwnedWriteHalf>);
 
 const OUT_OF_REACH: &str = "its application is out of reach";
 
@@ -184,24 +182,4 @@ async fn serve<S: Sessions>(link: &Subject<'_, S>, place: &Place) {
             refusing.run_over(&mut reader, &mut writer).await.expect("it runs once");
         }
     }
-}
-
-struct Dial(SocketAddr);
-
-impl Opener for Dial {
-    type Reader<'t> = FromTokio<OwnedReadHalf>;
-    type Writer<'t> = FromTokio<OwnedWriteHalf>;
-
-    async fn open(&mut self) -> Result<Halves, OpenFailed> {
-        TcpStream::connect(self.0).await.map(halves).map_err(|_| OpenFailed)
-    }
-
-    async fn close(&mut self) {}
-}
-
-fn halves(stream: TcpStream) -> Halves {
-    // What belongs together is written at once.
-    let _ = stream.set_nodelay(true);
-    let (reader, writer) = stream.into_split();
-    (FromTokio::new(reader), FromTokio::new(writer))
 }

@@ -2,7 +2,7 @@
 //! none comes twice. Where a text was half written it is the next link, as the documentation of the functions says.
 
 use crate::kit::apart::join;
-use crate::kit::executor::{Task, run_with};
+use crate::kit::executor::{Task, run_with, task};
 use crate::kit::pipe::{self, Dial, Listen, Network, pair};
 use crate::kit::scene::{DEVICE, Plain, S1F1, S6F11, Scene, Seen, beside, dropped_after, echo, quiet, selected_lent};
 use embassy_futures::join::join_array;
@@ -659,10 +659,7 @@ fn the_calls_about_sessions_are_with_the_machine_or_not_and_the_link_lives() {
             let config = quiet(Config::equipment(DEVICE));
             let equipment = Many::general(config, General::new(&[asked]).unwrap(), theirs.lend()).unwrap();
             let network = Network::new(ROOM);
-            let tasks: Vec<Task<'_>> = vec![
-                Box::pin(async { host.run(Dial(&network)).await.map(|_| ()).unwrap() }),
-                Box::pin(async { equipment.run(Listen(&network)).await.map(|_| ()).unwrap() }),
-            ];
+            let tasks: Vec<Task<'_>> = vec![task(host.run(Dial(&network))), task(equipment.run(Listen(&network)))];
             completed = run_with(tasks, async {
                 equipment.enable();
                 host.enable();
@@ -735,10 +732,7 @@ fn a_command_about_a_session_that_is_dropped_while_it_waits_is_not_given() {
             let host = Many::general(config, wanted, ours.lend()).unwrap();
             let equipment = Many::general(quiet(Config::equipment(DEVICE)), offered, theirs.lend()).unwrap();
             let network = Network::new(ROOM);
-            let tasks: Vec<Task<'_>> = vec![
-                Box::pin(async { host.run(Dial(&network)).await.map(|_| ()).unwrap() }),
-                Box::pin(async { equipment.run(Listen(&network)).await.map(|_| ()).unwrap() }),
-            ];
+            let tasks: Vec<Task<'_>> = vec![task(host.run(Dial(&network))), task(equipment.run(Listen(&network)))];
             completed = run_with(tasks, async {
                 equipment.enable();
                 host.enable();

@@ -1,7 +1,7 @@
 //! Two links over a network in memory: what they carry, and how they end.
 
 use crate::kit::apart::join;
-use crate::kit::executor::{Task, run, run_with};
+use crate::kit::executor::{Task, run, run_with, task};
 use crate::kit::pipe::{Dial, End, Listen, Network, Reader, Writer, pair};
 use crate::kit::scene::{DEVICE, Plain, S1F1, S6F11, Scene, Seen, beside, echo, quiet, selected, selected_with};
 use embassy_futures::join::join_array;
@@ -83,7 +83,7 @@ fn a_link_that_nobody_answers_is_tried_every_t5_and_can_be_disabled_meanwhile() 
         }
         async fn close(&mut self) {}
     }
-    let tasks: Vec<Task<'_>> = vec![Box::pin(async { host.run(Nobody(&attempts)).await.map(|_| ()).unwrap() })];
+    let tasks: Vec<Task<'_>> = vec![task(host.run(Nobody(&attempts)))];
     run_with(tasks, async {
         host.enable();
         Timer::at(Instant::from_millis(99_999)).await;
@@ -407,10 +407,7 @@ fn ten_mebibytes_go_both_ways_at_once_through_16_kib() {
     let host = Plain::new(quiet(Config::host(DEVICE)), ours.lend()).unwrap();
     let equipment = Plain::new(quiet(Config::equipment(DEVICE)), theirs.lend()).unwrap();
     let network = Network::new(4096);
-    let tasks: Vec<Task<'_>> = vec![
-        Box::pin(async { host.run(Dial(&network)).await.map(|_| ()).unwrap() }),
-        Box::pin(async { equipment.run(Listen(&network)).await.map(|_| ()).unwrap() }),
-    ];
+    let tasks: Vec<Task<'_>> = vec![task(host.run(Dial(&network))), task(equipment.run(Listen(&network)))];
     let send = async |link: &Plain<'_>| {
         let mut writer = link.begin_request(S7F3, LEN).await.unwrap();
         let (mut piece, mut at) = ([0; 2048], 0);
@@ -517,10 +514,7 @@ fn sessions_of_hsms_gs_are_selected_one_by_one() {
     let equipment =
         Many::general(quiet(Config::equipment(DEVICE)), entities(SessionEntity::offered), theirs.lend()).unwrap();
     let network = Network::new(50);
-    let tasks: Vec<Task<'_>> = vec![
-        Box::pin(async { host.run(Dial(&network)).await.map(|_| ()).unwrap() }),
-        Box::pin(async { equipment.run(Listen(&network)).await.map(|_| ()).unwrap() }),
-    ];
+    let tasks: Vec<Task<'_>> = vec![task(host.run(Dial(&network))), task(equipment.run(Listen(&network)))];
     run_with(tasks, async {
         equipment.enable();
         host.enable();
@@ -573,10 +567,7 @@ fn what_a_select_is_answered_with_is_set_while_the_link_lives() {
     let offered = General::new(&[SessionEntity::offered(etcher)]).unwrap();
     let equipment = Many::general(quiet(Config::equipment(DEVICE)), offered, theirs.lend()).unwrap();
     let network = Network::new(50);
-    let tasks: Vec<Task<'_>> = vec![
-        Box::pin(async { host.run(Dial(&network)).await.map(|_| ()).unwrap() }),
-        Box::pin(async { equipment.run(Listen(&network)).await.map(|_| ()).unwrap() }),
-    ];
+    let tasks: Vec<Task<'_>> = vec![task(host.run(Dial(&network))), task(equipment.run(Listen(&network)))];
     run_with(tasks, async {
         equipment.enable();
         host.enable();
@@ -613,8 +604,8 @@ fn messages_leave_in_the_order_in_which_they_were_asked_for_and_a_turn_that_is_g
         let (network, seen) = (Network::new(100), RefCell::new(Vec::new()));
         let go = Signal::<NoopRawMutex, ()>::new();
         let tasks: Vec<Task<'_>> = vec![
-            Box::pin(async { host.run(Dial(&network)).await.map(|_| ()).unwrap() }),
-            Box::pin(async { equipment.run(Listen(&network)).await.map(|_| ()).unwrap() }),
+            task(host.run(Dial(&network))),
+            task(equipment.run(Listen(&network))),
             Box::pin(echo(&equipment, &seen)),
             Box::pin(async {
                 go.wait().await;

@@ -1,6 +1,6 @@
 //! Services on two links over a network in memory: what handlers see, how each sending ends, trust, and establishing communication.
 
-use crate::kit::executor::{Task, run_with};
+use crate::kit::executor::{Task, run_with, task};
 use crate::kit::pipe::{Dial, Listen, Network};
 use crate::kit::raw::{against, data};
 use crate::kit::scene::{DEVICE, S1F1, S6F11, beside, quiet};
@@ -567,11 +567,8 @@ fn five_calls_can_be_held_and_the_next_waits_for_one_of_them() {
     let [_, equipment] = usual();
     let equipment = Endpoint::new(&equipment_link, equipment);
     let network = Network::new(100);
-    let tasks: Vec<Task<'_>> = vec![
-        Box::pin(async { host_link.run(Dial(&network)).await.map(|_| ()).unwrap() }),
-        Box::pin(async { equipment_link.run(Listen(&network)).await.map(|_| ()).unwrap() }),
-        Box::pin(async { equipment.run().await.map(|_| ()).unwrap() }),
-    ];
+    let tasks: Vec<Task<'_>> =
+        vec![task(host_link.run(Dial(&network))), task(equipment_link.run(Listen(&network))), task(equipment.run())];
     run_with(tasks, async {
         equipment_link.enable();
         host_link.enable();

@@ -509,7 +509,7 @@ fn an_answer_that_is_dropped_is_one_or_a_failure_of_the_handler() {
 /// Dropped at each of its awaits and called again, with names, a handshake and S1F13 under way.
 #[test]
 fn a_run_that_is_dropped_and_called_again_carries_on() {
-    use crate::kit::executor::{Task, run_with};
+    use crate::kit::executor::{Task, run_with, task};
     use crate::kit::pipe::{Dial, Listen, Network};
     use crate::kit::scene::quiet;
     use hsms_embassy::services::Endpoint;
@@ -530,8 +530,8 @@ fn a_run_that_is_dropped_and_called_again_carries_on() {
                 end.run().await.map(|_| ()).unwrap();
             };
             let tasks: Vec<Task<'_>> = vec![
-                Box::pin(async { host_link.run(Dial(&network)).await.map(|_| ()).unwrap() }),
-                Box::pin(async { equipment_link.run(Listen(&network)).await.map(|_| ()).unwrap() }),
+                task(host_link.run(Dial(&network))),
+                task(equipment_link.run(Listen(&network))),
                 Box::pin(run(&host, host_is_dropped)),
                 Box::pin(run(&equipment, !host_is_dropped)),
             ];

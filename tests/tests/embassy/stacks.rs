@@ -1,7 +1,7 @@
 //! Two links over two `embassy-net` stacks, and a wire between them that is good, bad, or out.
 
 use crate::kit::apart::join;
-use crate::kit::executor::{Task, run_with};
+use crate::kit::executor::{Task, run_with, task};
 use crate::kit::net::{Faults, Storage, Wire, address, stacks};
 use crate::kit::scene::{DEVICE, Plain, S1F1, S6F11, beside, dropped_after, echo};
 use embassy_futures::select::select;
@@ -37,8 +37,8 @@ fn over_stacks<R>(
     let listen = net::Listen::new(TcpSocket::new(theirs, &mut far_rx, &mut far_tx), PORT);
     // Dropped before the links.
     let mut tasks: Vec<Task<'_>> = stacks;
-    tasks.push(Box::pin(async { host.run(dial).await.map(|_| ()).unwrap() }));
-    tasks.push(Box::pin(async { equipment.run(listen).await.map(|_| ()).unwrap() }));
+    tasks.push(task(host.run(dial)));
+    tasks.push(task(equipment.run(listen)));
     run_with(tasks, async {
         equipment.enable();
         host.enable();
@@ -292,7 +292,7 @@ fn a_host_that_does_not_close_its_end_is_reset() {
     let mut host = TcpSocket::new(ours, &mut rx, &mut tx);
     let listen = net::Listen::new(TcpSocket::new(theirs, &mut far_rx, &mut far_tx), PORT);
     let mut tasks: Vec<Task<'_>> = stacks;
-    tasks.push(Box::pin(async { equipment.run(listen).await.map(|_| ()).unwrap() }));
+    tasks.push(task(equipment.run(listen)));
     run_with(tasks, async {
         equipment.enable();
         Timer::after_millis(1).await;
@@ -373,7 +373,7 @@ fn equipment_that_does_not_close_its_end_is_reset_before_it_is_called_again() {
     let dial = net::Dial::new(TcpSocket::new(ours, &mut rx, &mut tx), (address(1), PORT));
     let mut equipment = TcpSocket::new(theirs, &mut far_rx, &mut far_tx);
     let mut tasks: Vec<Task<'_>> = stacks;
-    tasks.push(Box::pin(async { host.run(dial).await.map(|_| ()).unwrap() }));
+    tasks.push(task(host.run(dial)));
     run_with(tasks, async {
         host.enable();
         equipment.accept(PORT).await.unwrap();

@@ -1,40 +1,21 @@
 //! Links on tokio, in real time, over TCP through `embedded-io-adapters`.
 
 use crate::kit::scene::{DEVICE, S1F1, S6F11, beside};
+use crate::openers::{Dial, Halves, halves};
 use embassy_sync::blocking_mutex::raw::CriticalSectionRawMutex;
 use embassy_time::{Duration, with_timeout};
 use embedded_io_adapters::tokio_1::FromTokio;
 use hsms_embassy::hsms_core::connection::{CloseReason, State};
 use hsms_embassy::{Buffers, Config, Link, OpenFailed, Opener};
-use std::net::SocketAddr;
+use tokio::net::TcpListener;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
-use tokio::net::{TcpListener, TcpStream};
 
 /// With all of it: a test that hangs is one that fails.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 type Shared<'b> = Link<'b, CriticalSectionRawMutex>;
 
-struct Dial(SocketAddr);
 struct Accept(TcpListener);
-
-type Halves = (FromTokio<OwnedReadHalf>, FromTokio<OwnedWriteHalf>);
-
-fn halves(stream: TcpStream) -> Halves {
-    let (reader, writer) = stream.into_split();
-    (FromTokio::new(reader), FromTokio::new(writer))
-}
-
-impl Opener for Dial {
-    type Reader<'t> = FromTokio<OwnedReadHalf>;
-    type Writer<'t> = FromTokio<OwnedWriteHalf>;
-
-    async fn open(&mut self) -> Result<Halves, OpenFailed> {
-        TcpStream::connect(self.0).await.map(halves).map_err(|_| OpenFailed)
-    }
-
-    async fn close(&mut self) {}
-}
 
 impl Opener for Accept {
     type Reader<'t> = FromTokio<OwnedReadHalf>;

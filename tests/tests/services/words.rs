@@ -1,6 +1,7 @@
 //! What people read in a log about services: the words for every error, failure, outcome and notice.
 
 use super::kit::{SESSION, at};
+use super::reads::reads;
 use hsms_core::error::Fault;
 use hsms_core::secs2::{Error, ErrorKind};
 use hsms_core::services::{
@@ -8,21 +9,9 @@ use hsms_core::services::{
     SecretTooShort, SendError, ServiceId, Status, TableFull, TrustError, TrustFailure, Waiting,
 };
 use hsms_core::wire::{Header, RejectReason, StreamFunction, SystemBytes};
-use std::collections::HashSet;
-use std::fmt::Display;
 
 /// Of a text that is cut.
 const CUT: Error = Error { offset: 3, kind: ErrorKind::Truncated { missing: 2 } };
-
-/// Each value has its own words, and these.
-#[track_caller]
-fn reads<T: Display>(table: impl IntoIterator<Item = (T, &'static str)>) {
-    let mut seen = HashSet::new();
-    for (value, words) in table {
-        assert_eq!(value.to_string(), words);
-        assert!(seen.insert(words), "twice: {words}");
-    }
-}
 
 #[test]
 fn why_a_pair_a_service_or_a_name_cannot_be_is_told_in_words() {

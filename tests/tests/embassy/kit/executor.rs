@@ -3,6 +3,8 @@
 
 use super::time::Virtual;
 use std::cell::Cell;
+use std::convert::Infallible;
+use std::fmt::Debug;
 use std::future::Future;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -34,6 +36,13 @@ pub(crate) fn polls() -> u64 {
 
 /// What runs beside the test until the test has ended.
 pub(crate) type Task<'t> = Pin<Box<dyn Future<Output = ()> + 't>>;
+
+/// Of a `run`, which does not end.
+pub(crate) fn task<'t, E: Debug>(run: impl Future<Output = Result<Infallible, E>> + 't) -> Task<'t> {
+    Box::pin(async {
+        run.await.map(|_| ()).unwrap();
+    })
+}
 
 /// Runs `main` to its end in virtual time, and `tasks` beside it. Gives what `main` gave.
 ///

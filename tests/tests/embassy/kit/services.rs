@@ -1,6 +1,6 @@
 //! Host and equipment, each with services on its link, over a network in memory.
 
-use super::executor::{Task, run_with};
+use super::executor::{Task, run_with, task};
 use super::pipe::{Dial, Listen, Network};
 use super::scene::{DEVICE, S6F11, beside, quiet};
 use embassy_futures::select::{Either, select};
@@ -120,10 +120,10 @@ pub(crate) fn joined<R>(room: usize, ends: [Machine; 2], test: impl AsyncFnOnce(
     let (host, equipment) = (Endpoint::new(&host_link, host), Endpoint::new(&equipment_link, equipment));
     let network = Network::new(room);
     let tasks: Vec<Task<'_>> = vec![
-        Box::pin(async { host_link.run(Dial(&network)).await.map(|_| ()).unwrap() }),
-        Box::pin(async { equipment_link.run(Listen(&network)).await.map(|_| ()).unwrap() }),
-        Box::pin(async { host.run().await.map(|_| ()).unwrap() }),
-        Box::pin(async { equipment.run().await.map(|_| ()).unwrap() }),
+        task(host_link.run(Dial(&network))),
+        task(equipment_link.run(Listen(&network))),
+        task(host.run()),
+        task(equipment.run()),
     ];
     run_with(tasks, async {
         equipment_link.enable();
