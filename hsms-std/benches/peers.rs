@@ -8,6 +8,8 @@
 
 #[path = "chart/bars.rs"]
 mod bars;
+#[path = "chart/place.rs"]
+mod place;
 
 use hsms_std::{Config, Connection, DeviceId, Incoming, StreamFunction};
 use std::error::Error;
@@ -41,7 +43,8 @@ fn main() -> ExitCode {
     let measured = is_given("--bench") && !is_given("--once");
     let quick = !measured || is_given("--quick");
     let page = env::args().skip_while(|argument| argument != "--page").nth(1);
-    match run(measured, quick, page.as_deref()) {
+    match page.map(place::place).transpose().map_err(Into::into).and_then(|page| run(measured, quick, page.as_deref()))
+    {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("peers: {error}");
@@ -50,7 +53,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(measured: bool, quick: bool, page: Option<&str>) -> Outcome<()> {
+fn run(measured: bool, quick: bool, page: Option<&Path>) -> Outcome<()> {
     let Some(folder) = installed() else {
         eprintln!("peers: NOT RUN: they are not installed (tests/peers/setup)");
         // A run that was asked for figures has none.

@@ -10,6 +10,8 @@ mod options;
 mod ours;
 mod page;
 mod pin;
+#[path = "../../chart/place.rs"]
+mod place;
 mod plan;
 mod planted;
 mod round;

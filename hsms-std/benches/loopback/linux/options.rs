@@ -6,6 +6,7 @@ use lexopt::ValueExt;
 use lexopt::prelude::{Long, Short};
 
 use super::contender::{Outcome, Wrong};
+use super::place::place;
 use super::planted::Planted;
 
 const HELP: &str = "\
@@ -13,7 +14,7 @@ Usage: cargo bench -p hsms-std --bench loopback [-- OPTIONS]
 
   --quick          fewer and shorter rounds: under a minute in all
   --filter TEXT    only the cases with TEXT in their name
-  --page FILE      what is measured as a page of the documentation as well
+  --page FILE      what is measured as a page of the documentation as well, named from the root of the workspace
   --plant FAULT    a fault in (b), to see the run fail: slow, stall, mangle or miscount
   --help           this text
 
@@ -53,7 +54,7 @@ impl Options {
                 Long("bench") => bench = true,
                 Long("quick") => quick = true,
                 Long("filter") => filter = arguments.value()?.string()?,
-                Long("page") => page = Some(arguments.value()?.into()),
+                Long("page") => page = Some(place(arguments.value()?)?),
                 Long("plant") => {
                     let name = arguments.value()?.string()?;
                     let fault = Planted::by_name(&name).ok_or_else(|| Wrong(format!("no fault is called `{name}`")))?;

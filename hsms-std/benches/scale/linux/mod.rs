@@ -6,6 +6,8 @@ mod common;
 mod managed;
 mod options;
 mod page;
+#[path = "../../chart/place.rs"]
+mod place;
 mod plain;
 mod plan;
 mod ready;

@@ -1,6 +1,7 @@
 //! The command line.
 
 use super::common::Outcome;
+use super::place::place;
 use lexopt::ValueExt;
 use lexopt::prelude::{Long, Short, Value};
 use std::path::PathBuf;
@@ -13,7 +14,7 @@ Usage: cargo bench -p hsms-std --bench scale [-- OPTIONS]
   --quick            up to 1,000 connections, and shorter: under a minute in all
   --connections N    this number of connections only
   --rows FILE        the figures as comma-separated values
-  --page FILE        and as the page of the documentation, with charts
+  --page FILE        and as the page of the documentation, with charts; both named from the root of the workspace
   --help             this text
 
 Without --bench, which `cargo bench` adds, it is as with --once.";
@@ -92,8 +93,8 @@ pub(crate) fn read() -> Outcome<Task> {
             Long("quick") => quick = true,
             Long("once") => once = true,
             Long("connections") => connections = Some(arguments.value()?.parse::<usize>()?.max(1)),
-            Long("rows") => rows = Some(PathBuf::from(arguments.value()?)),
-            Long("page") => page = Some(PathBuf::from(arguments.value()?)),
+            Long("rows") => rows = Some(place(arguments.value()?)?),
+            Long("page") => page = Some(place(arguments.value()?)?),
             Long("tools") => return Ok(Task::Tools),
             Long("help") | Short('h') => {
                 println!("{HELP}");
