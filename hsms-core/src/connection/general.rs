@@ -194,14 +194,15 @@ fn select_rsp(to: &mut SessionStep, message: &Received, session: Session, status
 /// E37 7.4.2, 7.4.3; E37.2 7.4.
 const fn deselect_req(to: &mut SessionStep, session: Session) {
     let simultaneous = matches!(session.requested, Some(ControlRequest::Deselect));
-    to.step.answer = Answer::Deselect(if !session.selected {
+    let status = if !session.selected {
         DeselectStatus::COMMUNICATION_NOT_ESTABLISHED
     } else if session.busy && !simultaneous {
         DeselectStatus::COMMUNICATION_BUSY
     } else {
         to.change = Change::Ended(SessionEnd::DeselectReceived);
         DeselectStatus::COMMUNICATION_ENDED
-    });
+    };
+    to.step.answer = Answer::Deselect(status);
 }
 
 /// E37 7.4.1: where it fails, nothing changes.

@@ -262,7 +262,7 @@ pub(super) const fn with_text(step: &mut Step, closes: bool, message: &Received)
     }
 }
 
-/// E37 7.2, E37.1 7.1. Whether it was to be expected; otherwise nothing has been said yet, here and below.
+/// E37 7.2, E37.1 7.1. Gives whether it was to be expected: if not, the step is as it was, and the caller closes.
 fn select_req(step: &mut Step, at: Situation, message: &Received) -> bool {
     let foreign = message.session != SessionId::CONTROL;
     let selected = matches!(at.state, State::Selected);
@@ -287,7 +287,7 @@ fn select_req(step: &mut Step, at: Situation, message: &Received) -> bool {
     true
 }
 
-/// E37 7.2.1, E37.1 7.1.3.
+/// E37 7.2.1, E37.1 7.1.3. Gives the same.
 fn select_rsp(step: &mut Step, at: Situation, message: &Received, status: SelectStatus) -> bool {
     if !matches!(message.matched, Matched::Control(ControlRequest::Select)) {
         return not_open(step, at.strict);
@@ -305,12 +305,12 @@ fn select_rsp(step: &mut Step, at: Situation, message: &Received, status: Select
     true
 }
 
-/// A response to nothing. E37 7.7, reason 3.
-const fn not_open(step: &mut Step, unexpected: bool) -> bool {
-    if !unexpected {
+/// A response to nothing. E37 7.7, reason 3. Gives the same: not where it `closes`.
+const fn not_open(step: &mut Step, closes: bool) -> bool {
+    if !closes {
         step.reject(RejectReason::TRANSACTION_NOT_OPEN);
     }
-    !unexpected
+    !closes
 }
 
 /// E37 7.7. A Reject.req is never answered.

@@ -213,22 +213,21 @@ pub(super) fn service_of(stream: u8, header: &Header) -> Option<ServiceId> {
 }
 
 /// What the layer's own services are called where nobody says otherwise.
-const fn own_service(service: ServiceId) -> Option<&'static str> {
-    Some(match service.get() {
-        0 => "authentication request",
-        1 => "authentication response",
-        8 => "channel name request",
-        9 => "channel name response",
+fn own_service(service: ServiceId) -> Option<&'static str> {
+    let [request, response] = match service.request() {
+        ServiceId::AUTHENTICATION => ["authentication request", "authentication response"],
+        ServiceId::CHANNEL_NAME => ["channel name request", "channel name response"],
         _ => return None,
-    })
+    };
+    Some(if service.is_request() { request } else { response })
 }
 
 /// The same of their data ids.
 const fn own_data(service: ServiceId, data_id: u32) -> Option<&'static str> {
-    Some(match (service.request().get(), data_id) {
-        (0, 0) => "authentication seed",
-        (0, 1) => "authentication key",
-        (8, 0) => "channel name",
+    Some(match (service.request(), data_id) {
+        (ServiceId::AUTHENTICATION, 0) => "authentication seed",
+        (ServiceId::AUTHENTICATION, 1) => "authentication key",
+        (ServiceId::CHANNEL_NAME, 0) => "channel name",
         _ => return None,
     })
 }
