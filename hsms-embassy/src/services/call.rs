@@ -109,7 +109,8 @@ impl<
                 }
                 shared.came(&self.joint, &Came { header, token, text: text.get(..len).unwrap_or_default() })
             });
-            let debt = Debt::new(&self.joint, found.as_ref().and_then(owed_by));
+            let asked = self.peek(|shared| shared.core.describe(&header, text.get(..len).unwrap_or_default()));
+            let debt = Debt::new(&self.joint, found.as_ref().and_then(owed_by), asked);
             let incoming = whole.is_none().then_some(incoming);
             match found {
                 None => {}
@@ -171,7 +172,7 @@ impl<'e, 'l, 'b, 't, M: RawMutex, const TRANSACTIONS: usize, const CALLS: usize>
         let Some(answer) = self.answer else { return Ok(()) };
         let response = answer.response(Some((status, data)));
         let front = Front::of(&response)?;
-        self.debt.pay(What::Reply { to: answer.to }, &front.with(response.data())).await
+        self.debt.pay(What::Reply { to: answer.to }, &front.with(response.data()), Some(response.status())).await
     }
 }
 
@@ -237,7 +238,7 @@ impl<'t, M: RawMutex, const TRANSACTIONS: usize, const CALLS: usize> Primary<'_,
     /// [`Error::Link`].
     pub async fn reply(self, body: &[u8]) -> Result<(), Error> {
         match self.token {
-            Some(to) => self.debt.pay(What::Reply { to }, &[body]).await,
+            Some(to) => self.debt.pay(What::Reply { to }, &[body], None).await,
             None => Ok(()),
         }
     }
@@ -252,7 +253,7 @@ impl<'t, M: RawMutex, const TRANSACTIONS: usize, const CALLS: usize> Primary<'_,
     pub async fn refuse(self, error: Stream9) -> Result<(), Error> {
         self.debt.link().report_error(error, &self.header).await?;
         match self.token {
-            Some(to) => self.debt.pay(What::Abort { to }, &[]).await,
+            Some(to) => self.debt.pay(What::Abort { to }, &[], None).await,
             None => Ok(()),
         }
     }

@@ -2,6 +2,8 @@
 
 use super::error::Error;
 use crate::Link;
+#[cfg(feature = "defmt")]
+use crate::log;
 use crate::send::What;
 use crate::state::calls::Topic;
 use core::cell::RefCell;
@@ -10,7 +12,7 @@ use embassy_sync::blocking_mutex::raw::RawMutex;
 use embassy_sync::waitqueue::WakerRegistration;
 use hsms_core::connection::{ReplyToken, Stream9};
 use hsms_core::secs2::{Count, Slice, Writer};
-use hsms_core::services::{OwnMessage, ServiceMessage, Status};
+use hsms_core::services::{Described, OwnMessage, ServiceMessage, Status};
 use hsms_core::wire::{Header, StreamFunction};
 
 /// What can wait: an answer, or a report and an abort of one primary; an answer for each call that is held; three messages of the core's own.
@@ -153,23 +155,39 @@ impl Queue<'_> {
 pub(super) struct Debt<'e, 'l, 'b, M: RawMutex, const TRANSACTIONS: usize, const CALLS: usize> {
     joint: &'e Joint<'l, 'b, M, TRANSACTIONS, CALLS>,
     otherwise: Option<Owed<'l>>,
+    /// What it is the answer to, for the log.
+    #[cfg(feature = "defmt")]
+    asked: Described<'l>,
 }
 
 impl<'e, 'l, 'b, M: RawMutex, const TRANSACTIONS: usize, const CALLS: usize> Debt<'e, 'l, 'b, M, TRANSACTIONS, CALLS> {
-    pub(super) fn new(joint: &'e Joint<'l, 'b, M, TRANSACTIONS, CALLS>, otherwise: Option<Owed<'l>>) -> Self {
+    #[cfg_attr(not(feature = "defmt"), expect(unused_variables, reason = "nothing is logged"))]
+    pub(super) fn new(
+        joint: &'e Joint<'l, 'b, M, TRANSACTIONS, CALLS>,
+        otherwise: Option<Owed<'l>>,
+        asked: Described<'l>,
+    ) -> Self {
         if otherwise.is_some() {
             joint.with(|queue| queue.held = queue.held.saturating_add(1));
         }
-        Debt { joint, otherwise }
+        Debt {
+            joint,
+            otherwise,
+            #[cfg(feature = "defmt")]
+            asked,
+        }
     }
 
     pub(super) const fn link(&self) -> &'l Link<'b, M, TRANSACTIONS, CALLS> {
         self.joint.link
     }
 
-    /// Answers with this, and waits until the transport has taken it. Where that fails the debt remains.
-    pub(super) async fn pay(mut self, what: What, body: &[&[u8]]) -> Result<(), Error> {
+    /// Answers with this, a service message with this status, and waits until the transport has taken it. Where that fails the debt remains.
+    #[cfg_attr(not(feature = "defmt"), expect(unused_variables, reason = "nothing is logged"))]
+    pub(super) async fn pay(mut self, what: What, body: &[&[u8]], status: Option<Status>) -> Result<(), Error> {
         let writer = self.joint.link.whole(None, what, body).await?;
+        #[cfg(feature = "defmt")]
+        log::answered(&self.asked, status);
         self.forgive();
         Ok(writer.taken().await?)
     }

@@ -155,7 +155,12 @@ impl<
             Owed::Reply(to, message) => match self.write(&message, text) {
                 Some(len) => {
                     let text = text.get(..len).unwrap_or_default();
-                    link.whole(None, What::Reply { to }, &[text]).await.map(|_| ())
+                    let sent = link.whole(None, What::Reply { to }, &[text]).await;
+                    if let (Ok(_), Some(what)) = (&sent, to.primary().reply()) {
+                        let header = Header::data(to.system(), what, false, to.session());
+                        self.peek(|shared| shared.log("sent", &header, text));
+                    }
+                    sent.map(|_| ())
                 }
                 None => link.whole(None, What::Abort { to }, &[]).await.map(|_| ()),
             },

@@ -3,7 +3,7 @@
 use super::Endpoint;
 use super::error::Error;
 use super::owed::Front;
-use super::shared::{Leave, Stage};
+use super::shared::{Leave, Says, Stage};
 use crate::clock;
 use crate::send::{What, Writer, length_of};
 use core::future::poll_fn;
@@ -54,7 +54,7 @@ impl<
         let message = ServiceMessage::new(service, data_id, Status::OKAY, data);
         let front = Front::of(&message)?;
         let sending = self.begin(within, |core, now, deadline| core.send(now, service, data_id, true, deadline))?;
-        Ok(match sending.ask(&front.with(message.data()), reply).await? {
+        Ok(match sending.ask(Says::Service(&message), &front.with(message.data()), reply).await? {
             Response::Service(message) => message.data(),
             Response::Function(text) => Some(text),
         })
@@ -78,7 +78,7 @@ impl<
         let message = ServiceMessage::new(service, data_id, Status::OKAY, data);
         let front = Front::of(&message)?;
         let sending = self.begin(within, |core, now, deadline| core.send(now, service, data_id, false, deadline))?;
-        sending.tell(&front.with(message.data())).await
+        sending.tell(Says::Service(&message), &front.with(message.data())).await
     }
 
     /// Sends a SECS-II primary and waits for its reply: within `within`, which includes waiting for the connection to be SELECTED and
@@ -96,7 +96,7 @@ impl<
         reply: &'r mut [u8],
     ) -> Result<&'r [u8], Error> {
         let sending = self.begin(within, |core, now, deadline| core.send_function(now, primary, true, deadline))?;
-        Ok(match sending.ask(&[body], reply).await? {
+        Ok(match sending.ask(Says::Function, &[body], reply).await? {
             Response::Service(message) => message.data().unwrap_or_default(),
             Response::Function(text) => text,
         })
@@ -111,7 +111,7 @@ impl<
     /// Those of [`tell`](Self::tell).
     pub async fn tell_primary(&self, primary: StreamFunction, body: &[u8], within: Duration) -> Result<(), Error> {
         let sending = self.begin(within, |core, now, deadline| core.send_function(now, primary, false, deadline))?;
-        sending.tell(&[body]).await
+        sending.tell(Says::Function, &[body]).await
     }
 
     /// Runs the handshake, where it has not been, and waits for its outcome.
@@ -193,8 +193,8 @@ impl<
 > Sending<'_, 'l, 'b, M, H, TRANSACTIONS, CALLS, SENDINGS, HANDLERS, ENTRIES, MESSAGES, OCTETS>
 {
     /// Sends a primary that expects a reply, and waits for that.
-    async fn ask<'r>(self, body: &[&[u8]], reply: &'r mut [u8]) -> Result<Response<'r>, Error> {
-        let (leave, writer) = self.go_out(length_of(body)).await?;
+    async fn ask<'r>(self, says: Says<'_>, body: &[&[u8]], reply: &'r mut [u8]) -> Result<Response<'r>, Error> {
+        let (leave, writer) = self.go_out(says, length_of(body)).await?;
         let system = writer.system();
         let mut answer = match writer.write_whole(body).await {
             Ok(writer) => writer.into_answer(leave.stream_function),
@@ -227,13 +227,17 @@ impl<
     }
 
     /// Sends a primary that expects no reply.
-    async fn tell(self, body: &[&[u8]]) -> Result<(), Error> {
-        let (_, writer) = self.go_out(length_of(body)).await?;
+    async fn tell(self, says: Says<'_>, body: &[&[u8]]) -> Result<(), Error> {
+        let (_, writer) = self.go_out(says, length_of(body)).await?;
         Ok(writer.write_whole(body).await?.taken().await?)
     }
 
     /// Waits until it can go out, and begins it.
-    async fn go_out(&self, length: u32) -> Result<(Leave, Writer<'l, 'b, M, TRANSACTIONS, CALLS, Single>), Error> {
+    async fn go_out(
+        &self,
+        says: Says<'_>,
+        length: u32,
+    ) -> Result<(Leave, Writer<'l, 'b, M, TRANSACTIONS, CALLS, Single>), Error> {
         let (endpoint, link) = (self.endpoint, self.endpoint.joint.link);
         loop {
             let leave = match self.turn().await {
@@ -246,7 +250,7 @@ impl<
                 Either::First(()) => {}
                 Either::Second(Ok(writer)) => {
                     let system = writer.system();
-                    endpoint.act(|shared| shared.sent(self.ticket, system));
+                    endpoint.act(|shared| shared.sent(self.ticket, says, system));
                     return Ok((leave, writer));
                 }
                 Either::Second(Err(crate::Error::Refused(error))) => {

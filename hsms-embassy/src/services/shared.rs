@@ -8,7 +8,9 @@ use crate::{clock, log};
 use core::task::Waker;
 use embassy_sync::blocking_mutex::raw::RawMutex;
 use hsms_core::connection::{ReplyToken, State as Selection, TransactionEnd};
-use hsms_core::services::{Answer, Done, EndpointAction, Outgoing, Reaction, Response, SendError, ServiceId, Ticket};
+use hsms_core::services::{
+    Answer, Done, EndpointAction, Outgoing, Reaction, Response, SendError, ServiceId, ServiceMessage, Ticket,
+};
 use hsms_core::time::Instant;
 use hsms_core::wire::{Header, SessionId, StreamFunction, SystemBytes};
 
@@ -70,6 +72,13 @@ pub(super) struct Leave {
     pub(super) changes: u16,
     pub(super) stream_function: StreamFunction,
     pub(super) reply_expected: bool,
+}
+
+/// What is sent, for the log: its text does not lie in one piece.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Says<'t> {
+    Service(&'t ServiceMessage<'t>),
+    Function,
 }
 
 /// Which handler a message has.
@@ -302,11 +311,16 @@ impl<
     }
 
     /// It has gone out under these system bytes.
-    pub(super) fn sent(&mut self, ticket: Ticket, system: SystemBytes) {
-        if let Some(Sending { stage: Stage::Goes(leave), .. }) = self.sending(ticket) {
-            // The text is not at hand, and no name depends on the session.
-            let Leave { stream_function, reply_expected, .. } = *leave;
-            self.log("sent", &Header::data(system, stream_function, reply_expected, SessionId(0)), &[]);
+    pub(super) fn sent(&mut self, ticket: Ticket, says: Says<'_>, system: SystemBytes) {
+        match says {
+            Says::Service(message) => log::described(self.core.name(), "sent", &self.core.services().describe(message)),
+            Says::Function => {
+                if let Some(Sending { stage: Stage::Goes(leave), .. }) = self.sending(ticket) {
+                    // No name depends on the session.
+                    let Leave { stream_function, reply_expected, .. } = *leave;
+                    self.log("sent", &Header::data(system, stream_function, reply_expected, SessionId(0)), &[]);
+                }
+            }
         }
         self.set(ticket, Stage::Gone);
         self.core.sent(&Outgoing::Application(ticket), system);
