@@ -57,7 +57,7 @@
 //! None by default: `tracing` (every message as an event of the target `hsms::message`, every notice as one of `hsms::connection`, in a
 //! span `hsms` of the target `hsms` with the peer's name, in which the delegates of a manager run as well; with `services` what these do as
 //! events of `hsms::services`, by the names of services, data ids and statuses, the names of messages in the field `names` of those of
-//! `hsms::message`, and the name of the connection in the field `channel` of the span, from when it is known), `serde` (settings that survive a restart), `secs2` (texts in the log as SML), `services`, `manager`, `tls`, `capture`, `metrics`, `conformance`,
+//! `hsms::message`, while those of `hsms::connection` tell of messages by headers and system bytes, and the name of the connection in the field `channel` of the span, from when it is known), `serde` (settings that survive a restart), `secs2` (texts in the log as SML), `services`, `manager`, `tls`, `capture`, `metrics`, `conformance`,
 //! `faults`.
 
 mod blocking;
