@@ -71,16 +71,13 @@ pub(crate) fn described(name: Option<&str>, what: &str, message: &hsms_core::ser
 }
 
 /// What answers a message that had a handler, by the names of that.
-#[cfg(feature = "services")]
+#[cfg(all(feature = "services", feature = "defmt"))]
 #[inline]
 pub(crate) fn answered(asked: &hsms_core::services::Described<'_>, status: Option<hsms_core::services::Status>) {
-    #[cfg(feature = "defmt")]
     match status {
         Some(status) => defmt::debug!("hsms: answers {}: {}", asked, status),
         None => defmt::debug!("hsms: answers {}", asked),
     }
-    #[cfg(not(feature = "defmt"))]
-    let _ = (asked, status);
 }
 
 /// A received message that nobody took.
