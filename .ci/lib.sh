@@ -306,24 +306,20 @@ EOF
   fi
 }
 
-# Bare metal: the core for four targets, and what it takes there against the committed baseline.
+# Bare metal: core and adapter for four targets, and what the core takes there against the committed baseline.
 stage_footprint() {
-  local toolchain target features folder=${CARGO_TARGET_DIR:-$root/target/footprint}
+  local toolchain target features targets=() folder=${CARGO_TARGET_DIR:-$root/target/footprint}
   toolchain=$(footprint_toolchain) || fail "there is no toolchain for the bare-metal targets" || return
   for target in thumbv6m-none-eabi thumbv7m-none-eabi thumbv7em-none-eabihf riscv32imc-unknown-none-elf; do
-    for features in "" defmt secs2 services auth,defmt; do
-      (cd "$root" && CARGO_TARGET_DIR=$folder RUSTUP_TOOLCHAIN=$toolchain \
-        cargo build --quiet --locked -p hsms-core --target "$target" --features "$features") ||
-        fail "hsms-core does not build for $target (features: ${features:-none})" || return
-    done
-    for features in "" net defmt net,defmt services auth,net,defmt; do
-      (cd "$root" && CARGO_TARGET_DIR=$folder RUSTUP_TOOLCHAIN=$toolchain \
-        cargo build --quiet --locked -p hsms-embassy --target "$target" --features "$features") ||
-        fail "hsms-embassy does not build for $target (features: ${features:-none})" || return
-    done
-    printf 'built for %s: hsms-core with no features, defmt, secs2, services, auth with defmt; ' "$target"
-    printf 'hsms-embassy with none, net, defmt, both of these, services, and net, auth and defmt\n'
+    targets+=(--target "$target")
   done
+  for features in "" defmt auth,hsms-embassy/net auth,defmt,hsms-embassy/net; do
+    # A name without a package is that of a feature of both.
+    (cd "$root" && CARGO_TARGET_DIR=$folder RUSTUP_TOOLCHAIN=$toolchain \
+      cargo build --quiet --locked -p hsms-core -p hsms-embassy "${targets[@]}" --features "$features") ||
+      fail "hsms-core or hsms-embassy does not build for bare metal (features: ${features:-none})" || return
+  done
+  printf 'hsms-core and hsms-embassy, with no features, defmt, net with auth, and all these, are built for:%s\n' "${targets[*]//--target/}"
   (cd "$root/tests/footprint" && cargo fmt --all --check &&
     CARGO_TARGET_DIR=$folder cargo clippy --quiet --locked --all-targets -- -D warnings &&
     CARGO_TARGET_DIR=$folder cargo test --quiet --locked &&
