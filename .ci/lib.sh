@@ -505,6 +505,11 @@ stage_drawn() {
   (cd "$root" && HSMS_PLANTED_TARGET=$root/target tests/planted/run ${green:+"$green"} --draw 2 --by "$(git rev-parse HEAD)")
 }
 
+# Of what the last commits changed in the core; .ci/mutants --all has every one.
+stage_mutants() {
+  HSMS_NICE=0 "$root/.ci/mutants" || fail "no test notices a change of the core that the last commits changed"
+}
+
 stage_planted() {
   local stage green=--assume-green
   for stage in hygiene format windows features no_std footprint; do
