@@ -50,6 +50,11 @@ impl Managed {
         Ok(())
     }
 
+    /// Adds one that is none of those who are asked.
+    pub(crate) fn one(&self, name: &str, address: SocketAddr, config: Config) -> Outcome<Peer> {
+        Ok(self.manager.add(name, PeerSettings::active([address], config))?)
+    }
+
     /// Octets of each peer that are the caller's: its settings with the address in them, and its name.
     pub(crate) fn configured() -> usize {
         size_of::<PeerSettings>() + size_of::<SocketAddr>() + "tool 00000".len()

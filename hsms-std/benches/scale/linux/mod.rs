@@ -3,6 +3,7 @@
 mod blocked;
 mod chart;
 mod common;
+mod dead;
 mod managed;
 mod options;
 mod page;

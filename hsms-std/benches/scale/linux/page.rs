@@ -3,12 +3,13 @@
 use super::blocked::Blocked;
 use super::chart;
 use super::common::Outcome;
+use super::dead::Beside;
 use super::managed::{LINKTEST, Managed, T5};
 use super::plan::{COLUMNS, Row};
 use std::fmt::Write;
 
 /// Figures as a table, and charts.
-pub(crate) fn of(rows: &[Row], handlers: &Blocked) -> Outcome<String> {
+pub(crate) fn of(rows: &[Row], handlers: &Blocked, beside: &Beside) -> Outcome<String> {
     let mut page = format!(
         "# How the manager scales\n\n\
          Made by `cargo bench -p hsms-std --bench scale -- --page hsms-std/docs/scale.md`, never edited by hand. So many connections of one \
@@ -36,6 +37,6 @@ pub(crate) fn of(rows: &[Row], handlers: &Blocked) -> Outcome<String> {
     for row in rows {
         page += &line(&row.figures());
     }
-    write!(page, "\n{handlers}\n\n{}", chart::draw(rows)?)?;
+    write!(page, "\n{handlers}\n\n{beside}\n\n{}", chart::draw(rows)?)?;
     Ok(page)
 }

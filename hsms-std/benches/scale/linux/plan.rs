@@ -2,6 +2,7 @@
 
 use super::blocked::{self, Blocked};
 use super::common::Outcome;
+use super::dead::{self, Beside};
 use super::managed::{LINKTEST, Managed, T5};
 use super::options::{Effort, Options};
 use super::page;
@@ -21,6 +22,7 @@ const MANY: usize = 1_000;
 const LONGEST_SELECT: Duration = Duration::from_secs(10);
 const MOST: usize = 10_000;
 const LONGEST_LINKTEST: u64 = 50_000;
+const LEAST_BESIDE: f64 = 0.9;
 
 /// Descriptors that a process has beside its connections, at most.
 const OTHERS: u64 = 64;
@@ -62,8 +64,10 @@ pub(crate) fn run(options: &Options) -> Outcome<()> {
         }
         rows.push(measure(*connections, plains, options.effort)?);
     }
-    let handlers =
-        blocked::measure(options.connections.iter().copied().filter(|many| *many <= MANY).max().unwrap_or(MANY))?;
+    let many = options.connections.iter().copied().filter(|many| *many <= MANY).max().unwrap_or(MANY);
+    eprintln!("{:3} s  {many} connections beside dead ones, and with blocked handlers", begun.elapsed().as_secs());
+    let beside = dead::measure(many, options.effort)?;
+    let handlers = blocked::measure(many)?;
     if options.effort == Effort::Smoke {
         println!("everything was tried once; figures are taken by `cargo bench` only");
         return Ok(());
@@ -73,10 +77,10 @@ pub(crate) fn run(options: &Options) -> Outcome<()> {
         fs::write(file, values(&rows))?;
     }
     if let Some(file) = &options.page {
-        fs::write(file, page::of(&rows, &handlers)?)?;
+        fs::write(file, page::of(&rows, &handlers, &beside)?)?;
     }
-    println!("{handlers}");
-    check(&rows, &handlers)
+    println!("{handlers}\n{beside}");
+    check(&rows, &handlers, &beside)
 }
 
 fn measure(connections: usize, plains: usize, effort: Effort) -> Outcome<Row> {
@@ -118,7 +122,7 @@ fn measure(connections: usize, plains: usize, effort: Effort) -> Outcome<Row> {
     })
 }
 
-fn median(figures: impl Iterator<Item = f64>) -> f64 {
+pub(crate) fn median(figures: impl Iterator<Item = f64>) -> f64 {
     let mut sorted: Vec<f64> = figures.collect();
     sorted.sort_by(f64::total_cmp);
     sorted.get(sorted.len() / 2).copied().unwrap_or(f64::NAN)
@@ -191,7 +195,7 @@ pub(crate) fn millis(time: Duration) -> f64 {
 }
 
 /// Says of each figure whether it is what it should be. Fails where one is not and HSMS_BENCH is `required`.
-fn check(rows: &[Row], handlers: &Blocked) -> Outcome<()> {
+fn check(rows: &[Row], handlers: &Blocked, beside: &Beside) -> Outcome<()> {
     let mut missed = 0;
     let mut say = |what: &str, is: String, reached: bool| {
         println!("{what}: {is}: {}", if reached { "reached" } else { "MISSED" });
@@ -211,6 +215,13 @@ fn check(rows: &[Row], handlers: &Blocked) -> Outcome<()> {
             "p99 of linktests beside blocked handlers, 50 ms",
             format!("{most_of_them} us"),
             most_of_them <= LONGEST_LINKTEST,
+        );
+    }
+    if beside.connections == MANY {
+        say(
+            "rate beside dead peers over the rate without, 0.9",
+            format!("{:.3}", beside.ratio),
+            beside.ratio >= LEAST_BESIDE,
         );
     }
     if missed > 0 && env::var("HSMS_BENCH").is_ok_and(|wanted| wanted == "required") {
