@@ -348,11 +348,14 @@ stage_firmware() {
   HSMS_EMBEDDED_TOOLCHAIN=$toolchain CARGO_TARGET_DIR=$folder bash "$root/.ci/firmware" || fail "the firmware does not do what it must"
 }
 
-# The program that talks to the boards: what it says of them is right only where its own tests pass.
+# The program that talks to the boards: what it says of them is right only where its own tests pass. And what the adapter logs, on the host.
 firmware_acceptance() {
   (cd "$root/hsms-embassy/examples/firmware" && export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$root/target/firmware} &&
     cargo clippy --quiet --locked -p hsms-firmware-acceptance --all-targets -- -D warnings &&
-    cargo test --quiet --locked -p hsms-firmware-acceptance) || fail "the acceptance of the firmware is not in order"
+    cargo test --quiet --locked -p hsms-firmware-acceptance) || fail "the acceptance of the firmware is not in order" || return
+  (cd "$root/hsms-embassy/examples/firmware" && export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$root/target/firmware} DEFMT_LOG=debug &&
+    cargo clippy --quiet --locked -p hsms-firmware-log --all-targets -- -D warnings &&
+    cargo test --quiet --locked -p hsms-firmware-log) || fail "the log of hsms-embassy is not what it must be"
 }
 
 # At the level of firmware alone; `tests/nopanic/run` without a level tries all three.

@@ -74,6 +74,11 @@
 //!
 //! None by default: `net` (connections of `embassy-net`), `services` (dispatch to handlers, service messages, establishing
 //! communication), `auth` (the same with a secret that both ends prove), `defmt` (logs, and `defmt::Format` on every value).
+//!
+//! With `defmt` and `services` every line about a connection begins with its name, once that is known: `hsms: etcher: …`. The link keeps a
+//! copy of it, 32 octets and a few more; without either feature it has none. Messages are logged twice at level `debug`: as they
+//! are on the link, by their headers, and as the services see them, with the names of services, data ids, streams, functions and
+//! statuses. What a handler answers is logged so by the task that runs the services, a moment after it went out.
 #![doc = ""]
 #![doc = include_str!("../docs/sizing.md")]
 #![doc = ""]

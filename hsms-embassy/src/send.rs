@@ -413,7 +413,7 @@ impl<const TRANSACTIONS: usize, const CALLS: usize, S: Sessions> State<'_, TRANS
             self.calls.set(index, Awaits::Reply { system });
         }
         let [_, _, _, _, header @ ..] = &prefix;
-        log::sent(&Header::decode(header), body_len);
+        log::sent(&self.channel, &Header::decode(header), body_len);
         self.output.push(&prefix);
         self.wake_runner();
         Poll::Ready(Ok((system, self.link)))

@@ -123,7 +123,7 @@ lent! {
 }
 
 /// What is no value: it does something, and is made by its own constructor.
-const MACHINERY: [(&str, &str); 26] = [
+const MACHINERY: [(&str, &str); 27] = [
     ("connection::Connection", "the machine"),
     ("connection::Holders", "a register that is kept"),
     ("connection::Entry", "of the machine's own; not exported"),
@@ -142,6 +142,7 @@ const MACHINERY: [(&str, &str); 26] = [
     ("services::BeforeTrust", "a register that counts what it refuses"),
     ("services::ChannelName", "exchanges names"),
     ("services::Communication", "establishes communication"),
+    ("services::DescribedError", "what Endpoint makes of an error to be printed"),
     ("services::DescribedNotice", "what Endpoint makes of a notice to be printed"),
     ("services::Described", "what Services makes of a message to be printed"),
     ("services::Endpoint", "all of the services"),

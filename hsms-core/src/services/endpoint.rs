@@ -12,7 +12,7 @@ mod words;
 pub use action::{Answer, Done, EndpointAction, EndpointNotice, Outgoing, OwnMessage, Reaction, Response};
 pub use sending::{Complaint, SendError, Ticket, Waiting};
 pub use settings::{EndpointError, EndpointSettings, NAME_LEN};
-pub use words::DescribedNotice;
+pub use words::{DescribedError, DescribedNotice};
 
 use super::inbox::close_gap;
 use super::registry::service_of;

@@ -153,7 +153,6 @@ impl core::error::Error for PairError {}
 
 /// How a service request ended. Numbers from 7 to 254 are the user's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Status(pub u8);
 
 impl Status {
@@ -196,6 +195,17 @@ impl fmt::Display for Status {
         match self.name() {
             Some(name) => write!(f, "{} ({name})", self.0),
             None => fmt::Display::fmt(&self.0, f),
+        }
+    }
+}
+
+/// As [`Display`](fmt::Display) has it.
+#[cfg(feature = "defmt")]
+impl defmt::Format for Status {
+    fn format(&self, f: defmt::Formatter<'_>) {
+        match self.name() {
+            Some(name) => defmt::write!(f, "{=u8} ({=str})", self.0, name),
+            None => defmt::write!(f, "{=u8}", self.0),
         }
     }
 }

@@ -23,7 +23,7 @@ pub use communication::{
     CommunicationVerdict,
 };
 pub use endpoint::{
-    Answer, Complaint, DescribedNotice, Done, Endpoint, EndpointAction, EndpointError, EndpointNotice,
+    Answer, Complaint, DescribedError, DescribedNotice, Done, Endpoint, EndpointAction, EndpointError, EndpointNotice,
     EndpointSettings, NAME_LEN, Outgoing, OwnMessage, Reaction, Response, SendError, Ticket, Waiting,
 };
 pub use inbox::{FunctionInbox, Inbox, InboxFull, Kept, ServiceInbox, Wanted};

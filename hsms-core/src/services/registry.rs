@@ -117,7 +117,7 @@ impl<'n, const N: usize> Services<'n, N> {
     /// The name of a status: the one given here, or that of [`Status::name`].
     #[must_use]
     pub fn status_name(&self, status: Status) -> Option<&'n str> {
-        self.find(Key::Status(status)).or_else(|| status.name())
+        self.given_status_name(status).or_else(|| status.name())
     }
 
     /// The name of a function, or else of its stream.
@@ -169,6 +169,11 @@ impl<'n, const N: usize> Services<'n, N> {
         } else {
             Status::SERVICE_OR_DATA_UNKNOWN
         }
+    }
+
+    /// The name that was given here to a status.
+    pub(super) fn given_status_name(&self, status: Status) -> Option<&'n str> {
+        self.find(Key::Status(status))
     }
 
     /// Whether a request or a response is one of a registered service and data id.

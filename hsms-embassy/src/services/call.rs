@@ -109,8 +109,7 @@ impl<
                 }
                 shared.came(&self.joint, &Came { header, token, text: text.get(..len).unwrap_or_default() })
             });
-            let asked = self.peek(|shared| shared.core.describe(&header, text.get(..len).unwrap_or_default()));
-            let debt = Debt::new(&self.joint, found.as_ref().and_then(owed_by), asked);
+            let debt = Debt::new(&self.joint, found.as_ref().and_then(owed_by));
             let incoming = whole.is_none().then_some(incoming);
             match found {
                 None => {}
@@ -172,7 +171,7 @@ impl<'e, 'l, 'b, 't, M: RawMutex, const TRANSACTIONS: usize, const CALLS: usize>
         let Some(answer) = self.answer else { return Ok(()) };
         let response = answer.response(Some((status, data)));
         let front = Front::of(&response)?;
-        self.debt.pay(What::Reply { to: answer.to }, &front.with(response.data()), Some(response.status())).await
+        self.debt.pay(What::Reply { to: answer.to }, &front.with(response.data()), Some(&response)).await
     }
 }
 

@@ -1,7 +1,7 @@
 //! The endpoint: what all tasks share, and the calls that only wait.
 
 use super::Core;
-use super::error::Error;
+use super::error::{DescribedError, Error, What};
 use super::owed::Joint;
 use super::shared::Shared;
 use crate::Link;
@@ -92,7 +92,11 @@ impl<
         link: &'l Link<'b, M, TRANSACTIONS, CALLS>,
         core: Core<'l, H, SENDINGS, HANDLERS, ENTRIES, MESSAGES, OCTETS>,
     ) -> Self {
-        link.with(|state| state.strays = true);
+        link.with(|state| {
+            state.strays = true;
+            #[cfg(feature = "defmt")]
+            state.channel.call(core.name(), core.is_selected());
+        });
         Endpoint { joint: Joint::new(link), shared: Mutex::new(RefCell::new(Shared::new(core))) }
     }
 
@@ -110,6 +114,27 @@ impl<
     /// It is called under a lock: it is to return soon, and cannot call the endpoint.
     pub fn look<R>(&self, look: impl FnOnce(&Core<'l, H, SENDINGS, HANDLERS, ENTRIES, MESSAGES, OCTETS>) -> R) -> R {
         self.peek(|shared| look(&shared.core))
+    }
+
+    /// Why a call failed, with what its status is called, for a log line or a user.
+    #[must_use]
+    pub fn describe_error(&self, error: Error) -> DescribedError<'l> {
+        DescribedError(match error {
+            Error::Sending(error) => What::Sending(self.look(|core| core.describe_error(error))),
+            error => What::Other(error),
+        })
+    }
+
+    /// Whether there is a link, SELECTED or not. This and the questions below are answered as far as [`run`](Self::run) has seen.
+    #[must_use]
+    pub fn is_connected(&self) -> bool {
+        self.look(Core::is_connected)
+    }
+
+    /// Whether the connection is SELECTED.
+    #[must_use]
+    pub fn is_selected(&self) -> bool {
+        self.look(Core::is_selected)
     }
 
     /// Whether the connection is trusted, or there is no secret.

@@ -3,8 +3,13 @@
 use core::fmt;
 use hsms_core::error::Fault;
 use hsms_core::services::SendError;
+#[cfg(doc)]
+use hsms_core::services::Services;
 
 /// A call of an [`Endpoint`](super::Endpoint) that failed.
+///
+/// It has no reference to the names that an end gave, so a status that only this application knows is printed by its number:
+/// [`Endpoint::describe_error`](super::Endpoint::describe_error) prints its [name](Services::add_status) as well.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
@@ -53,3 +58,34 @@ impl fmt::Display for Error {
 }
 
 impl core::error::Error for Error {}
+
+/// An [`Error`] with names, to be printed: with what its status is called, where that was named here.
+///
+/// Made by [`Endpoint::describe_error`](super::Endpoint::describe_error).
+#[derive(Debug, Clone, Copy)]
+pub struct DescribedError<'n>(pub(super) What<'n>);
+
+#[derive(Debug, Clone, Copy)]
+pub(super) enum What<'n> {
+    Sending(hsms_core::services::DescribedError<'n>),
+    Other(Error),
+}
+
+impl fmt::Display for DescribedError<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            What::Sending(error) => error.fmt(f),
+            What::Other(error) => error.fmt(f),
+        }
+    }
+}
+
+#[cfg(feature = "defmt")]
+impl defmt::Format for DescribedError<'_> {
+    fn format(&self, f: defmt::Formatter<'_>) {
+        match &self.0 {
+            What::Sending(error) => error.format(f),
+            What::Other(error) => error.format(f),
+        }
+    }
+}

@@ -85,7 +85,7 @@ mod shared;
 
 pub use call::{Call, Primary, Request};
 pub use endpoint::{Endpoint, Kept, Told};
-pub use error::Error;
+pub use error::{DescribedError, Error};
 
 #[cfg(feature = "auth")]
 pub use hsms_core::services::{

@@ -12,11 +12,17 @@ use embassy_sync::blocking_mutex::raw::RawMutex;
 use embassy_sync::waitqueue::WakerRegistration;
 use hsms_core::connection::{ReplyToken, Stream9};
 use hsms_core::secs2::{Count, Slice, Writer};
-use hsms_core::services::{Described, OwnMessage, ServiceMessage, Status};
+#[cfg(feature = "defmt")]
+use hsms_core::services::{Described, ServiceId, Services};
+use hsms_core::services::{OwnMessage, ServiceMessage, Status};
 use hsms_core::wire::{Header, StreamFunction};
 
 /// What can wait: an answer, or a report and an abort of one primary; an answer for each call that is held; three messages of the core's own.
 const QUEUE: usize = 8;
+
+/// What was answered and waits to be logged. The task that runs is woken by each, and no more calls are held.
+#[cfg(feature = "defmt")]
+const ANSWERED: usize = 5;
 
 /// What one primary can add, and the core of its own.
 const RESERVED: usize = 4;
@@ -29,6 +35,40 @@ pub(super) enum Owed<'a> {
     Reply(ReplyToken, OwnMessage<'a>),
     Abort(ReplyToken),
     Report(Stream9, Header),
+}
+
+/// What a call was answered with, for the log. Its names are with the core.
+#[cfg(feature = "defmt")]
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Answered {
+    Service(ServiceId, u32, Status),
+    Function(Header),
+}
+
+#[cfg(feature = "defmt")]
+impl Answered {
+    /// A service message, or else what this sends.
+    fn of(message: Option<&ServiceMessage<'_>>, what: &What) -> Option<Self> {
+        if let Some(message) = message {
+            return Some(Answered::Service(message.service_id(), message.data_id(), message.status()));
+        }
+        let (to, function) = match what {
+            What::Reply { to } => (to, to.primary().reply()?),
+            What::Abort { to } => (to, StreamFunction::new(to.primary().stream, 0)),
+            What::Primary { .. } => return None,
+        };
+        Some(Answered::Function(Header::data(to.system(), function, false, to.session())))
+    }
+
+    /// By its names.
+    pub(super) fn describe<'n, const N: usize>(&self, services: &Services<'n, N>) -> Described<'n> {
+        match self {
+            Answered::Service(service, data_id, status) => {
+                services.describe(&ServiceMessage::new(*service, *data_id, *status, None))
+            }
+            Answered::Function(header) => services.describe_header(header),
+        }
+    }
 }
 
 /// The link, and what is to be sent over it.
@@ -44,6 +84,8 @@ struct Queue<'l> {
     /// Calls that are held and have to be answered.
     held: usize,
     runner: WakerRegistration,
+    #[cfg(feature = "defmt")]
+    answered: heapless::Deque<Answered, ANSWERED>,
     /// Somebody runs the endpoint.
     running: bool,
 }
@@ -60,6 +102,8 @@ impl<'l, 'b, M: RawMutex, const TRANSACTIONS: usize, const CALLS: usize> Joint<'
             number: 0,
             held: 0,
             runner: WakerRegistration::new(),
+            #[cfg(feature = "defmt")]
+            answered: heapless::Deque::new(),
             running: false,
         };
         Joint { link, queue: Mutex::new(RefCell::new(queue)) }
@@ -114,6 +158,25 @@ impl<'l, 'b, M: RawMutex, const TRANSACTIONS: usize, const CALLS: usize> Joint<'
         self.link.with(|state| state.calls.wake(Topic::Services));
     }
 
+    /// A call was answered. The task that runs logs it.
+    #[cfg(feature = "defmt")]
+    fn answered(&self, answered: Answered) {
+        let kept = self.with(|queue| {
+            queue.runner.wake();
+            queue.answered.push_back(answered)
+        });
+        if let Err(answered) = kept {
+            // By the names that everybody has.
+            log::described(None, "sent", &answered.describe(&Services::<0>::new()));
+        }
+    }
+
+    /// What was answered first and is not logged yet.
+    #[cfg(feature = "defmt")]
+    pub(super) fn take_answered(&self) -> Option<Answered> {
+        self.with(|queue| queue.answered.pop_front())
+    }
+
     /// The connection that all of it belonged to has ended.
     pub(super) fn clear(&self) {
         self.with(|queue| {
@@ -135,7 +198,11 @@ impl<'l, 'b, M: RawMutex, const TRANSACTIONS: usize, const CALLS: usize> Joint<'
 /// Replies that nobody waits for are kept no more.
 impl<M: RawMutex, const TRANSACTIONS: usize, const CALLS: usize> Drop for Joint<'_, '_, M, TRANSACTIONS, CALLS> {
     fn drop(&mut self) {
-        self.link.with(|state| state.strays = false);
+        self.link.with(|state| {
+            state.strays = false;
+            #[cfg(feature = "defmt")]
+            state.channel.call(None, false);
+        });
     }
 }
 
@@ -155,39 +222,36 @@ impl Queue<'_> {
 pub(super) struct Debt<'e, 'l, 'b, M: RawMutex, const TRANSACTIONS: usize, const CALLS: usize> {
     joint: &'e Joint<'l, 'b, M, TRANSACTIONS, CALLS>,
     otherwise: Option<Owed<'l>>,
-    /// What it is the answer to, for the log.
-    #[cfg(feature = "defmt")]
-    asked: Described<'l>,
 }
 
 impl<'e, 'l, 'b, M: RawMutex, const TRANSACTIONS: usize, const CALLS: usize> Debt<'e, 'l, 'b, M, TRANSACTIONS, CALLS> {
-    #[cfg_attr(not(feature = "defmt"), expect(unused_variables, reason = "nothing is logged"))]
-    pub(super) fn new(
-        joint: &'e Joint<'l, 'b, M, TRANSACTIONS, CALLS>,
-        otherwise: Option<Owed<'l>>,
-        asked: Described<'l>,
-    ) -> Self {
+    pub(super) fn new(joint: &'e Joint<'l, 'b, M, TRANSACTIONS, CALLS>, otherwise: Option<Owed<'l>>) -> Self {
         if otherwise.is_some() {
             joint.with(|queue| queue.held = queue.held.saturating_add(1));
         }
-        Debt {
-            joint,
-            otherwise,
-            #[cfg(feature = "defmt")]
-            asked,
-        }
+        Debt { joint, otherwise }
     }
 
     pub(super) const fn link(&self) -> &'l Link<'b, M, TRANSACTIONS, CALLS> {
         self.joint.link
     }
 
-    /// Answers with this, a service message with this status, and waits until the transport has taken it. Where that fails the debt remains.
+    /// Answers with this, where it is one with this service message, and waits until the transport has taken it. Where that fails the debt
+    /// remains.
     #[cfg_attr(not(feature = "defmt"), expect(unused_variables, reason = "nothing is logged"))]
-    pub(super) async fn pay(mut self, what: What, body: &[&[u8]], status: Option<Status>) -> Result<(), Error> {
+    pub(super) async fn pay(
+        mut self,
+        what: What,
+        body: &[&[u8]],
+        message: Option<&ServiceMessage<'_>>,
+    ) -> Result<(), Error> {
+        #[cfg(feature = "defmt")]
+        let answered = Answered::of(message, &what);
         let writer = self.joint.link.whole(None, what, body).await?;
         #[cfg(feature = "defmt")]
-        log::answered(&self.asked, status);
+        if let Some(answered) = answered {
+            self.joint.answered(answered);
+        }
         self.forgive();
         Ok(writer.taken().await?)
     }

@@ -63,6 +63,8 @@ impl<
     /// Tells the core of every change of the connection.
     async fn keep_following(&self, place: &Place<'_, 'b, M, TRANSACTIONS, CALLS, Single>) -> Infallible {
         poll_fn(|cx| {
+            #[cfg(feature = "defmt")]
+            self.peek(|shared| shared.log_answers(&self.joint));
             loop {
                 let topic = if self.peek(|shared| shared.was_refused()) { Topic::Anything } else { Topic::State };
                 self.joint.link.with(|state| state.calls.wait(place.index, topic, cx.waker()));
@@ -164,7 +166,14 @@ impl<
                 }
                 None => link.whole(None, What::Abort { to }, &[]).await.map(|_| ()),
             },
-            Owed::Abort(to) => link.whole(None, What::Abort { to }, &[]).await.map(|_| ()),
+            Owed::Abort(to) => {
+                let sent = link.whole(None, What::Abort { to }, &[]).await;
+                if sent.is_ok() {
+                    let what = StreamFunction::new(to.primary().stream, 0);
+                    self.peek(|shared| shared.log("sent", &Header::data(to.system(), what, false, to.session()), &[]));
+                }
+                sent.map(|_| ())
+            }
             Owed::Report(error, about) => link.report_within(Some(changes), error, &about).await,
         };
         if !matches!(sent, Err(crate::Error::TooManyCalls { .. })) {

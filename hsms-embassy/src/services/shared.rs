@@ -225,6 +225,8 @@ impl<
 
     /// Has everything done that is to be done; tells whether `run` has to look at the deadlines again.
     pub(super) fn go_on<M: RawMutex, const T: usize, const C: usize>(&mut self, joint: &Joint<'l, '_, M, T, C>) {
+        #[cfg(feature = "defmt")]
+        self.log_answers(joint);
         while joint.has_room()
             && let Some(action) = self.core.poll_action()
         {
@@ -246,6 +248,8 @@ impl<
                 }
             }
         }
+        #[cfg(feature = "defmt")]
+        joint.link.with(|state| state.channel.call(self.core.name(), self.core.is_selected()));
         if self.core.next_deadline() != self.awaited {
             joint.wake_runner();
         }
@@ -329,6 +333,14 @@ impl<
     /// A message by its names.
     pub(super) fn log(&self, what: &str, header: &Header, text: &[u8]) {
         log::described(self.core.name(), what, &self.core.describe(header, text));
+    }
+
+    /// What handlers have answered.
+    #[cfg(feature = "defmt")]
+    pub(super) fn log_answers<M: RawMutex, const T: usize, const C: usize>(&self, joint: &Joint<'l, '_, M, T, C>) {
+        while let Some(answered) = joint.take_answered() {
+            log::described(self.core.name(), "sent", &answered.describe(self.core.services()));
+        }
     }
 
     pub(super) fn set(&mut self, ticket: Ticket, stage: Stage) {

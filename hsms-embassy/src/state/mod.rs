@@ -9,7 +9,8 @@ pub(crate) mod receiving;
 
 pub(crate) use receiving::{AT_ONCE, Step};
 
-use crate::{Told, clock, log};
+use crate::log::{self, Channel};
+use crate::{Told, clock};
 use calls::{Awaits, Calls, Topic};
 use core::task::Waker;
 use embassy_sync::waitqueue::WakerRegistration;
@@ -41,6 +42,7 @@ pub(crate) enum Order {
 }
 
 pub(crate) struct State<'b, const TRANSACTIONS: usize, const CALLS: usize, S> {
+    pub(crate) channel: Channel,
     pub(crate) machine: Connection<TRANSACTIONS, S>,
     pub(crate) input: Input<'b>,
     pub(crate) inbox: Inbox<'b, TRANSACTIONS>,
@@ -91,6 +93,7 @@ impl<'b, const TRANSACTIONS: usize, const CALLS: usize, S: Sessions> State<'b, T
         output: Output<'b>,
     ) -> Self {
         State {
+            channel: Channel::new(),
             machine,
             input,
             inbox,
@@ -154,7 +157,7 @@ impl<'b, const TRANSACTIONS: usize, const CALLS: usize, S: Sessions> State<'b, T
 
     /// Tells the machine what happened outside.
     pub(crate) fn happen(&mut self, now: Instant, event: Event) {
-        log::event(&event);
+        log::event(&self.channel, &event);
         // Refused where the machine has closed the connection by itself meanwhile.
         let _ = self.machine.handle(now, event);
         self.settle(now);
@@ -165,6 +168,7 @@ impl<'b, const TRANSACTIONS: usize, const CALLS: usize, S: Sessions> State<'b, T
         self.wanted = false;
         self.open = true;
         self.link = self.link.wrapping_add(1);
+        self.channel.renew();
         self.output.reset();
         self.input.clear();
         self.tell(Told::Connected);
@@ -303,7 +307,7 @@ impl<'b, const TRANSACTIONS: usize, const CALLS: usize, S: Sessions> State<'b, T
                 return false;
             }
             let Some(action) = self.machine.poll_action() else { return true };
-            log::action(&action);
+            log::action(&self.channel, &action);
             match action {
                 Action::OpenTransport => self.wanted = true,
                 Action::Send(frame) => {
@@ -357,7 +361,7 @@ impl<'b, const TRANSACTIONS: usize, const CALLS: usize, S: Sessions> State<'b, T
 
     /// Nobody will answer this primary: its sender need not wait for T3. Tells nothing where none waits.
     pub(crate) fn refuse(&mut self, now: Instant, header: &Header, token: Option<ReplyToken>) {
-        log::dropped(header);
+        log::dropped(&self.channel, header);
         self.tell(Told::Dropped(*header));
         if let Some(token) = token {
             // There is room: nothing is read while one waits.

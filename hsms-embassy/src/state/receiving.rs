@@ -54,7 +54,7 @@ impl<const TRANSACTIONS: usize, const CALLS: usize, S: Sessions> State<'_, TRANS
         if octets == 0 {
             return Step::Empty;
         }
-        let State { machine, input, inbox, arriving, calls, full, strays, link, .. } = self;
+        let State { channel, machine, input, inbox, arriving, calls, full, strays, link, .. } = self;
         let Some(octets) = input.octets().get(..octets) else { return Step::Empty };
         let Ok((taken, inbound)) = machine.receive(now, octets) else {
             // In the middle of a text, where its actions wait for room in the output.
@@ -64,7 +64,7 @@ impl<const TRANSACTIONS: usize, const CALLS: usize, S: Sessions> State<'_, TRANS
         let mut first = None;
         match inbound {
             Some(inbound) if inbound.first() => {
-                log::received(&inbound);
+                log::received(channel, &inbound);
                 first = Some(Beginning::of(&inbound, *strays, low(*link)));
             }
             Some(inbound) => {
@@ -273,7 +273,7 @@ impl<const TRANSACTIONS: usize, const CALLS: usize, S: Sessions> State<'_, TRANS
     pub(super) fn end_arrival(&mut self) -> Option<Header> {
         match core::mem::replace(&mut self.arriving, Arriving::Nothing) {
             Arriving::Waiting(entry) => {
-                log::dropped(&entry.header);
+                log::dropped(&self.channel, &entry.header);
                 Some(entry.header)
             }
             Arriving::Inbox => {

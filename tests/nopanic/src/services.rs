@@ -180,6 +180,7 @@ entries! {
     endpoint_untold(it: &Whole) Endpoint::untold(it);
     endpoint_services(it: &Whole) { keep(Endpoint::services(it)); };
     endpoint_services_mut(it: &mut Whole) { keep(Endpoint::services_mut(it)); };
+    endpoint_describe_error(it: &Whole, error: SendError) { keep(Endpoint::describe_error(it, error)); };
     endpoint_describe_notice(it: &Whole, notice: EndpointNotice) { keep(Endpoint::describe_notice(it, notice)); };
     described_notice_is_warning(it: &DescribedNotice<'_>) DescribedNotice::is_warning(it);
     endpoint_describe(it: &Whole, header: &Header, text: &[u8]) { keep(Endpoint::describe(it, header, text)); };

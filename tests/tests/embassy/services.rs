@@ -461,6 +461,54 @@ fn what_came_before_the_end_of_a_trusted_link_is_handled() {
 }
 
 #[test]
+fn connected_selected_trusted_and_established_are_told_apart_through_a_reconnect() {
+    let questions =
+        |end: &Services<'_, '_>| [end.is_connected(), end.is_selected(), end.is_trusted(), end.is_established()];
+    joined(100, guarded(usual(), [Some(SECRET); 2]), async |ends| {
+        let mut reply = [0; 64];
+        ends.served(async {
+            ends.host.established().await.unwrap();
+            assert_eq!(questions(ends.host), [true; 4]);
+            ends.host.reconnect();
+            assert_eq!(questions(ends.host), [true, true, true, false], "nothing is sent over it any more");
+            ends.host.link().reached(State::NotConnected).await.unwrap();
+            Timer::after_millis(1).await;
+            assert_eq!([ends.host, ends.equipment].map(questions), [[false; 4]; 2]);
+            let outcome = ends.host.send(ServiceId::READ, 7, Some(DATA), LONG, &mut reply).await;
+            assert_eq!(outcome, Ok(Some(DATA)));
+            assert_eq!([ends.host, ends.equipment].map(questions), [[true; 4]; 2]);
+            assert_eq!(ends.network.connections(), 2);
+        })
+        .await;
+    });
+    joined(100, guarded(usual(), [Some(SECRET), Some(b"another sixteen!")]), async |ends| {
+        ends.served(noticed(ends.host, |notice| matches!(notice, EndpointNotice::TrustFailed(_)))).await;
+        assert_eq!(questions(ends.host), [true, true, false, false]);
+    });
+}
+
+#[test]
+fn an_error_is_printed_with_the_name_that_its_status_has_at_this_end() {
+    let mut cores = usual();
+    cores[0].services_mut().add_status(Status(9), "sensor broken").unwrap();
+    joined(100, cores, async |ends| {
+        let mut reply = [0; 64];
+        let answer = async {
+            let mut text = [0; 64];
+            let Ok(Call::Service { request, .. }) = ends.equipment.next(&mut text).await else { panic!("a request") };
+            request.respond(Status(9), None).await.unwrap();
+        };
+        let error = join(ends.host.send(ServiceId::READ, 7, None, LONG, &mut reply), answer).await.0.unwrap_err();
+        assert_eq!(error.to_string(), "status 9");
+        assert_eq!(ends.host.describe_error(error).to_string(), "status 9 (sensor broken)");
+        assert_eq!(ends.equipment.describe_error(error).to_string(), "status 9", "it has no name there");
+        for other in [Error::NotOneItem, Error::Link(LinkError::LinktestMissed)] {
+            assert_eq!(ends.host.describe_error(other).to_string(), other.to_string());
+        }
+    });
+}
+
+#[test]
 fn what_was_left_of_an_older_link_is_told_and_reaches_no_handler() {
     joined(100, guarded(usual(), [Some(SECRET); 2]), async |ends| {
         let (host_seen, seen) = (RefCell::default(), RefCell::<Vec<Vec<u8>>>::default());

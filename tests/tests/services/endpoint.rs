@@ -666,9 +666,35 @@ fn what_is_noticed_is_printed_with_names() {
     ] {
         assert_eq!(names(notice), " (remote command)");
     }
+    // What the peer answers to a handshake or a request for names has a status. Those that have a number for a name have it already.
+    for refused in [Status(9), Status::OPERATION_NOT_PERMITTED] {
+        let name = if refused == Status(9) { " (sensor broken)" } else { "" };
+        assert_eq!(names(EndpointNotice::NameFailed(NameError::Refused(refused))), name);
+        assert_eq!(names(EndpointNotice::TrustFailed(TrustFailure::Refused(refused))), name);
+    }
+    assert_eq!(names(EndpointNotice::NotKept { header: header(3, 1), status: Status::INBOX_FULL }), "");
     // Of what has none, and of what is about no message.
     assert_eq!(names(EndpointNotice::Unhandled { header: header(3, 1) }), "");
     assert_eq!(names(EndpointNotice::Communicating), "");
+}
+
+#[test]
+fn why_a_sending_failed_is_printed_with_the_name_of_the_status() {
+    let mut machine = plain(Passive);
+    machine.services_mut().add_status(Status(9), "sensor broken").unwrap();
+    machine.services_mut().add_status(Status::CALLBACK_ERROR, "jammed").unwrap();
+    let refused = |status| SendError::NotTrusted(TrustFailure::Refused(status));
+    for (error, printed) in [
+        (SendError::Status(Status(9)), "status 9 (sensor broken)"),
+        (SendError::Status(Status::CALLBACK_ERROR), "status 2 (callback error) (jammed)"),
+        (SendError::Status(Status::INBOX_FULL), "status 255 (inbox full)"),
+        (SendError::Status(Status(10)), "status 10"),
+        (refused(Status(9)), "no trust: the server answered with status 9 (sensor broken)"),
+        (SendError::LinkLost, "the link ended before the response"),
+    ] {
+        assert_eq!(machine.describe_error(error).to_string(), printed);
+    }
+    broken_off_at_every_octet(&machine.describe_error(refused(Status(9))));
 }
 
 /// On another stream 64 is one like others.
