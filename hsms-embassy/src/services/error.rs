@@ -84,8 +84,8 @@ impl fmt::Display for DescribedError<'_> {
 impl defmt::Format for DescribedError<'_> {
     fn format(&self, f: defmt::Formatter<'_>) {
         match &self.0 {
-            What::Sending(error) => error.format(f),
-            What::Other(error) => error.format(f),
+            What::Sending(error) => defmt::write!(f, "{}", error),
+            What::Other(error) => defmt::write!(f, "{}", error),
         }
     }
 }

@@ -144,7 +144,7 @@ fn what_services_notice_is_logged_by_names_and_as_a_warning_where_something_is_w
     assert_eq!(kept, "info hsms: etcher: Kept { service: ServiceId(10), data_id: 8 } (LIRE) (CHARGE)");
     let [not_kept] = notable(&said, "NotKept")[..] else { panic!("{said:#?}") };
     assert!(not_kept.starts_with("warn hsms: etcher: NotKept { header: "), "{not_kept}");
-    assert!(not_kept.ends_with("status: 4 (service or data unknown) } (INCONNU)"), "{not_kept}");
+    assert!(not_kept.ends_with("status: 4 (\"service or data unknown\") } (INCONNU)"), "{not_kept}");
     let [unhandled] = notable(&said, "Unhandled")[..] else { panic!("{said:#?}") };
     assert!(unhandled.starts_with("warn hsms: etcher: Unhandled { header: "), "{unhandled}");
     assert!(unhandled.ends_with(" (are you there)"), "{unhandled}");
@@ -212,17 +212,15 @@ fn a_message_that_nobody_took_and_a_reply_that_is_late_are_warnings_with_the_nam
 
 #[test]
 fn the_name_is_that_of_the_services_as_long_as_there_are_any() {
-    let mut buffers = Buffers::<64, 0, 52>::new();
-    let link = Link::<NoopRawMutex>::new(Config::host(DEVICE), buffers.lend()).unwrap();
-    let [host, _] = ends([Some("etcher"), None]);
-    let services = Endpoint::<_, _>::new(&link, host);
-    link.enable();
-    assert_eq!(lines(), ["debug hsms: etcher: OpenTransport"]);
-    link.disable();
-    drop(services);
-    lines();
-    link.enable();
-    assert_eq!(lines(), ["debug hsms: OpenTransport"]);
+    for (lives, line) in [(true, "debug hsms: etcher: OpenTransport"), (false, "debug hsms: OpenTransport")] {
+        let mut buffers = Buffers::<64, 0, 52>::new();
+        let link = Link::<NoopRawMutex>::new(Config::host(DEVICE), buffers.lend()).unwrap();
+        let [host, _] = ends([Some("etcher"), None]);
+        let services: Option<Endpoint<'_, '_, _, _>> = Some(Endpoint::new(&link, host)).filter(|_| lives);
+        link.enable();
+        assert_eq!(lines(), [line]);
+        drop(services);
+    }
 }
 
 #[test]
