@@ -249,7 +249,12 @@ impl<
             }
         }
         #[cfg(feature = "defmt")]
-        joint.link.with(|state| state.channel.call(self.core.name(), self.core.is_selected()));
+        joint.link.with(|state| {
+            // What the core knows may be of the last connection.
+            if state.changes == self.seen.changes {
+                state.channel.call(self.core.name(), self.core.is_selected());
+            }
+        });
         if self.core.next_deadline() != self.awaited {
             joint.wake_runner();
         }

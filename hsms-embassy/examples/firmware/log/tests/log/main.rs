@@ -5,12 +5,15 @@ mod kit;
 mod logger;
 
 use embassy_futures::join::join;
+use embassy_futures::select::{select, select3};
 use embassy_sync::blocking_mutex::raw::NoopRawMutex;
 use embassy_time::{Duration, Timer};
 use hsms_embassy::hsms_core::connection::State;
 use hsms_embassy::services::{Call, Endpoint, EndpointSettings, Error, SendError, ServiceId, Status};
 use hsms_embassy::{Buffers, Config, Link};
-use kit::scene::{DEVICE, S1F1, S6F11, selected};
+use kit::executor::{Task, run_with, task};
+use kit::pipe::{Dial, Listen, Network};
+use kit::scene::{DEVICE, S1F1, S6F11, quiet, selected};
 use kit::services::{Duty, Ends, LONG, Machine, SECOND, joined, plain};
 use logger::lines;
 
@@ -57,7 +60,7 @@ async fn names_exchanged(ends: &Ends<'_, '_, '_>) -> Vec<String> {
     // Whoever takes what comes at the equipment takes its name as well.
     let mut text = [0; 64];
     let serves = async { while ends.equipment.next(&mut text).await.is_ok() {} };
-    embassy_futures::select::select(serves, Timer::after(SECOND)).await;
+    select(serves, Timer::after(SECOND)).await;
     lines()
 }
 
@@ -221,6 +224,44 @@ fn the_name_is_that_of_the_services_as_long_as_there_are_any() {
         assert_eq!(lines(), [line]);
         drop(services);
     }
+}
+
+#[test]
+fn a_name_that_was_learned_is_not_for_the_next_connection_also_where_the_services_do_not_follow() {
+    let (mut ours, mut theirs) = (Buffers::<64, 128, 512>::new(), Buffers::<64, 128, 512>::new());
+    let host_link = Link::<NoopRawMutex>::new(quiet(Config::host(DEVICE)), ours.lend()).unwrap();
+    let equipment_link = Link::<NoopRawMutex>::new(quiet(Config::equipment(DEVICE)), theirs.lend()).unwrap();
+    let [host, equipment] = ends([Some("etcher"), None]);
+    let host: Endpoint<'_, '_, _, _> = Endpoint::new(&host_link, host);
+    let equipment: Endpoint<'_, '_, _, _> = Endpoint::new(&equipment_link, equipment);
+    let network = Network::new(200);
+    let tasks: Vec<Task<'_>> =
+        vec![task(host_link.run(Dial(&network))), task(equipment_link.run(Listen(&network))), task(host.run())];
+    let said = run_with(tasks, async {
+        equipment_link.enable();
+        host_link.enable();
+        let mut text = [0; 64];
+        let serves = async { while equipment.next(&mut text).await.is_ok() {} };
+        let names = async {
+            while !equipment.look(|core| core.name().is_some()) {
+                Timer::after_millis(1).await;
+            }
+        };
+        select3(equipment.run(), serves, names).await;
+        lines();
+        host.reconnect();
+        host_link.reached(State::NotConnected).await.unwrap();
+        host_link.reached(State::Selected).await.unwrap();
+        // This does not look at the link.
+        equipment.accept_communication(true);
+        host_link.linktest().await.unwrap();
+        lines()
+    });
+    let said: Vec<_> = said.iter().map(String::as_str).collect();
+    assert!(said.contains(&"warn hsms: etcher: closed: SeparateReceived"), "{said:#?}");
+    assert!(said.contains(&"info hsms: Selected"), "{said:#?}");
+    let tested = "debug hsms: received LinktestReq";
+    assert!(said.iter().any(|line| line.starts_with(tested)), "{said:#?}");
 }
 
 #[test]
