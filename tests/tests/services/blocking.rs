@@ -4,8 +4,8 @@ use super::kit::service_text;
 use super::raw::Raw;
 use super::rows::{DEVICE, LIMIT, SOON, Served, config, outcome, secret, serve, usual};
 use hsms_std::services::{
-    Endpoint, EndpointNotice, Event, Returned, SendError, ServiceId, Settings, Status, TrustSettings, TrustState,
-    Waiting,
+    Endpoint, EndpointNotice, Event, Returned, Secret, SendError, ServiceId, Settings, Status, TrustSettings,
+    TrustState, Waiting,
 };
 use hsms_std::{Config, Connection, Options};
 use std::net::{Ipv4Addr, TcpListener};
@@ -57,6 +57,22 @@ fn a_connection_that_is_selected_already_is_taken_as_it_is() {
         let primaries = host.connection().counters().sent.messages.primary;
         assert_eq!((primaries, called.load(Ordering::SeqCst)), (if secret.is_some() { 4 } else { 2 }, 1));
         tool.stop();
+    }
+}
+
+#[test]
+fn connected_selected_trusted_and_established_are_told_apart() {
+    let questions = |end: &Endpoint| [end.is_connected(), end.is_selected(), end.is_trusted(), end.is_established()];
+    let other = Secret::new(b"another secret!!").unwrap();
+    for (proves, told) in [(secret(), [true; 4]), (other, [true, true, false, false])] {
+        let (tool, _) = counting(Settings::new().with_secret(secret()));
+        let mut host = tool.host(Settings::new().with_secret(proves));
+        assert_eq!(questions(&host), [false; 4]);
+        assert_eq!(host.send(ServiceId::READ, 7, &(), LIMIT).is_ok(), told[2]);
+        assert_eq!(questions(&host), told);
+        tool.stop();
+        while !matches!(host.next(LIMIT).unwrap().unwrap(), Event::Closed { .. }) {}
+        assert_eq!(questions(&host), [false; 4]);
     }
 }
 

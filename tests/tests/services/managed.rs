@@ -81,6 +81,25 @@ fn peers_of_a_manager_serve_and_use_services_with_a_secret() {
 }
 
 #[test]
+fn connected_selected_trusted_and_established_of_a_peer_are_told_apart() {
+    let questions =
+        |end: &PeerServices| [end.is_connected(), end.is_selected(), end.is_trusted(), end.is_established()];
+    let manager = Manager::start().unwrap();
+    let (tool, _) = tool(&manager, listen(), Settings::new().with_secret(secret()));
+    let other = hsms_std::services::Secret::new(b"another secret!!").unwrap();
+    let (peer, used) = host(&manager, &tool, Settings::new().with_secret(other));
+    assert!(matches!(outcome(used.send(ServiceId::READ, 7, &(), LIMIT)), Some(SendError::NotTrusted(_))));
+    assert_eq!(questions(&used), [true, true, false, false]);
+    peer.disable().unwrap();
+    let end = Instant::now() + LIMIT;
+    while used.is_connected() && Instant::now() < end {
+        let _ = used.next_notice(Duration::from_millis(1));
+    }
+    assert_eq!(questions(&used), [false; 4]);
+    manager.stop(LIMIT).unwrap();
+}
+
+#[test]
 fn a_receiver_of_a_manager_waits_and_learns_that_its_peer_is_gone() {
     let manager = Manager::start().unwrap();
     let (tool, offered) = tool(&manager, listen(), Settings::new());
