@@ -73,7 +73,7 @@ impl<'a> Decode<'a> for Ours<'a> {
     }
 }
 
-/// Without the short cuts of `Reader::value` and `Reader::list`: every item header by nom.
+/// Without the short cuts of `Reader::value` and `Reader::list`: lists by `item`, which has none, and values by `values`.
 pub(crate) struct Nom<'a>(Reader<'a>);
 
 impl Nom<'_> {

@@ -134,6 +134,34 @@ impl Format {
         }
     }
 
+    /// The same as [`from_code`](Self::from_code), out of a table: a `match` of codes with gaps becomes branches, which take more flash.
+    #[inline]
+    pub(super) fn look_up(code: u8) -> Option<Format> {
+        FORMATS.get(usize::from(code)).copied().flatten()
+    }
+
+    /// As [`width`](Self::width), from the code: that of a number ends in the octets that one takes, or in 0 for 8. 1 for a list.
+    #[inline]
+    pub(super) fn value_len(self) -> usize {
+        match self.code() {
+            0..0o30 => 1,
+            code => match code & 7 {
+                0 => 8,
+                len => usize::from(len),
+            },
+        }
+    }
+
+    /// Whether so many octets are whole values, or a localized text with its encoding.
+    #[inline]
+    pub(super) fn is_whole(self, octets: usize) -> bool {
+        match self {
+            Format::Localized => octets >= 2,
+            // Some processors cannot divide, and all widths are powers of two.
+            _ => octets & self.value_len().wrapping_sub(1) == 0,
+        }
+    }
+
     /// The name in SML: `L`, `B`, `BOOLEAN`, `A`, `J`, `C2`, `I8`, and so on.
     #[must_use]
     pub const fn sml(self) -> &'static str {
@@ -157,6 +185,18 @@ impl Format {
         }
     }
 }
+
+/// By code.
+const FORMATS: [Option<Format>; 64] = {
+    let mut formats = [None; 64];
+    let mut rest: &mut [Option<Format>] = &mut formats;
+    let mut code = 0_u8;
+    while let [format, behind @ ..] = rest {
+        *format = Format::from_code(code);
+        (rest, code) = (behind, code.wrapping_add(1));
+    }
+    formats
+};
 
 /// The SML name.
 impl fmt::Display for Format {
@@ -221,6 +261,13 @@ impl ItemHeader {
         self.length
     }
 
+    /// The same as a size.
+    #[inline]
+    pub(super) fn size(&self) -> usize {
+        // Three octets fit.
+        usize::try_from(self.length).unwrap_or(usize::MAX)
+    }
+
     /// The octets of this header, two to four: as few length octets as the length needs.
     #[must_use]
     #[inline]
@@ -246,7 +293,7 @@ impl ItemHeader {
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct HeaderOctets {
     octets: [u8; 4],
-    len: usize,
+    len: u8,
 }
 
 impl core::ops::Deref for HeaderOctets {
@@ -254,6 +301,6 @@ impl core::ops::Deref for HeaderOctets {
 
     #[inline]
     fn deref(&self) -> &[u8] {
-        self.octets.get(..self.len).unwrap_or(&self.octets)
+        self.octets.get(..usize::from(self.len)).unwrap_or(&self.octets)
     }
 }

@@ -1,7 +1,7 @@
 //! One item of any format.
 
 use super::{Error, ErrorKind, Format, ItemHeader, Values};
-use ascii::AsAsciiStr;
+use ascii::{AsAsciiStr, AsAsciiStrError, AsciiStr};
 use core::fmt;
 
 /// An item, its values where they lie. Of a list only the number of elements: they come next in the text.
@@ -16,41 +16,43 @@ use core::fmt;
 /// assert!(matches!(reader.item()?, Item::U4(values) if values.get(0) == Some(7)));
 /// # Ok::<(), hsms_core::secs2::Error>(())
 /// ```
+// Told apart by the format code, as `Format` is: so one becomes the other without branches or a table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
 pub enum Item<'a> {
     /// A list of so many elements. Where this came from a [`Reader`](super::Reader) or a [`Walk`](super::Walk), the text
     /// has octets enough for them.
-    List(usize),
+    List(usize) = 0o00,
     /// Octets.
-    Binary(&'a [u8]),
+    Binary(&'a [u8]) = 0o10,
     /// False and true.
-    Boolean(Values<'a, bool>),
+    Boolean(Values<'a, bool>) = 0o11,
     /// ASCII text, not looked at: equipment is known to put other codes in. [`ascii()`] looks.
-    Ascii(&'a [u8]),
+    Ascii(&'a [u8]) = 0o20,
     /// JIS-8 text.
-    Jis8(&'a [u8]),
+    Jis8(&'a [u8]) = 0o21,
     /// Text in an encoding that it names.
-    Localized(Localized<'a>),
+    Localized(Localized<'a>) = 0o22,
     /// Signed integers of 8 octets.
-    I8(Values<'a, i64>),
+    I8(Values<'a, i64>) = 0o30,
     /// Signed integers of 1 octet.
-    I1(Values<'a, i8>),
+    I1(Values<'a, i8>) = 0o31,
     /// Signed integers of 2 octets.
-    I2(Values<'a, i16>),
+    I2(Values<'a, i16>) = 0o32,
     /// Signed integers of 4 octets.
-    I4(Values<'a, i32>),
+    I4(Values<'a, i32>) = 0o34,
     /// Floating-point numbers of 8 octets.
-    F8(Values<'a, f64>),
+    F8(Values<'a, f64>) = 0o40,
     /// Floating-point numbers of 4 octets.
-    F4(Values<'a, f32>),
+    F4(Values<'a, f32>) = 0o44,
     /// Unsigned integers of 8 octets.
-    U8(Values<'a, u64>),
+    U8(Values<'a, u64>) = 0o50,
     /// Unsigned integers of 1 octet.
-    U1(Values<'a, u8>),
+    U1(Values<'a, u8>) = 0o51,
     /// Unsigned integers of 2 octets.
-    U2(Values<'a, u16>),
+    U2(Values<'a, u16>) = 0o52,
     /// Unsigned integers of 4 octets.
-    U4(Values<'a, u32>),
+    U4(Values<'a, u32>) = 0o54,
 }
 
 impl<'a> Item<'a> {
@@ -58,44 +60,57 @@ impl<'a> Item<'a> {
     #[inline(always)]
     pub(super) fn new(header: ItemHeader, octets: &'a [u8]) -> Option<Self> {
         match header.format() {
-            Format::List => Some(Item::List(usize::try_from(header.length()).ok()?)),
-            format => Self::of(format.code() << 2 | 1, octets),
+            Format::List => Some(Item::List(header.size())),
+            format => Self::of(format, octets),
         }
     }
 
-    /// The item in front, where it is whole and has one length octet; and what is behind it.
+    /// The item of this format, which is no list.
     #[inline(always)]
-    pub(super) fn short(text: &'a [u8]) -> Option<(Self, &'a [u8])> {
-        let [format, length, behind @ ..] = text else { return None };
-        if *format == 0x01 {
-            return Some((Item::List(usize::from(*length)), behind));
+    fn of(format: Format, octets: &'a [u8]) -> Option<Self> {
+        if !format.is_whole(octets.len()) {
+            return None;
         }
-        let (octets, rest) = behind.split_at_checked(usize::from(*length))?;
-        Some((Self::of(*format, octets)?, rest))
-    }
-
-    /// The item, no list, whose header begins with this octet where one length octet follows. One `match` on the octet as it
-    /// comes is what a walk has time for.
-    #[inline(always)]
-    fn of(format: u8, octets: &'a [u8]) -> Option<Self> {
         Some(match format {
-            0x21 => Item::Binary(octets),
-            0x25 => Item::Boolean(Values::new(octets)?),
-            0x41 => Item::Ascii(octets),
-            0x45 => Item::Jis8(octets),
-            0x49 => Item::Localized(Localized::new(octets)?),
-            0x61 => Item::I8(Values::new(octets)?),
-            0x65 => Item::I1(Values::new(octets)?),
-            0x69 => Item::I2(Values::new(octets)?),
-            0x71 => Item::I4(Values::new(octets)?),
-            0x81 => Item::F8(Values::new(octets)?),
-            0x91 => Item::F4(Values::new(octets)?),
-            0xa1 => Item::U8(Values::new(octets)?),
-            0xa5 => Item::U1(Values::new(octets)?),
-            0xa9 => Item::U2(Values::new(octets)?),
-            0xb1 => Item::U4(Values::new(octets)?),
-            _ => return None,
+            Format::List => return None,
+            Format::Binary => Item::Binary(octets),
+            Format::Boolean => Item::Boolean(Values::whole(octets)),
+            Format::Ascii => Item::Ascii(octets),
+            Format::Jis8 => Item::Jis8(octets),
+            Format::Localized => Item::Localized(Localized::new(octets)?),
+            Format::I8 => Item::I8(Values::whole(octets)),
+            Format::I1 => Item::I1(Values::whole(octets)),
+            Format::I2 => Item::I2(Values::whole(octets)),
+            Format::I4 => Item::I4(Values::whole(octets)),
+            Format::F8 => Item::F8(Values::whole(octets)),
+            Format::F4 => Item::F4(Values::whole(octets)),
+            Format::U8 => Item::U8(Values::whole(octets)),
+            Format::U1 => Item::U1(Values::whole(octets)),
+            Format::U2 => Item::U2(Values::whole(octets)),
+            Format::U4 => Item::U4(Values::whole(octets)),
         })
+    }
+
+    /// The octets of its values: none of a list, of a localized text those behind its encoding. Inlined it is torn apart into
+    /// branches.
+    #[inline(never)]
+    pub(super) fn octets(&self) -> &'a [u8] {
+        match self {
+            Item::Localized(localized) => localized.octets,
+            Item::Binary(octets) | Item::Ascii(octets) | Item::Jis8(octets) => octets,
+            Item::Boolean(values) => values.octets(),
+            Item::I8(values) => values.octets(),
+            Item::I1(values) => values.octets(),
+            Item::I2(values) => values.octets(),
+            Item::I4(values) => values.octets(),
+            Item::F8(values) => values.octets(),
+            Item::F4(values) => values.octets(),
+            Item::U8(values) => values.octets(),
+            Item::U1(values) => values.octets(),
+            Item::U2(values) => values.octets(),
+            Item::U4(values) => values.octets(),
+            Item::List(_) => &[],
+        }
     }
 
     /// What the item is.
@@ -204,14 +219,16 @@ impl fmt::Debug for Encoding {
 /// [`ErrorKind::NotAscii`] at the offset, in `octets`, of the first that is none.
 #[inline]
 pub fn ascii(octets: &[u8]) -> Result<&str, Error> {
-    match octets.as_ascii_str() {
-        Ok(text) => Ok(text.as_str()),
-        Err(_) => Err(not_ascii(octets)),
-    }
+    text(octets).map_err(|at| not_ascii(octets, at))
 }
 
-#[cold]
-fn not_ascii(octets: &[u8]) -> Error {
-    let (offset, octet) = octets.iter().enumerate().find(|(_, octet)| !octet.is_ascii()).unwrap_or((0, &0));
-    Error { offset, kind: ErrorKind::NotAscii { octet: *octet } }
+/// The same; what is wrong is the offset alone, which takes no memory to hand over.
+pub(super) fn text(octets: &[u8]) -> Result<&str, usize> {
+    octets.as_ascii_str().map(AsciiStr::as_str).map_err(AsAsciiStrError::valid_up_to)
+}
+
+/// That the octet at this offset is not ASCII.
+#[inline]
+pub(super) fn not_ascii(octets: &[u8], at: usize) -> Error {
+    Error { offset: at, kind: ErrorKind::NotAscii { octet: octets.get(at).copied().unwrap_or_default() } }
 }

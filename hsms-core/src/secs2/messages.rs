@@ -98,9 +98,15 @@ impl<'a> EstablishAck<'a> {
     /// # Errors
     /// Those of [`Writer::ascii`].
     pub fn write<S: Sink, const OPEN: usize>(&self, text: &mut Writer<S, OPEN>) -> Result<(), WriteError> {
-        text.list(2)?;
-        text.binary(&[self.commack])?;
+        // Is not there any more where the identity is written: that is the deepest call, and takes a frame less.
+        EstablishAck::write_commack(self.commack, text)?;
         self.identity.write(text)
+    }
+
+    #[inline(never)]
+    fn write_commack<S: Sink, const OPEN: usize>(commack: u8, text: &mut Writer<S, OPEN>) -> Result<(), WriteError> {
+        text.list(2)?;
+        text.binary(&[commack])
     }
 
     /// Reads a whole text.

@@ -1,70 +1,69 @@
 //! Item headers and items with nom, over an input whose cuts cannot panic.
 //!
-//! Everything that reads goes through here but three short cuts in front of it: that of [`Reader::value`](super::Reader::value) for an item
-//! of one value behind one length octet, that of [`Reader::list`](super::Reader::list) for at most 255 elements, and that of
-//! [`Walk`](super::Walk) for any item with one length octet. With nom alone a typed read takes up to 4.3 times as much as rmp's, and 1.5 times is the
-//! limit: in instructions per item of the bench's three texts 70.4 / 68.9 / 66.6 instead of 16.4 / 21.2 / 28.8 (rmp: 16.4 / 36.4 / 59.2). A walk takes
-//! 89.4 / 86.4 / 84.3 instead of 51.0 / 59.6 / 63.1. `cargo bench -p hsms-core --bench secs2` prints all of them, those without the short
-//! cuts as `nom alone`; `the_fast_path_and_the_parser_agree_on_every_short_item` holds both together.
+//! Everything that reads goes through here but four short cuts in front of it, all of them for items with one length octet: that of
+//! [`Reader::value`](super::Reader::value) for one value, that of [`Reader::list`](super::Reader::list) and its like for lists, that of
+//! [`Reader::values`](super::Reader::values) and of texts, and that of [`Walk`](super::Walk). In instructions per item of the bench's three texts a
+//! typed read takes 17.4 / 23.8 / 29.5 (rmp: 16.4 / 35.0 / 58.0, and 1.5 times that is the limit), a walk 65.3 / 75.9 / 81.7, and with nom alone
+//! 114.3 / 110.1 / 108.3. `cargo bench -p hsms-core --bench secs2` prints all of them;
+//! `the_fast_path_and_the_parser_agree_on_every_short_item` holds both together.
 
 use super::{ErrorKind, Format, ItemHeader};
 use crate::wire::parse::Octets;
 use nom::bytes::complete::take;
-use nom::combinator::map;
 use nom::error::ParseError;
-use nom::number::complete::{be_u8, be_u16, be_u24};
+use nom::number::complete::be_u8;
 use nom::{Err, IResult, Parser};
 
-/// Takes an item header from the front of `text`; gives it and what is behind it.
-#[inline]
+/// Takes an item header from the front of `text`; gives it and what is behind it. Once for all that read: flash is dear.
+#[inline(never)]
 pub(super) fn header(text: &[u8]) -> Result<(ItemHeader, &[u8]), ErrorKind> {
     match item_header(Octets(text)) {
         Ok((rest, header)) => Ok((header, rest.0)),
-        Err(refusal) => Err(kind(refusal)),
+        Err(Err::Error(Refusal(kind)) | Err::Failure(Refusal(kind))) => Err(kind),
+        Err(Err::Incomplete(_)) => Err(ErrorKind::NoItem),
     }
 }
 
-/// Takes an item that is no list, or the header of a list; gives it with the octets of its values, and what is behind.
-#[inline]
-pub(super) fn item(text: &[u8]) -> Result<(ItemHeader, &[u8], &[u8]), ErrorKind> {
-    match whole_item(Octets(text)) {
-        Ok((rest, (header, octets))) => Ok((header, octets.0, rest.0)),
-        Err(refusal) => Err(kind(refusal)),
+/// Takes an item that is whole and has one length octet; gives its header, the octets of its values, and what is behind. Whether these are
+/// whole values is not looked at.
+#[inline(always)]
+pub(super) fn short(text: &[u8]) -> Option<(ItemHeader, &[u8], &[u8])> {
+    let [first, length, behind @ ..] = text else { return None };
+    if *first & 3 != 1 {
+        return None;
     }
-}
-
-fn whole_item(input: Octets<'_>) -> IResult<Octets<'_>, (ItemHeader, Octets<'_>), Refusal> {
-    let (rest, header) = item_header(input)?;
-    let (rest, octets) = match header.format() {
-        Format::List => (rest, Octets(&[])),
-        _ => values(rest, header.length())?,
+    let header = ItemHeader::parsed(Format::look_up(*first >> 2)?, u32::from(*length));
+    let (octets, rest) = match header.format() {
+        Format::List => (&[][..], behind),
+        _ => behind.split_at_checked(usize::from(*length))?,
     };
-    Ok((rest, (header, octets)))
+    Some((header, octets, rest))
 }
 
-fn values(input: Octets<'_>, length: u32) -> IResult<Octets<'_>, Octets<'_>, Refusal> {
-    let length = usize::try_from(length).unwrap_or(usize::MAX);
-    take(length).parse(input).map_err(|_: Err<()>| {
-        let missing = length.saturating_sub(input.0.len());
-        Err::Failure(Refusal(ErrorKind::Truncated { missing }))
-    })
+/// Takes the octets of an item's values, which its header says are so many; gives them and what is behind.
+#[inline]
+pub(super) fn values(behind: &[u8], length: usize) -> Result<(&[u8], &[u8]), ErrorKind> {
+    match take(length).parse(Octets(behind)) {
+        Ok((rest, octets)) => Ok((octets.0, rest.0)),
+        Err(Err::<()>::Incomplete(_) | Err::Error(()) | Err::Failure(())) => {
+            Err(ErrorKind::Truncated { missing: length.saturating_sub(behind.len()) })
+        }
+    }
 }
 
 fn item_header(input: Octets<'_>) -> IResult<Octets<'_>, ItemHeader, Refusal> {
     let (behind, octet) = be_u8(input)?;
-    let code = octet >> 2;
+    let (code, count) = (octet >> 2, octet & 3);
     let fail = |kind| Err(Err::Failure(Refusal(kind)));
-    let Some(format) = Format::from_code(code) else { return fail(ErrorKind::UndefinedFormat { code }) };
-    let (rest, length) = match octet & 3 {
-        1 => map(be_u8, u32::from).parse(behind),
-        2 => map(be_u16, u32::from).parse(behind),
-        3 => be_u24(behind),
-        _ => return fail(ErrorKind::NoLengthOctets { code }),
+    let Some(format) = Format::look_up(code) else { return fail(ErrorKind::UndefinedFormat { code }) };
+    if count == 0 {
+        return fail(ErrorKind::NoLengthOctets { code });
     }
-    .map_err(|_: Err<()>| {
-        let missing = usize::from(octet & 3).saturating_sub(behind.0.len());
+    let (rest, octets) = take(count).parse(behind).map_err(|_: Err<()>| {
+        let missing = usize::from(count).saturating_sub(behind.0.len());
         Err::Failure(Refusal(ErrorKind::Truncated { missing }))
     })?;
+    let length = octets.0.iter().fold(0, |length, octet| length << 8 | u32::from(*octet));
     Ok((rest, ItemHeader::parsed(format, length)))
 }
 
@@ -79,12 +78,5 @@ impl<I> ParseError<I> for Refusal {
 
     fn append(_: I, _: nom::error::ErrorKind, other: Self) -> Self {
         other
-    }
-}
-
-fn kind(refusal: Err<Refusal>) -> ErrorKind {
-    match refusal {
-        Err::Error(Refusal(kind)) | Err::Failure(Refusal(kind)) => kind,
-        Err::Incomplete(_) => ErrorKind::NoItem,
     }
 }

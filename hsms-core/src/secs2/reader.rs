@@ -1,6 +1,6 @@
 //! A cursor over a text.
 
-use super::item::ascii;
+use super::item::{not_ascii, text};
 use super::{Error, ErrorKind, Format, Item, ItemHeader, Localized, Value, Values, parse};
 
 /// Reads a text item by item, where it lies.
@@ -88,7 +88,7 @@ impl<'a> Reader<'a> {
     pub fn peek(&self) -> Result<ItemHeader, Error> {
         match parse::header(self.rest) {
             Ok((header, _)) => Ok(header),
-            Err(kind) => Err(self.here(kind)),
+            Err(_) => Err(self.no_header()),
         }
     }
 
@@ -109,7 +109,7 @@ impl<'a> Reader<'a> {
                 return Ok(count);
             }
         }
-        self.any_list()
+        self.any_list(None)
     }
 
     /// Takes the header of a list of `count` elements.
@@ -118,13 +118,14 @@ impl<'a> Reader<'a> {
     /// Those of [`list`](Self::list), and [`ErrorKind::OtherCount`].
     #[inline]
     pub fn list_of(&mut self, count: usize) -> Result<(), Error> {
-        let before = self.rest;
-        let found = self.list()?;
-        if found != count {
-            self.rest = before;
-            return Err(self.here(ErrorKind::OtherCount { format: Format::List, expected: count, found }));
+        if let [LIST, found, rest @ ..] = self.rest
+            && usize::from(*found) == count
+            && rest.len() >= count.wrapping_mul(LEAST)
+        {
+            self.rest = rest;
+            return Ok(());
         }
-        Ok(())
+        self.any_list(Some(count)).map(drop)
     }
 
     /// Takes an item of exactly one value. [`u4`](Self::u4) and its like are the same by the standard's names.
@@ -133,14 +134,9 @@ impl<'a> Reader<'a> {
     /// Those of [`values`](Self::values), and [`ErrorKind::OtherCount`].
     #[inline]
     pub fn value<T: Value>(&mut self) -> Result<T, Error> {
-        if let Some((value, rest)) = T::alone(self.rest) {
-            self.rest = rest;
-            return Ok(value);
-        }
-        let octets = self.any_value(T::FORMAT, size_of::<T::Octets>());
-        match octets.and_then(|octets| Values::whole(octets).one()) {
+        match T::alone(self) {
             Some(value) => Ok(value),
-            None => Err(self.no_values(T::FORMAT, size_of::<T::Octets>())),
+            None => Err(self.no_values(T::FORMAT)),
         }
     }
 
@@ -150,9 +146,9 @@ impl<'a> Reader<'a> {
     /// Those of [`peek`](Self::peek), [`ErrorKind::OtherFormat`], [`ErrorKind::Truncated`], [`ErrorKind::PartOfValue`].
     #[inline]
     pub fn values<T: Value>(&mut self) -> Result<Values<'a, T>, Error> {
-        match self.array(T::FORMAT, size_of::<T::Octets>()) {
+        match self.array(T::FORMAT) {
             Some(octets) => Ok(Values::whole(octets)),
-            None => Err(self.no_values(T::FORMAT, size_of::<T::Octets>())),
+            None => Err(self.no_values(T::FORMAT)),
         }
     }
 
@@ -163,12 +159,16 @@ impl<'a> Reader<'a> {
     #[inline]
     pub fn ascii(&mut self) -> Result<&'a str, Error> {
         let before = self.rest;
-        let octets = self.octets(Format::Ascii)?;
-        ascii(octets).map_err(|Error { offset, kind }| {
-            let first = self.position().saturating_sub(octets.len());
-            self.rest = before;
-            Error { offset: first.saturating_add(offset), kind }
-        })
+        let Some(octets) = self.array(Format::Ascii) else { return Err(self.no_values(Format::Ascii)) };
+        match text(octets) {
+            Ok(text) => Ok(text),
+            Err(at) => {
+                let Error { offset, kind } = not_ascii(octets, at);
+                let first = self.position().saturating_sub(octets.len());
+                self.rest = before;
+                Err(Error { offset: first.saturating_add(offset), kind })
+            }
+        }
     }
 
     /// Takes an ASCII item without a look at what its octets are.
@@ -204,13 +204,10 @@ impl<'a> Reader<'a> {
     /// Those of [`ascii_octets`](Self::ascii_octets), and [`ErrorKind::NoEncoding`].
     #[inline]
     pub fn localized(&mut self) -> Result<Localized<'a>, Error> {
-        let before = self.rest;
-        let octets = self.octets(Format::Localized)?;
-        if let Some(localized) = Localized::new(octets) {
-            return Ok(localized);
+        match self.array(Format::Localized).and_then(Localized::new) {
+            Some(localized) => Ok(localized),
+            None => Err(self.no_values(Format::Localized)),
         }
-        self.rest = before;
-        Err(self.here(part_of_value(Format::Localized, octets)))
     }
 
     /// Takes an item of any format. Of a list this is its header, as with [`list`](Self::list): the elements come next.
@@ -220,14 +217,14 @@ impl<'a> Reader<'a> {
     #[inline]
     pub fn item(&mut self) -> Result<Item<'a>, Error> {
         let before = self.rest;
-        let item = self.parsed_item()?;
-        if let Item::List(count) = item
+        let item = self.parsed_item();
+        if let Ok(Item::List(count)) = item
             && let Some(kind) = self.too_many(count)
         {
             self.rest = before;
             return Err(self.here(kind));
         }
-        Ok(item)
+        item
     }
 
     /// Takes a whole item with all its elements, and looks at none of its values. Linear in the number of items; no stack.
@@ -237,12 +234,11 @@ impl<'a> Reader<'a> {
     /// [`ErrorKind::PartOfValue`], [`ErrorKind::NoEncoding`].
     pub fn skip(&mut self) -> Result<(), Error> {
         let before = self.rest;
-        // Never above half of the octets that are left, thanks to the check in `item`, and one more for each list.
+        // Never above half of the octets that are left, thanks to the check in `pass`, and one more for each list.
         let mut due = 1_usize;
         while let Some(left) = due.checked_sub(1) {
-            match self.item() {
-                Ok(Item::List(count)) => due = left.saturating_add(count),
-                Ok(_) => due = left,
+            match self.pass() {
+                Ok(count) => due = left.saturating_add(count),
                 Err(error) => {
                     self.rest = before;
                     return Err(error);
@@ -286,143 +282,182 @@ impl<'a> Reader<'a> {
     /// ```
     pub fn elements(&mut self) -> Result<Elements<'a>, Error> {
         let mut inside = self.clone();
-        let left = inside.list()?;
+        let left = inside.any_list(None)?;
         self.skip()?;
         let whole = inside.rest.len().saturating_sub(self.rest.len());
-        Ok(Elements { reader: inside.cut(whole), left })
+        Ok(Elements { reader: self.behind(inside.rest.get(..whole).unwrap_or_default()), left })
     }
 
-    /// The first `len` octets of what is left, as a reader of its own.
-    fn cut(&self, len: usize) -> Reader<'a> {
-        let front = self.rest.get(..len).unwrap_or(self.rest);
-        Reader { rest: front, end: self.position().saturating_add(front.len()) }
+    /// A reader of these octets, which are those in front of this one.
+    const fn behind(&self, taken: &'a [u8]) -> Reader<'a> {
+        Reader { rest: taken, end: self.position() }
     }
 
     /// As [`parsed_item`](Self::parsed_item), and short of the parser where an item has one length octet.
     #[inline(always)]
     pub(super) fn next_item(&mut self) -> Result<Item<'a>, Error> {
-        if let Some((item, rest)) = Item::short(self.rest) {
+        if let Some((header, octets, rest)) = parse::short(self.rest)
+            && let Some(item) = Item::new(header, octets)
+        {
             self.rest = rest;
             return Ok(item);
         }
         self.parsed_item()
     }
 
+    /// As [`item`](Self::item), but of the item gives only how many elements come next.
+    pub(super) fn pass(&mut self) -> Result<usize, Error> {
+        if let Some((header, octets, rest)) = parse::short(self.rest)
+            && header.format().is_whole(octets.len())
+        {
+            let count = if header.format() == Format::List { header.size() } else { 0 };
+            if too_many(count, rest).is_none() {
+                self.rest = rest;
+                return Ok(count);
+            }
+        }
+        match self.item() {
+            Ok(Item::List(count)) => Ok(count),
+            Ok(_) => Ok(0),
+            Err(error) => Err(error),
+        }
+    }
+
     /// As [`item`](Self::item), but whether the elements of a list can be there is not looked at. Once for all that read items: flash is
     /// dear.
     #[inline(never)]
     pub(super) fn parsed_item(&mut self) -> Result<Item<'a>, Error> {
-        match parse::item(self.rest) {
-            Ok((header, octets, rest)) => match Item::new(header, octets) {
-                Some(item) => {
-                    self.rest = rest;
-                    Ok(item)
-                }
-                None => Err(self.here(part_of_value(header.format(), octets))),
-            },
-            Err(kind) => Err(self.here(kind)),
+        let Ok((header, behind)) = parse::header(self.rest) else { return Err(self.no_header()) };
+        let (octets, rest) = match header.format() {
+            Format::List => (&[][..], behind),
+            _ => parse::values(behind, header.size()).map_err(|kind| self.here(kind))?,
+        };
+        let Some(item) = Item::new(header, octets) else {
+            return Err(self.part_of_value(header.format(), octets.len()));
+        };
+        self.rest = rest;
+        Ok(item)
+    }
+
+    /// Why there is no header here. Found out by a second look, as it is rarely asked, by many.
+    #[cold]
+    #[inline(never)]
+    fn no_header(&self) -> Error {
+        match parse::header(self.rest) {
+            Ok(_) => self.here(ErrorKind::NoItem),
+            Err(kind) => self.here(kind),
         }
     }
 
-    /// What is wrong with a list of `count` elements at this place, if anything.
+    /// What is wrong with a list of `count` elements whose header was taken last, if anything.
     #[inline]
     pub(super) fn too_many(&self, count: usize) -> Option<ErrorKind> {
-        let missing = count.saturating_mul(LEAST).saturating_sub(self.rest.len());
-        if missing > 0 { Some(ErrorKind::Truncated { missing }) } else { None }
+        too_many(count, self.rest)
     }
 
-    /// Takes an item of `format`, which is no list; gives the octets of its values.
-    #[inline]
+    /// Takes an item of `format`, which is no list; gives its octets, a localized text's with its encoding. Once for all formats: flash is
+    /// dear.
+    #[inline(never)]
     pub(super) fn octets(&mut self, format: Format) -> Result<&'a [u8], Error> {
-        match self.take(format) {
-            Some(octets) => Ok(octets),
-            None => Err(self.not_this(format)),
+        let Ok((header, behind)) = parse::header(self.rest) else { return Err(self.no_header()) };
+        // That another format is there tells more than that it is truncated.
+        if header.format() != format {
+            return Err(self.here(ErrorKind::OtherFormat { expected: format, found: header.format() }));
         }
+        let (octets, rest) = parse::values(behind, header.size()).map_err(|kind| self.here(kind))?;
+        if !format.is_whole(octets.len()) {
+            return Err(self.part_of_value(format, octets.len()));
+        }
+        self.rest = rest;
+        Ok(octets)
     }
 
-    /// The same; `None` where that cannot be. What is wrong is found out by those below, which look again: so each of the many methods
-    /// takes octets and hands an error on in little flash.
+    /// Takes an item of values of `format`. Why there is none is found out by [`no_values`](Self::no_values), which looks again: so the
+    /// methods for the many types of values take octets and hand an error on in little flash.
     #[inline(never)]
-    fn take(&mut self, format: Format) -> Option<&'a [u8]> {
-        match parse::item(self.rest) {
-            Ok((header, octets, rest)) if header.format() == format => {
-                self.rest = rest;
-                Some(octets)
-            }
-            _ => None,
+    fn array(&mut self, format: Format) -> Option<&'a [u8]> {
+        // What most texts have, short of the parser.
+        if let Some(([first, length], behind)) = self.rest.split_first_chunk()
+            && *first == format.code() << 2 | 1
+            && let Some((octets, rest)) = behind.split_at_checked(usize::from(*length))
+            && format.is_whole(octets.len())
+        {
+            self.rest = rest;
+            return Some(octets);
         }
+        self.octets(format).ok()
     }
 
-    /// Takes an item of values of this format, each `width` octets, a power of two.
+    /// The same of one value of `N` octets, which takes `ITEM` with the header. Once for each width.
+    pub(super) fn alone<const ITEM: usize, const N: usize>(&mut self, format: Format) -> Option<&'a [u8; N]> {
+        if let Some((item, rest)) = self.rest.split_first_chunk::<ITEM>()
+            && let [first, length, value @ ..] = item.as_slice()
+            // Both compared at once.
+            && [*first, *length] == [format.code() << 2 | 1, const { octet(N) }]
+            && let Some(value) = value.first_chunk()
+        {
+            self.rest = rest;
+            return Some(value);
+        }
+        self.any_alone(format)?.first_chunk()
+    }
+
+    /// The same whatever the header looks like.
+    #[cold]
     #[inline(never)]
-    fn array(&mut self, format: Format, width: usize) -> Option<&'a [u8]> {
+    fn any_alone(&mut self, format: Format) -> Option<&'a [u8]> {
         let before = self.rest;
-        let octets = self.take(format)?;
-        // Some processors cannot divide.
-        if octets.len() & width.wrapping_sub(1) == 0 {
+        let octets = self.array(format)?;
+        if octets.len() == format.value_len() {
             return Some(octets);
         }
         self.rest = before;
         None
     }
 
-    /// Takes an item of one such value.
+    /// Why there are no values of this format here, or not one.
     #[cold]
     #[inline(never)]
-    fn any_value(&mut self, format: Format, width: usize) -> Option<&'a [u8]> {
-        let before = self.rest;
-        let octets = self.take(format)?;
-        if octets.len() == width {
-            return Some(octets);
-        }
-        self.rest = before;
-        None
-    }
-
-    /// Why there is no item of `expected` here.
-    #[cold]
-    #[inline(never)]
-    fn not_this(&self, expected: Format) -> Error {
-        match (parse::header(self.rest), parse::item(self.rest)) {
-            // That another format is there tells more than that it is truncated.
-            (Ok((header, _)), _) if header.format() != expected => {
-                self.here(ErrorKind::OtherFormat { expected, found: header.format() })
+    fn no_values(&self, format: Format) -> Error {
+        match self.clone().octets(format) {
+            Ok(octets) => {
+                let found = octets.len().checked_div(format.value_len()).unwrap_or_default();
+                self.here(ErrorKind::OtherCount { format, expected: 1, found })
             }
-            (_, Err(kind)) => self.here(kind),
-            (_, Ok(_)) => self.here(ErrorKind::NoItem),
+            Err(error) => error,
         }
     }
 
-    /// Why there are no values of this format and width here, or not one.
+    /// Takes the header of a list, whatever it looks like; of so many elements, if a count is expected.
     #[cold]
     #[inline(never)]
-    fn no_values(&self, format: Format, width: usize) -> Error {
-        let Some(octets) = self.clone().take(format) else { return self.not_this(format) };
-        if octets.len() & width.wrapping_sub(1) != 0 {
-            return self.here(part_of_value(format, octets));
-        }
-        let found = octets.len().checked_div(width).unwrap_or_default();
-        self.here(ErrorKind::OtherCount { format, expected: 1, found })
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn any_list(&mut self) -> Result<usize, Error> {
-        let before = self.rest;
-        let (header, rest) = parse::header(before).map_err(|kind| self.here(kind))?;
+    fn any_list(&mut self, expected: Option<usize>) -> Result<usize, Error> {
+        let Ok((header, behind)) = parse::header(self.rest) else { return Err(self.no_header()) };
         if header.format() != Format::List {
             return Err(self.here(ErrorKind::OtherFormat { expected: Format::List, found: header.format() }));
         }
-        // Three octets fit.
-        let count = usize::try_from(header.length()).unwrap_or(usize::MAX);
-        self.rest = rest;
-        match self.too_many(count) {
-            None => Ok(count),
-            Some(kind) => {
-                self.rest = before;
-                Err(self.here(kind))
-            }
+        let found = header.size();
+        if let Some(kind) = too_many(found, behind) {
+            return Err(self.here(kind));
         }
+        if let Some(expected) = expected
+            && found != expected
+        {
+            return Err(self.here(ErrorKind::OtherCount { format: Format::List, expected, found }));
+        }
+        self.rest = behind;
+        Ok(found)
+    }
+
+    /// What is wrong with an item here that has so many octets.
+    #[cold]
+    #[inline(never)]
+    fn part_of_value(&self, format: Format, octets: usize) -> Error {
+        let length = u32::try_from(octets).unwrap_or(u32::MAX);
+        self.here(match format {
+            Format::Localized => ErrorKind::NoEncoding { length },
+            _ => ErrorKind::PartOfValue { format, length },
+        })
     }
 
     #[cold]
@@ -431,17 +466,21 @@ impl<'a> Reader<'a> {
     }
 }
 
+/// A number that fits one.
+const fn octet(number: usize) -> u8 {
+    let [low, ..] = number.to_le_bytes();
+    low
+}
+
+/// What is wrong with a list of `count` elements in front of these octets, if anything.
+#[inline]
+fn too_many(count: usize, behind: &[u8]) -> Option<ErrorKind> {
+    let missing = count.saturating_mul(LEAST).saturating_sub(behind.len());
+    if missing > 0 { Some(ErrorKind::Truncated { missing }) } else { None }
+}
+
 /// Format octet of a list with one length octet.
 const LIST: u8 = 0x01;
-
-#[cold]
-fn part_of_value(format: Format, octets: &[u8]) -> ErrorKind {
-    let length = u32::try_from(octets.len()).unwrap_or(u32::MAX);
-    match format {
-        Format::Localized => ErrorKind::NoEncoding { length },
-        _ => ErrorKind::PartOfValue { format, length },
-    }
-}
 
 /// One value, by the names of the standard.
 macro_rules! one_value {
@@ -485,10 +524,9 @@ impl<'a> Iterator for Elements<'a> {
 
     fn next(&mut self) -> Option<Reader<'a>> {
         self.left = self.left.checked_sub(1)?;
-        let start = self.reader.clone();
         // All of them were looked at when the list was taken.
         let octets = self.reader.raw().ok()?;
-        Some(start.cut(octets.len()))
+        Some(self.reader.behind(octets))
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {

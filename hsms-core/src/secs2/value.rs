@@ -1,6 +1,6 @@
 //! Values of fixed width, and the values of an item where they lie.
 
-use super::Format;
+use super::{Format, Reader};
 use core::fmt;
 use core::marker::PhantomData;
 
@@ -18,6 +18,8 @@ pub trait Value: sealed::Sealed {
 }
 
 pub(super) mod sealed {
+    use super::super::Reader;
+
     /// How a value lies in a text.
     pub trait Sealed: Copy + PartialEq + core::fmt::Debug + 'static {
         /// The octets of one value, most significant first.
@@ -31,8 +33,8 @@ pub(super) mod sealed {
         fn split(octets: &[u8]) -> &[Self::Octets];
         /// As many whole values as `octets` have room for.
         fn split_mut(octets: &mut [u8]) -> &mut [Self::Octets];
-        /// The value of the item in front, where that is one value behind one length octet; and what is behind it.
-        fn alone(text: &[u8]) -> Option<(Self, &[u8])>;
+        /// Takes an item of one value.
+        fn alone(reader: &mut Reader<'_>) -> Option<Self>;
         /// The item that `alone` takes.
         fn to_alone(self) -> Self::Alone;
     }
@@ -70,12 +72,8 @@ macro_rules! values {
             }
 
             #[inline]
-            fn alone(text: &[u8]) -> Option<(Self, &[u8])> {
-                let (item, rest) = text.split_first_chunk::<{ 2 + $width }>()?;
-                let [format, length, value @ ..] = *item;
-                // Both compared at once.
-                let expected = [Format::$format.code() << 2 | 1, $width];
-                if [format, length] == expected { Some(($from(value), rest)) } else { None }
+            fn alone(reader: &mut Reader<'_>) -> Option<Self> {
+                reader.alone::<{ 2 + $width }, $width>(Format::$format).map(|octets| $from(*octets))
             }
 
             #[inline]
@@ -130,6 +128,7 @@ pub struct Values<'a, T: Value> {
 impl<'a, T: Value> Values<'a, T> {
     /// `None` where `octets` end in a part of a value.
     #[inline]
+    #[cfg(feature = "arbitrary")]
     pub(crate) fn new(octets: &'a [u8]) -> Option<Self> {
         // Some processors cannot divide, and all widths are powers of two.
         let part = octets.len() & size_of::<T::Octets>().wrapping_sub(1);

@@ -55,11 +55,16 @@ pub struct Summary {
 /// ```
 pub fn check(text: &[u8], limits: Limits) -> Result<Summary, Error> {
     let mut found = Summary { items: 0, depth: 0 };
-    for step in Walk::<32>::with_limits(text, limits) {
+    let mut walk = Walk::<32>::with_limits(text, limits);
+    while let Some(depth) = walk.ahead() {
         found.items = found.items.saturating_add(1);
-        found.depth = found.depth.max(step?.depth);
+        found.depth = found.depth.max(depth);
+        walk.pass()?;
     }
-    Ok(found)
+    match walk.at_end() {
+        Ok(()) => Ok(found),
+        Err(error) => Err(error),
+    }
 }
 
 /// One item on a [`Walk`].
@@ -147,6 +152,12 @@ impl<'a, const DEPTH: usize> Walk<'a, DEPTH> {
     /// Leaves lists that have no element left; gives whether an item comes.
     #[inline(always)]
     fn leave_lists(&mut self) -> bool {
+        self.left > 0 || self.leave_list()
+    }
+
+    /// The same where the list around has no element left.
+    #[inline(never)]
+    fn leave_list(&mut self) -> bool {
         while self.left == 0 {
             let Some(outer) = self.depth.checked_sub(1) else { return false };
             self.depth = outer;
@@ -163,52 +174,59 @@ impl<'a, const DEPTH: usize> Walk<'a, DEPTH> {
         self.left = self.left.wrapping_sub(1);
         let item = self.reader.next_item()?;
         if let Item::List(count) = item
-            && let Some(kind) = self.enter(count)
+            && let Err(error) = self.enter(offset, count)
         {
-            return Err(Error { offset, kind });
+            return Err(error);
         }
         Ok(Step { depth, offset, item })
     }
 
-    /// Enters a list; gives what is wrong with it, if anything.
-    #[inline(always)]
-    fn enter(&mut self, count: usize) -> Option<ErrorKind> {
+    /// As [`step`](Self::step), where what the item is does not count.
+    fn pass(&mut self) -> Result<(), Error> {
+        let offset = self.reader.position();
+        self.left = self.left.wrapping_sub(1);
+        match self.reader.pass() {
+            Ok(count) => self.enter(offset, count),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Enters the list at this offset. One of no elements is as good as any other item.
+    fn enter(&mut self, offset: usize, count: usize) -> Result<(), Error> {
         if self.strict {
             if let Some(kind) = self.reader.too_many(count) {
-                return Some(kind);
+                return Err(Error { offset, kind });
             }
             match self.items.checked_sub(count) {
                 Some(items) => self.items = items,
-                None => return Some(ErrorKind::TooManyItems { limit: self.limits.items }),
+                None => return Err(Error { offset, kind: ErrorKind::TooManyItems { limit: self.limits.items } }),
             }
         }
         if count == 0 {
-            return None;
+            return Ok(());
         }
-        let too_deep = ErrorKind::TooDeep { limit: self.limits.depth };
-        if self.depth >= self.limits.depth {
-            return Some(too_deep);
+        match self.outer.get_mut(self.depth) {
+            Some(outer) if self.depth < self.limits.depth => *outer = self.left,
+            _ => return Err(Error { offset, kind: ErrorKind::TooDeep { limit: self.limits.depth } }),
         }
-        let Some(outer) = self.outer.get_mut(self.depth) else { return Some(too_deep) };
-        *outer = self.left;
         self.depth = self.depth.wrapping_add(1);
         self.left = u32::try_from(count).unwrap_or(u32::MAX);
-        None
+        Ok(())
     }
 
     /// What is to be said once, behind the last item.
-    #[inline]
-    fn at_end(&mut self) -> Option<Error> {
+    #[cold]
+    #[inline(never)]
+    fn at_end(&mut self) -> Result<(), Error> {
         let end = core::mem::replace(&mut self.reader, Reader::new(&[]));
-        match (end.position(), end.rest().len()) {
-            (_, 0) => None,
-            // Not begun, for its limits.
-            (0, found) if found > self.limits.octets => {
-                Some(Error { offset: 0, kind: ErrorKind::TooLarge { limit: self.limits.octets, found } })
-            }
-            (0, _) => Some(Error { offset: 0, kind: ErrorKind::TooManyItems { limit: self.limits.items } }),
-            _ => end.finish().err(),
-        }
+        let found = end.rest().len();
+        // Where it has not begun, that is for its limits.
+        let kind = match end.position() {
+            0 if found > self.limits.octets => ErrorKind::TooLarge { limit: self.limits.octets, found },
+            0 if found > 0 => ErrorKind::TooManyItems { limit: self.limits.items },
+            _ => return end.finish(),
+        };
+        Err(Error { offset: 0, kind })
     }
 
     fn give_up(&mut self) {
@@ -224,7 +242,7 @@ impl<'a, const DEPTH: usize> Iterator for Walk<'a, DEPTH> {
     #[inline(always)]
     fn next(&mut self) -> Option<Self::Item> {
         if !self.leave_lists() {
-            return self.at_end().map(Err);
+            return self.at_end().err().map(Err);
         }
         let step = self.step();
         if step.is_err() {

@@ -29,8 +29,9 @@ use super::{Encoding, Format, Item, ItemHeader, Localized, Patch, Reader, Sink, 
 #[derive(Debug)]
 pub struct Writer<S, const OPEN: usize = 8> {
     sink: S,
-    /// Items that lists of known count wait for, inside the innermost list of unknown count.
-    due: u64,
+    /// Items that lists of known count wait for, inside the innermost list of unknown count. Where they are more than a `usize` holds, they
+    /// are more than any text of this machine has room for.
+    due: usize,
     /// Whether the sink refused in the middle of an item.
     broken: bool,
     /// Lists of unknown count, the outermost first.
@@ -45,7 +46,7 @@ struct Open {
     /// Elements so far.
     count: u32,
     /// What was due when it began.
-    due_around: u64,
+    due_around: usize,
 }
 
 impl<S: Sink> Writer<S> {
@@ -77,7 +78,7 @@ impl<S: Sink, const OPEN: usize> Writer<S, OPEN> {
         }
         match (self.lists.len(), self.due) {
             (0, 0) => Ok(self.sink),
-            (0, missing) => Err(WriteError::ElementsMissing { missing }),
+            (0, missing) => Err(elements_missing(missing)),
             (open, _) => Err(WriteError::ListsOpen { open }),
         }
     }
@@ -92,12 +93,12 @@ impl<S: Sink, const OPEN: usize> Writer<S, OPEN> {
     ///
     /// # Errors
     /// [`WriteError::TooLong`], [`WriteError::TextComplete`], and those of the sink.
-    #[inline]
     pub fn list(&mut self, count: usize) -> Result<(), WriteError> {
-        self.begin(Format::List, count)?;
-        self.count();
-        self.due = self.due.saturating_add(u64::try_from(count).unwrap_or(u64::MAX));
-        Ok(())
+        let written = self.head(Format::List, count);
+        if written.is_ok() {
+            self.due = self.due.saturating_add(count);
+        }
+        written
     }
 
     /// An item of one value. [`u4`](Self::u4) and its like are the same by the standard's names.
@@ -114,14 +115,11 @@ impl<S: Sink, const OPEN: usize> Writer<S, OPEN> {
     /// # Errors
     /// [`WriteError::TooLong`], [`WriteError::TextComplete`], and those of the sink.
     pub fn values<T: Value>(&mut self, values: &[T]) -> Result<(), WriteError> {
-        let mut portions = values.chunks(PORTION.checked_div(size_of::<T>()).unwrap_or(1).max(1));
-        self.portions(T::FORMAT, values.len().saturating_mul(size_of::<T>()), &mut |buffer| {
-            let mut len = 0_usize;
-            for (place, value) in T::split_mut(buffer).iter_mut().zip(portions.next().unwrap_or_default()) {
+        let mut values_left = values.iter();
+        self.portions(T::FORMAT, size_of_val(values), &mut |portion| {
+            for (place, value) in T::split_mut(portion).iter_mut().zip(values_left.by_ref()) {
                 *place = value.to_octets();
-                len = len.saturating_add(size_of::<T>());
             }
-            len
         })
     }
 
@@ -131,11 +129,10 @@ impl<S: Sink, const OPEN: usize> Writer<S, OPEN> {
     /// [`WriteError::NotAscii`], [`WriteError::TooLong`], [`WriteError::TextComplete`], and those of the sink.
     #[inline]
     pub fn ascii(&mut self, text: &str) -> Result<(), WriteError> {
-        if !text.is_ascii() {
-            let at = text.bytes().take_while(u8::is_ascii).count();
-            return Err(WriteError::NotAscii { at });
+        match super::item::text(text.as_bytes()) {
+            Ok(text) => self.octets(text.as_bytes(), Format::Ascii),
+            Err(at) => Err(WriteError::NotAscii { at }),
         }
-        self.octets(Format::Ascii, &[], text.as_bytes())
     }
 
     /// An ASCII item of octets that are not looked at: beyond 127 their meaning is the receiver's affair.
@@ -144,7 +141,7 @@ impl<S: Sink, const OPEN: usize> Writer<S, OPEN> {
     /// Those of [`binary`](Self::binary).
     #[inline]
     pub fn ascii_octets(&mut self, octets: &[u8]) -> Result<(), WriteError> {
-        self.octets(Format::Ascii, &[], octets)
+        self.octets(octets, Format::Ascii)
     }
 
     /// A binary item.
@@ -153,7 +150,7 @@ impl<S: Sink, const OPEN: usize> Writer<S, OPEN> {
     /// [`WriteError::TooLong`], [`WriteError::TextComplete`], and those of the sink.
     #[inline]
     pub fn binary(&mut self, octets: &[u8]) -> Result<(), WriteError> {
-        self.octets(Format::Binary, &[], octets)
+        self.octets(octets, Format::Binary)
     }
 
     /// A JIS-8 item.
@@ -162,7 +159,7 @@ impl<S: Sink, const OPEN: usize> Writer<S, OPEN> {
     /// Those of [`binary`](Self::binary).
     #[inline]
     pub fn jis8(&mut self, octets: &[u8]) -> Result<(), WriteError> {
-        self.octets(Format::Jis8, &[], octets)
+        self.octets(octets, Format::Jis8)
     }
 
     /// A localized text. Whether the octets are in that encoding is not looked at.
@@ -170,7 +167,15 @@ impl<S: Sink, const OPEN: usize> Writer<S, OPEN> {
     /// # Errors
     /// Those of [`binary`](Self::binary).
     pub fn localized(&mut self, encoding: Encoding, octets: &[u8]) -> Result<(), WriteError> {
-        self.octets(Format::Localized, &encoding.0.to_be_bytes(), octets)
+        let front = encoding.0.to_be_bytes();
+        let mut written = self.head(Format::Localized, front.len().saturating_add(octets.len()));
+        if written.is_ok() {
+            written = self.put(&front);
+        }
+        if written.is_ok() {
+            written = self.put(octets);
+        }
+        written
     }
 
     /// An item that was read; of a list its header, as with [`list`](Self::list).
@@ -178,23 +183,13 @@ impl<S: Sink, const OPEN: usize> Writer<S, OPEN> {
     /// # Errors
     /// Those of [`binary`](Self::binary).
     pub fn item(&mut self, item: Item<'_>) -> Result<(), WriteError> {
-        let octets = match item {
-            Item::List(count) => return self.list(count),
-            Item::Localized(Localized { encoding, octets }) => return self.localized(encoding, octets),
-            Item::Binary(octets) | Item::Ascii(octets) | Item::Jis8(octets) => octets,
-            Item::Boolean(values) => values.octets(),
-            Item::I8(values) => values.octets(),
-            Item::I1(values) => values.octets(),
-            Item::I2(values) => values.octets(),
-            Item::I4(values) => values.octets(),
-            Item::F8(values) => values.octets(),
-            Item::F4(values) => values.octets(),
-            Item::U8(values) => values.octets(),
-            Item::U1(values) => values.octets(),
-            Item::U2(values) => values.octets(),
-            Item::U4(values) => values.octets(),
-        };
-        self.octets(item.format(), &[], octets)
+        if let Item::List(count) = item {
+            return self.list(count);
+        }
+        if let Item::Localized(Localized { encoding, octets }) = item {
+            return self.localized(encoding, octets);
+        }
+        self.octets(item.octets(), item.format())
     }
 
     /// A whole item with all its elements, encoded already, as [`Reader::raw`] gives it. Linear in its items.
@@ -207,54 +202,45 @@ impl<S: Sink, const OPEN: usize> Writer<S, OPEN> {
         self.whole(octets)
     }
 
-    /// An item that is no list: `front` and `octets` behind its header.
-    pub(super) fn octets(&mut self, format: Format, front: &[u8], octets: &[u8]) -> Result<(), WriteError> {
-        self.begin(format, front.len().saturating_add(octets.len()))?;
-        if !front.is_empty() {
-            self.put(front)?;
-        }
-        self.put(octets)?;
-        self.count();
-        Ok(())
+    /// An item of `format`, no list, of these octets; those of a localized text begin with its encoding.
+    pub(super) fn octets(&mut self, octets: &[u8], format: Format) -> Result<(), WriteError> {
+        self.head(format, octets.len())?;
+        self.put(octets)
     }
 
-    /// An item of `length` octets, which `fill` puts into a buffer portion by portion, telling how many each time. Once for
-    /// all types: flash is dear.
+    /// An item of `length` octets, which `fill` gives in order, to the end of what it is handed each time. Once for all types:
+    /// flash is dear.
     #[inline(never)]
-    fn portions(
-        &mut self,
-        format: Format,
-        length: usize,
-        fill: &mut dyn FnMut(&mut [u8; PORTION]) -> usize,
-    ) -> Result<(), WriteError> {
-        self.begin(format, length)?;
+    fn portions(&mut self, format: Format, length: usize, fill: &mut dyn FnMut(&mut [u8])) -> Result<(), WriteError> {
+        let mut written = self.head(format, length);
         let mut buffer = [0; PORTION];
         let mut left = length;
-        while left > 0 {
-            let len = fill(&mut buffer);
-            // None were left to fill in: that the length is theirs was worked out from the same values.
-            if len == 0 {
-                break;
-            }
-            self.put(buffer.get(..len).unwrap_or_default())?;
+        while left > 0 && written.is_ok() {
+            let len = left.min(PORTION);
+            let portion = buffer.get_mut(..len).unwrap_or_default();
+            fill(portion);
+            written = self.put(portion);
             left = left.saturating_sub(len);
         }
-        self.count();
-        Ok(())
+        written
     }
 
     /// The header of an item of this length, with room for all of it; behind the header of a list nothing is sure yet.
-    fn begin(&mut self, format: Format, length: usize) -> Result<(), WriteError> {
-        let header = header(format, length)?.encode();
+    fn head(&mut self, format: Format, length: usize) -> Result<(), WriteError> {
         let behind = if matches!(format, Format::List) { 0 } else { length };
-        self.reserve(behind.saturating_add(header.len()))?;
-        self.put(&header)
+        self.begin(&header(format, length)?.encode(), behind)
     }
 
-    /// A whole item, as it lies in `octets`.
+    /// A whole item, as it lies in `octets`, or the header of a list.
     fn whole(&mut self, octets: &[u8]) -> Result<(), WriteError> {
-        self.reserve(octets.len())?;
-        self.put(octets)?;
+        self.begin(octets, 0)
+    }
+
+    /// The front of an item, or all of it, with room for what comes `behind`. The item counts from here on: all that can go wrong
+    /// behind is that the sink refuses, and then the text is broken off.
+    fn begin(&mut self, front: &[u8], behind: usize) -> Result<(), WriteError> {
+        self.reserve(front.len().saturating_add(behind))?;
+        self.put(front)?;
         self.count();
         Ok(())
     }
@@ -318,10 +304,7 @@ impl<S: Patch, const OPEN: usize> Writer<S, OPEN> {
             return Err(WriteError::TooDeep { limit: OPEN });
         }
         let at = self.sink.position();
-        let header = header(Format::List, 0)?.encode_longest();
-        self.reserve(header.len())?;
-        self.put(&header)?;
-        self.count();
+        self.whole(&ItemHeader::parsed(Format::List, 0).encode_longest())?;
         let list = Open { at, count: 0, due_around: self.due };
         self.due = 0;
         self.lists.push(list).map_err(|_| WriteError::TooDeep { limit: OPEN })
@@ -334,7 +317,7 @@ impl<S: Patch, const OPEN: usize> Writer<S, OPEN> {
     pub fn end_list(&mut self) -> Result<(), WriteError> {
         let Open { at, count, due_around } = *self.lists.last().ok_or(WriteError::NoListOpen)?;
         if self.due > 0 {
-            return Err(WriteError::ElementsMissing { missing: self.due });
+            return Err(elements_missing(self.due));
         }
         self.sink.patch(at, &ItemHeader::parsed(Format::List, count).encode_longest());
         self.due = due_around;
@@ -343,11 +326,16 @@ impl<S: Patch, const OPEN: usize> Writer<S, OPEN> {
     }
 }
 
-/// Octets of the buffer in which values are turned round.
-const PORTION: usize = 256;
+/// Octets of the buffer in which values are turned round. It is on the stack of the deepest call of a writer.
+const PORTION: usize = 64;
 
 /// An element more than the longest list has.
 const TOO_MANY: usize = 0x0100_0000;
+
+#[inline]
+fn elements_missing(missing: usize) -> WriteError {
+    WriteError::ElementsMissing { missing: u64::try_from(missing).unwrap_or(u64::MAX) }
+}
 
 #[inline]
 fn header(format: Format, length: usize) -> Result<ItemHeader, WriteError> {

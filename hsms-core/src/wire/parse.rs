@@ -46,10 +46,10 @@ impl<'a> Input for Octets<'a> {
     }
 
     fn slice_index(&self, count: usize) -> Result<usize, Needed> {
-        match count.checked_sub(self.0.len()) {
-            None | Some(0) => Ok(count),
-            Some(missing) => Err(Needed::new(missing)),
+        if count <= self.0.len() {
+            return Ok(count);
         }
+        Err(Needed::new(count.saturating_sub(self.0.len())))
     }
 }
 

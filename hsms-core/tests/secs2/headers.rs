@@ -113,13 +113,35 @@ fn the_fast_path_and_the_parser_agree_on_every_short_item() {
                 let step = Walk::<1>::new(&text).next().expect("the text is not empty");
                 assert_eq!(step.map(|step| step.item), parsed, "{text:02x?}");
                 agree!(u1 U1 u2 U2 u4 U4 u8 U8 i1 I1 i2 I2 i4 I4 i8 I8 boolean Boolean);
+                macro_rules! agree_on_all {
+                    ($($read:ident $(::<$type:ty>)? $format:ident)+) => {$(
+                        let mut reader = Reader::new(&text);
+                        match (reader.$read$(::<$type>)?(), parsed) {
+                            (Ok(found), parsed) => {
+                                assert_eq!(parsed, Ok(Item::$format(found)));
+                                assert_eq!(reader.position(), whole.position());
+                            }
+                            (Err(error), Err(found)) if ItemHeader::parse(&text).is_ok_and(|(header, _)| header.format() == Format::$format) => {
+                                assert_eq!((error, reader.position()), (found, 0));
+                            }
+                            (Err(_), parsed) => {
+                                assert!(!matches!(parsed, Ok(Item::$format(_))));
+                                assert_eq!(reader.position(), 0);
+                            }
+                        }
+                    )+};
+                }
+                agree_on_all!(list List binary Binary ascii_octets Ascii jis8 Jis8 localized Localized values::<bool> Boolean);
+                agree_on_all!(values::<u8> U1 values::<u16> U2 values::<u32> U4 values::<u64> U8 values::<f32> F4 values::<f64> F8);
+                agree_on_all!(values::<i8> I1 values::<i16> I2 values::<i32> I4 values::<i64> I8);
+                for count in 0..=3 {
+                    let mut reader = Reader::new(&text);
+                    assert_eq!(reader.list_of(count).is_ok(), parsed == Ok(Item::List(count)));
+                }
+                // What is passed over is looked at no less.
                 let mut reader = Reader::new(&text);
-                match (reader.list(), parsed) {
-                    (Ok(count), parsed) => {
-                        assert_eq!(parsed, Ok(Item::List(count)));
-                        assert_eq!(reader.position(), whole.position());
-                    }
-                    (Err(_), parsed) => assert!(!matches!(parsed, Ok(Item::List(_)))),
+                if !matches!(parsed, Ok(Item::List(1..))) {
+                    assert_eq!((reader.skip().err(), reader.position()), (parsed.err(), whole.position()));
                 }
             }
         }

@@ -406,7 +406,6 @@ impl<'de> VariantAccess<'de> for AnyItem<'_, 'de> {
             return seed.deserialize(self.content);
         }
         // With its encoding in front, which the text alone would lose.
-        self.content.reader.clone().localized().map_err(Cause::Read)?;
         let octets = self.content.reader.octets(Format::Localized).map_err(Cause::Read)?;
         seed.deserialize(Whole(octets))
     }

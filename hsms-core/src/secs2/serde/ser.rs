@@ -34,7 +34,7 @@ impl<'w, S: Sink, const OPEN: usize> Serializer<'w, S, OPEN> {
     /// One item of all values.
     fn array<T: Serialize + ?Sized>(self, format: Format, values: &T) -> Result<(), SerdeError> {
         let octets = values.serialize(Array { format, octets: Vec::new() })?;
-        Ok(self.text.octets(format, &[], &octets).map_err(Cause::Write)?)
+        Ok(self.text.octets(&octets, format).map_err(Cause::Write)?)
     }
 
     /// A list of the variant's name and its content, which comes next.
