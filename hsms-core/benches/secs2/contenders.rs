@@ -61,11 +61,7 @@ pub(crate) fn groups(plant: Option<Run>) -> Vec<Group> {
                 contender("rmp", |d| read::<$document, Rmp<'_>>(&d.rmp[$document::AT]), None),
                 contender("minicbor", |d| read::<$document, Minicbor<'_>>(&d.minicbor[$document::AT]), None),
                 contender("hsms Reader", typed, TYPED),
-                contender(
-                    "hsms Reader, by values and items",
-                    |d| read::<$document, Nom<'_>>(&d.secs2[$document::AT]),
-                    None,
-                ),
+                contender("hsms Reader, by values", |d| read::<$document, Nom<'_>>(&d.secs2[$document::AT]), None),
             ];
             let walk = vec![
                 contender("rmp, by markers", |d| walk_rmp(&d.rmp[$document::AT]), None),
