@@ -6,7 +6,6 @@ use crate::error::Error;
 use crate::time::Instant;
 use crate::wire::{SelectStatus, SessionId, SystemBytes};
 use core::fmt;
-use heapless::Vec;
 
 /// The sessions of a [`Connection`]: [`Single`] or [`General`]. Sealed: there are these two.
 pub trait Sessions: sealed::Sessions {}
@@ -25,7 +24,8 @@ pub struct Single;
 /// [pause](Connection::pause_input) input where that takes long.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct General<const N: usize> {
-    entries: Vec<Entry, N, u16>,
+    /// Places behind the last entity are [`Entry::FREE`]. No `heapless::Vec`, as no constant can be filled with one.
+    entries: [Entry; N],
     or_single: bool,
     mode: Mode,
 }
@@ -106,40 +106,66 @@ impl<const N: usize> General<N> {
     ///
     /// # Errors
     /// [`SessionsError`], where there are more than `N`, an id is there twice, or an id is 0xFFFF.
-    pub fn new(entities: &[SessionEntity]) -> Result<Self, SessionsError> {
-        let mut entries = Vec::<Entry, N, u16>::new();
-        for entity in entities {
-            let session = entity.session;
-            if session == SessionId::CONTROL {
-                return Err(SessionsError::Reserved);
-            }
-            if entries.iter().any(|entry| entry.entity.session == session) {
-                return Err(SessionsError::Repeated { session });
-            }
-            let entry = Entry { entity: *entity, ..Entry::NEW };
-            entries.push(entry).map_err(|_| SessionsError::TooMany { given: entities.len(), room: N })?;
+    pub const fn new(entities: &[SessionEntity]) -> Result<Self, SessionsError> {
+        if let Err(error) = check(entities, N) {
+            return Err(error);
         }
-        Ok(General { entries, or_single: false, mode: Mode::General })
+        let mut general = General::EMPTY;
+        let (mut from, mut to) = (entities, general.entries.as_mut_slice());
+        while let ([entity, others @ ..], [place, places @ ..]) = (from, to) {
+            place.entity = *entity;
+            (from, to) = (others, places);
+        }
+        Ok(general)
     }
 
     /// The same list for a peer that may also speak HSMS-SS: where its first Select.req carries 0xFFFF, the connection is run
     /// as HSMS-SS, all entities count as selected whatever their admission, and data carries the device ids of the settings; otherwise as HSMS-GS (E37.2, application notes). Where we send a
     /// Select.req first, for an entity that is [wanted](SessionEntity::wanted) for example, that decides for HSMS-GS.
     #[must_use]
-    pub fn or_single(self) -> Self {
-        General { or_single: true, mode: Mode::Undecided, ..self }
+    pub const fn or_single(mut self) -> Self {
+        self.or_single = true;
+        self.mode = Mode::Undecided;
+        self
     }
 
     /// The entities in the list.
     pub fn entities(&self) -> impl Iterator<Item = &SessionEntity> {
-        self.entries.iter().map(|entry| &entry.entity)
+        self.entries.iter().filter(|entry| !entry.is_free()).map(|entry| &entry.entity)
     }
+
+    const EMPTY: Self = General { entries: [Entry::FREE; N], or_single: false, mode: Mode::General };
+}
+
+/// Whether these entities can be a list. Not generic, so that lists of all lengths share it.
+const fn check(entities: &[SessionEntity], room: usize) -> Result<(), SessionsError> {
+    let mut left = entities;
+    while let [entity, others @ ..] = left {
+        let session = entity.session;
+        if session.0 == SessionId::CONTROL.0 {
+            return Err(SessionsError::Reserved);
+        }
+        let mut earlier = entities;
+        while let [other, between @ ..] = earlier
+            && earlier.len() > left.len()
+        {
+            if other.session.0 == session.0 {
+                return Err(SessionsError::Repeated { session });
+            }
+            earlier = between;
+        }
+        if entities.len().saturating_sub(left.len()) >= room {
+            return Err(SessionsError::TooMany { given: entities.len(), room });
+        }
+        left = others;
+    }
+    Ok(())
 }
 
 /// The empty list.
 impl<const N: usize> Default for General<N> {
     fn default() -> Self {
-        General { entries: Vec::new(), or_single: false, mode: Mode::General }
+        General::EMPTY
     }
 }
 
@@ -190,8 +216,14 @@ pub struct Entry {
 }
 
 impl Entry {
-    const NEW: Entry = Entry {
-        entity: SessionEntity::offered(SessionId::CONTROL),
+    /// A place without entity. No message finds it, as no entity has its id.
+    const FREE: Entry = Entry {
+        entity: SessionEntity {
+            session: SessionId::CONTROL,
+            offered: false,
+            wanted: false,
+            admission: Admission::Always,
+        },
         selected: false,
         busy: false,
         farewell: false,
@@ -200,6 +232,10 @@ impl Entry {
         request: None,
         moot: false,
     };
+
+    const fn is_free(&self) -> bool {
+        self.entity.session.0 == SessionId::CONTROL.0
+    }
 
     pub(super) const fn session(&self) -> SessionId {
         self.entity.session

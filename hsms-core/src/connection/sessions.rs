@@ -196,11 +196,18 @@ impl<const TRANSACTIONS: usize, S: Sessions> Connection<TRANSACTIONS, S> {
 
     #[inline(never)]
     fn entry(&self, session: SessionId) -> Option<&Entry> {
+        // Free places have an id as well, which nobody asks for.
+        if session == SessionId::CONTROL {
+            return None;
+        }
         self.sessions.entries().iter().find(|entry| entry.entity.session == session)
     }
 
     #[inline(never)]
     fn entry_mut(&mut self, session: SessionId) -> Option<&mut Entry> {
+        if session == SessionId::CONTROL {
+            return None;
+        }
         self.sessions.entries_mut().iter_mut().find(|entry| entry.entity.session == session)
     }
 

@@ -109,7 +109,7 @@ pub struct Endpoint<
 }
 
 /// What has to be done once.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 struct Due<'a> {
     name: bool,
     communication: Option<CommunicationMessage<'a>>,
@@ -117,11 +117,15 @@ struct Due<'a> {
 }
 
 /// Headers of requests of the endpoint's own that are open.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 struct OwnRequests {
     name: Option<Header>,
     trust: Option<Header>,
     communication: Option<Header>,
+}
+
+impl OwnRequests {
+    const NONE: Self = OwnRequests { name: None, trust: None, communication: None };
 }
 
 impl<
@@ -136,14 +140,43 @@ impl<
 {
     /// An endpoint whose connection is not connected, without a secret.
     ///
+    /// # Where it is made
+    /// It takes hundreds of octets or some thousands. Made where it stays it takes none of them from the stack: in a `static`, at compile time,
+    /// which costs as many octets of flash, or when the program runs, by `StaticCell::init_with` and the like, as a `Result` either way: to
+    /// take the endpoint out moves it. A secret is set where the endpoint lies, by [`set_secret`](Self::set_secret).
+    ///
+    /// ```
+    /// use hsms_core::config::ConnectMode;
+    /// use hsms_core::services::{Endpoint, EndpointError, EndpointSettings};
+    /// use hsms_core::wire::SessionId;
+    /// use std::sync::Mutex;
+    ///
+    /// const SETTINGS: EndpointSettings<'static> =
+    ///     EndpointSettings { name: Some("etcher"), ..EndpointSettings::new(ConnectMode::Passive, SessionId(7)) };
+    ///
+    /// static ETCHER: Mutex<Result<Endpoint<'static, u8>, EndpointError>> = Mutex::new(Endpoint::new(SETTINGS));
+    ///
+    /// let mut etcher = ETCHER.lock().unwrap();
+    /// let etcher = etcher.as_mut().unwrap();
+    /// assert_eq!(etcher.name(), Some("etcher"));
+    /// ```
+    ///
     /// # Errors
     /// [`EndpointError`].
-    pub fn new(settings: EndpointSettings<'a>) -> Result<Self, EndpointError> {
+    pub const fn new(settings: EndpointSettings<'a>) -> Result<Self, EndpointError> {
         let EndpointSettings { mode, session, stream, exchange_names, name, communication, unhandled } = settings;
-        if !USER_STREAMS.contains(&stream) {
+        if stream < *USER_STREAMS.start() || stream > *USER_STREAMS.end() {
             return Err(EndpointError::Stream { stream });
         }
-        let name = ChannelName::new(mode, name).map_err(EndpointError::Name)?;
+        let name = match ChannelName::new(mode, name) {
+            Ok(name) if exchange_names => Some(name),
+            Ok(_) => None,
+            Err(error) => return Err(EndpointError::Name(error)),
+        };
+        let communication = match communication {
+            Some(settings) => Some(Communication::new(settings)),
+            None => None,
+        };
         Ok(Endpoint {
             mode,
             session,
@@ -152,16 +185,16 @@ impl<
             accepts: true,
             link: State::NotConnected,
             selections: 0,
-            name: exchange_names.then_some(name),
+            name,
             gate: Gate::open(),
-            communication: communication.map(Communication::new),
+            communication,
             services: Services::new(),
             service_handlers: ServiceTable::new(),
             function_handlers: FunctionTable::new(),
             inbox: ServiceInbox::new(),
             sendings: Sendings::new(),
-            due: Due::default(),
-            open: OwnRequests::default(),
+            due: Due { name: false, communication: None, drop_link: false },
+            open: OwnRequests::NONE,
             dropping: false,
             busy: false,
             news: heapless::Vec::new(),
@@ -181,13 +214,25 @@ impl<
         challenge: fn() -> [u8; CHALLENGE_LEN],
         before: BeforeTrust<HANDLERS>,
     ) -> Self {
-        let trust = Trust::new(self.mode, self.session, settings);
-        self.gate = Gate::guarded(trust, secret, challenge, before, settings.automatic);
-        // Not chosen first: that would be another copy on the stack.
-        if !settings.required {
-            self.gate = Gate::open();
-        }
+        self.set_secret(secret, settings, challenge, before);
         self
+    }
+
+    /// Sets a secret as [`with_secret`](Self::with_secret) does, where the endpoint lies: of it nothing is moved. Trust that there was has
+    /// ended. To be called before the connection is SELECTED; later, the handshake begins when it is the next time.
+    #[cfg(feature = "auth")]
+    pub fn set_secret(
+        &mut self,
+        secret: Secret,
+        settings: TrustSettings,
+        challenge: fn() -> [u8; CHALLENGE_LEN],
+        before: BeforeTrust<HANDLERS>,
+    ) {
+        self.gate = Gate::open();
+        if settings.required {
+            let trust = Trust::new(self.mode, self.session, settings);
+            self.gate.guard(trust, secret, challenge, before, settings.automatic);
+        }
     }
 
     // Questions.
@@ -511,7 +556,7 @@ impl<
         if let Some(communication) = &mut self.communication {
             communication.lost();
         }
-        self.open = OwnRequests::default();
+        self.open = OwnRequests::NONE;
         self.due.name = false;
         self.due.communication = None;
         self.sendings.lost();

@@ -1,7 +1,6 @@
 //! What both ends call their connection.
 
 use super::{ServiceId, ServiceMessage, Status};
-use crate::collect::append;
 use crate::config::ConnectMode;
 use crate::secs2::{Error, Reader, Sink, WriteError, Writer};
 use crate::wire::{Header, SystemBytes};
@@ -30,8 +29,8 @@ const DATA_ID: u32 = 0;
 pub struct ChannelName<const LEN: usize> {
     mode: ConnectMode,
     /// Empty: none.
-    own: heapless::Vec<u8, LEN>,
-    peer: heapless::Vec<u8, LEN>,
+    own: Text<LEN>,
+    peer: Text<LEN>,
     request: Option<SystemBytes>,
 }
 
@@ -51,9 +50,14 @@ impl<const LEN: usize> ChannelName<LEN> {
     ///
     /// # Errors
     /// [`NameError::TooLong`], [`NameError::NotPrintable`].
-    pub fn new(mode: ConnectMode, name: Option<&str>) -> Result<Self, NameError> {
-        let own = checked(name.unwrap_or_default())?;
-        Ok(ChannelName { mode, own, peer: heapless::Vec::new(), request: None })
+    pub const fn new(mode: ConnectMode, name: Option<&str>) -> Result<Self, NameError> {
+        let mut own = Text::EMPTY;
+        if let Some(name) = name
+            && let Err(error) = own.set(name)
+        {
+            return Err(error);
+        }
+        Ok(ChannelName { mode, own, peer: Text::EMPTY, request: None })
     }
 
     /// The name that counts; `None` where neither end has one, as far as is known.
@@ -64,7 +68,7 @@ impl<const LEN: usize> ChannelName<LEN> {
             ConnectMode::Passive => (&self.peer, &self.own),
         };
         let name = if client.is_empty() { server } else { client };
-        core::str::from_utf8(name).ok().filter(|name| !name.is_empty())
+        Some(name.as_str()).filter(|name| !name.is_empty())
     }
 
     /// Whether both ends have a name and they differ: worth a warning.
@@ -95,7 +99,7 @@ impl<const LEN: usize> ChannelName<LEN> {
 
     /// The connection is no longer SELECTED: the peer's name is forgotten.
     pub fn lost(&mut self) {
-        self.peer.clear();
+        self.peer = Text::EMPTY;
         self.request = None;
     }
 
@@ -111,8 +115,8 @@ impl<const LEN: usize> ChannelName<LEN> {
         text.list(3)?;
         text.u4(DATA_ID)?;
         text.u1(status.0)?;
-        match core::str::from_utf8(&self.own) {
-            Ok(name) if !name.is_empty() && status == Status::OKAY => text.ascii(name),
+        match self.own.as_str() {
+            name if !name.is_empty() && status == Status::OKAY => text.ascii(name),
             _ => text.list(0),
         }
     }
@@ -144,7 +148,7 @@ impl<const LEN: usize> ChannelName<LEN> {
         match self.take(text)? {
             Status::OKAY => Ok(true),
             status => {
-                self.peer.clear();
+                self.peer = Text::EMPTY;
                 Err(NameError::Refused(status))
             }
         }
@@ -159,20 +163,51 @@ impl<const LEN: usize> ChannelName<LEN> {
             Some(data) => Reader::new(data).ascii().map_err(NameError::Malformed)?,
             None => "",
         };
-        self.peer = checked(name)?;
+        self.peer.set(name)?;
         Ok(message.status())
     }
 }
 
-fn checked<const LEN: usize>(name: &str) -> Result<heapless::Vec<u8, LEN>, NameError> {
-    // It goes into log lines, and comes from a peer that has proven nothing.
-    if !name.bytes().all(|octet| matches!(octet, 0x20..=0x7e)) {
-        return Err(NameError::NotPrintable);
+/// Printable characters of ASCII. Unlike a `heapless::Vec` it can be filled at compile time.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Text<const LEN: usize> {
+    /// Zeros behind the characters.
+    octets: [u8; LEN],
+    len: usize,
+}
+
+impl<const LEN: usize> Text<LEN> {
+    const EMPTY: Self = Text { octets: [0; LEN], len: 0 };
+
+    /// Takes over a name, where it can be one.
+    const fn set(&mut self, name: &str) -> Result<(), NameError> {
+        let mut from = name.as_bytes();
+        while let [octet, rest @ ..] = from {
+            // It goes into log lines, and comes from a peer that has proven nothing.
+            if !matches!(*octet, 0x20..=0x7e) {
+                return Err(NameError::NotPrintable);
+            }
+            from = rest;
+        }
+        if name.len() > LEN {
+            return Err(NameError::TooLong { octets: name.len(), limit: LEN });
+        }
+        *self = Text { len: name.len(), ..Self::EMPTY };
+        let (mut from, mut to) = (name.as_bytes(), self.octets.as_mut_slice());
+        while let ([octet, rest @ ..], [place, places @ ..]) = (from, to) {
+            *place = *octet;
+            (from, to) = (rest, places);
+        }
+        Ok(())
     }
-    let mut octets = heapless::Vec::new();
-    match append(&mut octets, name.as_bytes()) {
-        true => Ok(octets),
-        false => Err(NameError::TooLong { octets: name.len(), limit: LEN }),
+
+    const fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    fn as_str(&self) -> &str {
+        let octets = self.octets.get(..self.len).unwrap_or_default();
+        core::str::from_utf8(octets).unwrap_or_default()
     }
 }
 

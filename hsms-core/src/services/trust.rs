@@ -15,8 +15,11 @@ use crate::wire::{Header, SessionId, SystemBytes};
 use core::fmt;
 use core::num::NonZeroU8;
 use core::time::Duration;
-use hmac::{Hmac, KeyInit, Mac};
-use sha2::{Digest, Sha256};
+use hmac::KeyInit;
+use hmac::block_api::HmacCore;
+use hmac::digest::block_api::{Buffer, CoreProxy, FixedOutputCore, UpdateCore};
+use hmac::digest::{CtOutput, Output};
+use sha2::Sha256;
 use zeroize::Zeroize;
 
 /// Octets of a challenge, and of a proof.
@@ -62,10 +65,7 @@ impl Secret {
         }
         let mut secret = Secret { key: Key::from([0; 64]) };
         if octets.len() > secret.key.len() {
-            // As HMAC does it.
-            let mut digest = Sha256::digest(octets);
-            fill(&mut secret.key, &digest);
-            digest.as_mut_slice().zeroize();
+            shorten(octets, &mut secret.key);
         } else {
             fill(&mut secret.key, octets);
         }
@@ -73,18 +73,52 @@ impl Secret {
     }
 
     /// HMAC-SHA-256 over the label, who proves (`C` or `S`), the session id, and the challenges of client and server.
-    fn proof(&self, prover: ConnectMode, session: SessionId, client: &Octets, server: &Octets) -> Hmac<Sha256> {
+    fn proof(
+        &self,
+        prover: ConnectMode,
+        session: SessionId,
+        client: &Octets,
+        server: &Octets,
+    ) -> CtOutput<HmacCore<Sha256>> {
         let who = match prover {
             ConnectMode::Active => b"C",
             ConnectMode::Passive => b"S",
         };
-        let key: &[u8; 64] = &self.key;
-        let mut proof = Hmac::<Sha256>::new(key.into());
-        for part in [PROOF_LABEL.as_slice(), who, &session.0.to_be_bytes(), client, server] {
-            proof.update(part);
-        }
-        proof
+        let mut hmac = keyed(&self.key);
+        hash(&mut hmac, &[PROOF_LABEL.as_slice(), who, &session.0.to_be_bytes(), client, server])
     }
+}
+
+// Proofs take more stack than all else. So the two parts of one stand in functions of their own, of which neither has room for the other's
+// blocks, and no hash is handed on by value, as `Mac::finalize` does: each copy is another 150 octets.
+
+#[inline(never)]
+fn keyed(key: &[u8; 64]) -> HmacCore<Sha256> {
+    HmacCore::new(key.into())
+}
+
+#[inline(never)]
+fn hash(hmac: &mut HmacCore<Sha256>, parts: &[&[u8]]) -> CtOutput<HmacCore<Sha256>> {
+    let mut buffer = Buffer::<HmacCore<Sha256>>::default();
+    for part in parts {
+        buffer.digest_blocks(part, |blocks| hmac.update_blocks(blocks));
+    }
+    let mut proof = Output::<HmacCore<Sha256>>::default();
+    hmac.finalize_fixed_core(&mut buffer, &mut proof);
+    CtOutput::new(proof)
+}
+
+/// What a secret that is longer than a block counts as, as HMAC has it.
+#[cold]
+#[inline(never)]
+fn shorten(octets: &[u8], key: &mut [u8; 64]) {
+    type Core = <Sha256 as CoreProxy>::Core;
+    let (mut hash, mut buffer) = (Core::default(), Buffer::<Core>::default());
+    buffer.digest_blocks(octets, |blocks| hash.update_blocks(blocks));
+    let mut digest = Output::<Core>::default();
+    hash.finalize_fixed_core(&mut buffer, &mut digest);
+    fill(key, &digest);
+    digest.as_mut_slice().zeroize();
 }
 
 fn fill(key: &mut [u8; 64], octets: &[u8]) {
@@ -478,7 +512,7 @@ impl Trust {
     }
 
     fn prove(&self, secret: &Secret) -> Octets {
-        self.mac(secret, self.mode).finalize().into_bytes().into()
+        self.proof_of(secret, self.mode).into_bytes().into()
     }
 
     /// Whether the peer proved it. In constant time.
@@ -487,10 +521,10 @@ impl Trust {
             ConnectMode::Active => ConnectMode::Passive,
             ConnectMode::Passive => ConnectMode::Active,
         };
-        self.mac(secret, prover).verify(proof.into()).is_ok()
+        self.proof_of(secret, prover) == CtOutput::new((*proof).into())
     }
 
-    fn mac(&self, secret: &Secret, prover: ConnectMode) -> Hmac<Sha256> {
+    fn proof_of(&self, secret: &Secret, prover: ConnectMode) -> CtOutput<HmacCore<Sha256>> {
         let (client, server) = match self.mode {
             ConnectMode::Active => (&self.own, &self.peer),
             ConnectMode::Passive => (&self.peer, &self.own),

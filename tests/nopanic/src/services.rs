@@ -168,6 +168,9 @@ entries! {
     endpoint_with_secret(
         it: Whole, secret: Secret, settings: TrustSettings, challenge: fn() -> Challenge, before: BeforeTrust<8>,
     ) { keep(Endpoint::with_secret(it, secret, settings, challenge, before)); };
+    endpoint_set_secret(
+        it: &mut Whole, secret: Secret, settings: TrustSettings, challenge: fn() -> Challenge, before: BeforeTrust<8>,
+    ) Endpoint::set_secret(it, secret, settings, challenge, before);
     endpoint_is_connected(it: &Whole) Endpoint::is_connected(it);
     endpoint_is_selected(it: &Whole) Endpoint::is_selected(it);
     endpoint_is_trusted(it: &Whole) Endpoint::is_trusted(it);

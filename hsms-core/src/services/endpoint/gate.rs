@@ -41,14 +41,16 @@ impl<const N: usize> Gate<N> {
         Gate { guard: None }
     }
 
-    pub(super) const fn guarded(
+    /// From here on a secret asks for trust.
+    pub(super) fn guard(
+        &mut self,
         trust: Trust,
         secret: Secret,
         challenge: fn() -> [u8; CHALLENGE_LEN],
         before: BeforeTrust<N>,
         automatic: bool,
-    ) -> Self {
-        Gate { guard: Some(Guard { trust, secret, challenge, before, automatic, due: None }) }
+    ) {
+        self.guard = Some(Guard { trust, secret, challenge, before, automatic, due: None });
     }
 
     pub(super) fn is_open(&self) -> bool {

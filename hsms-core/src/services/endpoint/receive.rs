@@ -9,7 +9,7 @@ use crate::secs2::Error;
 use crate::secs2::messages::SystemError;
 use crate::services::{CommunicationVerdict, NameError, ServiceId, ServiceMessage, Status};
 use crate::time::Instant;
-use crate::wire::{Header, SystemBytes};
+use crate::wire::{Header, StreamFunction, SystemBytes};
 
 impl<
     'a,
@@ -35,9 +35,27 @@ impl<
             && let Some(service) = ServiceId::from_function(what.function)
             && let Some(response) = service.response()
         {
-            return self.request(now, service, response, header, token, text);
+            return match service {
+                ServiceId::AUTHENTICATION | ServiceId::CHANNEL_NAME => {
+                    self.own_request(now, service, header, token, text)
+                }
+                _ => self.request(service, response, header, token, text),
+            };
         }
-        let complaint = SystemError::read(what, text).and_then(Result::ok).as_ref().and_then(Complaint::of);
+        self.function_came(now, header, token, text)
+    }
+
+    /// A primary came that is none of a service. Each kind of message has a frame of its own on the stack, and none for the others.
+    #[inline(never)]
+    fn function_came<'t>(
+        &mut self,
+        now: Instant,
+        header: &Header,
+        token: Option<ReplyToken>,
+        text: &'t [u8],
+    ) -> Reaction<'_, 'a, 't, H> {
+        let what = header.stream_function();
+        let complaint = complaint_of(what, text);
         // S9F9 tells of a message that the equipment sent itself.
         if let Some((complaint, about)) = complaint
             && complaint != Complaint::TransactionTimeout
@@ -192,26 +210,35 @@ impl<
         }
     }
 
-    /// A service request came.
-    fn request<'t>(
+    /// A service request came that the endpoint itself answers.
+    #[inline(never)]
+    fn own_request<'t>(
         &mut self,
         now: Instant,
+        service: ServiceId,
+        header: &Header,
+        token: Option<ReplyToken>,
+        text: &[u8],
+    ) -> Reaction<'_, 'a, 't, H> {
+        let Some(to) = token else {
+            // It asks for an answer that it does not expect.
+            self.tell(EndpointNotice::NotKept { header: *header, status: Status::SERVICE_OR_DATA_UNKNOWN });
+            return Reaction::None;
+        };
+        let message = if service == ServiceId::AUTHENTICATION { self.prove(now, text) } else { self.name_asked(text) };
+        Reaction::Reply { to, message }
+    }
+
+    /// A service request came for the application.
+    #[inline(never)]
+    fn request<'t>(
+        &mut self,
         service: ServiceId,
         response: ServiceId,
         header: &Header,
         token: Option<ReplyToken>,
         text: &'t [u8],
     ) -> Reaction<'_, 'a, 't, H> {
-        if service == ServiceId::AUTHENTICATION || service == ServiceId::CHANNEL_NAME {
-            let Some(to) = token else {
-                // It asks for an answer that it does not expect.
-                self.tell(EndpointNotice::NotKept { header: *header, status: Status::SERVICE_OR_DATA_UNKNOWN });
-                return Reaction::None;
-            };
-            let message =
-                if service == ServiceId::AUTHENTICATION { self.prove(now, text) } else { self.name_asked(text) };
-            return Reaction::Reply { to, message };
-        }
         let read = ServiceMessage::read(service, text);
         let admitted = match &read {
             Ok(message) => self.gate.admits_service(service, message.data_id()),
@@ -242,12 +269,14 @@ impl<
     }
 
     /// A request of the handshake.
+    #[inline(never)]
     fn prove(&mut self, now: Instant, text: &[u8]) -> OwnMessage<'a> {
         let (message, step) = self.gate.handle_request(now, text);
         self.stepped(now, step);
         message
     }
 
+    #[inline(never)]
     fn name_asked(&mut self, text: &[u8]) -> OwnMessage<'a> {
         let Some(name) = &mut self.name else {
             return status_of(ServiceId::CHANNEL_NAME, text, Status::SERVICE_OR_DATA_UNKNOWN);
@@ -371,6 +400,12 @@ impl<
 /// One-way requests are not answered.
 fn respond<'e, 'a, 't, H>(token: Option<ReplyToken>, message: OwnMessage<'a>) -> Reaction<'e, 'a, 't, H> {
     token.map_or(Reaction::None, |to| Reaction::Reply { to, message })
+}
+
+/// What a message of stream 9 complains of.
+#[inline(never)]
+fn complaint_of(what: StreamFunction, text: &[u8]) -> Option<(Complaint, Header)> {
+    SystemError::read(what, text).and_then(Result::ok).as_ref().and_then(Complaint::of)
 }
 
 fn response(service: ServiceId, asked: u32, text: &[u8]) -> Result<Response<'_>, SendError> {

@@ -2,15 +2,17 @@
 
 use crate::machine::{NOW, message, selected};
 use crate::meter::Meter;
+use core::hint::black_box;
 use hsms_core::config::ConnectMode;
 use hsms_core::connection::{ReplyToken, State, TransactionEnd};
 use hsms_core::secs2::{Slice, Writer};
 use hsms_core::services::{
-    BeforeTrust, Endpoint, EndpointAction, EndpointSettings, Outgoing, Reaction, Secret, ServiceId, ServiceMessage,
+    BeforeTrust, Endpoint, EndpointAction, EndpointError, EndpointSettings, Outgoing, Reaction, Secret, ServiceId, ServiceMessage,
     Status, TrustSettings,
 };
 use hsms_core::time::Instant;
 use hsms_core::wire::{Header, SessionId, StreamFunction, SystemBytes};
+use static_cell::StaticCell;
 
 type End = Endpoint<'static, u32, 4, 8, 16, 4, 256>;
 
@@ -26,10 +28,35 @@ fn other_challenge() -> [u8; 32] {
     [9; 32]
 }
 
-fn end(mode: ConnectMode, name: &'static str, challenge: fn() -> [u8; 32]) -> Option<End> {
+/// Where an endpoint stays. It is made there when the program runs.
+static HOST: Place = StaticCell::new();
+static TOOL: Place = StaticCell::new();
+
+type Place = StaticCell<Result<End, EndpointError>>;
+
+/// Makes an endpoint where it stays, and gives it a secret there.
+fn end(
+    meter: &mut Meter,
+    place: &'static Place,
+    mode: ConnectMode,
+    name: &'static str,
+    challenge: fn() -> [u8; 32],
+) -> Option<&'static mut End> {
     let settings = EndpointSettings { name: Some(name), ..EndpointSettings::new(mode, SessionId(0)) };
-    let secret = Secret::new(&[3; 32]).ok()?;
-    Some(End::new(settings).ok()?.with_secret(secret, TrustSettings::default(), challenge, BeforeTrust::new()))
+    let mut made = None;
+    meter.call("Endpoint::new", || {
+        made = place.init_with(|| End::new(black_box(settings))).as_mut().ok();
+        made.is_some()
+    });
+    let end = made?;
+    meter.call("Secret::new", || black_box(Secret::new(black_box(&[3; 32]))).is_ok());
+    meter.call("Secret::new, of more than a block", || black_box(Secret::new(black_box(&[3; 65]))).is_ok());
+    meter.call("set_secret", || {
+        let Ok(secret) = Secret::new(black_box(&[3; 32])) else { return false };
+        end.set_secret(secret, TrustSettings::default(), challenge, BeforeTrust::new());
+        !end.is_trusted()
+    });
+    Some(end)
 }
 
 /// A token as a primary of the peer's brings it.
@@ -38,14 +65,9 @@ fn token() -> Option<ReplyToken> {
 }
 
 pub fn calls(meter: &mut Meter) {
-    let mut host = None;
-    meter.call("Endpoint::new, with_secret", || {
-        host = end(ConnectMode::Active, NAME[0], challenge);
-        host.is_some()
-    });
-    let (Some(mut host), Some(mut tool), Some(token)) =
-        (host, end(ConnectMode::Passive, NAME[1], other_challenge), token())
-    else {
+    let host = end(meter, &HOST, ConnectMode::Active, NAME[0], challenge);
+    let tool = end(meter, &TOOL, ConnectMode::Passive, NAME[1], other_challenge);
+    let (Some(host), Some(tool), Some(token)) = (host, tool, token()) else {
         meter.fail("two endpoints and a token")
     };
     meter.call("services_mut().add_service", || tool.services_mut().add_service(10, 11, "read", "values").is_ok());
@@ -73,7 +95,7 @@ pub fn calls(meter: &mut Meter) {
         let EndpointAction::Send { what, stream_function, reply_expected } = action else { continue };
         let (mut request, mut response) = ([0; 256], [0; 256]);
         let header = Header::data(system, stream_function, reply_expected, SessionId(0));
-        let len = write(meter, &host, what, &mut request);
+        let len = write(meter, host, what, &mut request);
         meter.call("sent", || {
             host.sent(&what, system);
             true
@@ -105,7 +127,7 @@ pub fn calls(meter: &mut Meter) {
         });
     }
     meter.call("is_trusted", || answered && host.is_trusted() && tool.is_trusted());
-    rest(meter, &mut host, &mut tool, token);
+    rest(meter, host, tool, token);
 }
 
 fn write(meter: &mut Meter, end: &End, what: Outgoing<'_>, octets: &mut [u8]) -> usize {
@@ -137,7 +159,7 @@ fn rest(meter: &mut Meter, host: &mut End, tool: &mut End, token: ReplyToken) {
     });
     while tool.poll_action().is_some() {}
     meter.call("describe", || {
-        core::hint::black_box(tool.describe(&unknown, b""));
+        black_box(tool.describe(&unknown, b""));
         true
     });
     let mut ticket = None;

@@ -11,6 +11,7 @@ footprint_image::calls![
     BeforeTrust::<8>::allow_service,
     BeforeTrust::<8>::allow_function,
     Service::with_secret,
+    Service::set_secret,
     Service::trust_state,
     Service::authenticate,
     TrustState::number,
