@@ -60,7 +60,8 @@ pub(super) enum Change {
 }
 
 impl SessionStep {
-    const NOTHING: SessionStep = SessionStep { step: transition::NOTHING, answered: false, change: Change::None };
+    pub(super) const NOTHING: SessionStep =
+        SessionStep { step: transition::NOTHING, answered: false, change: Change::None };
 
     /// Our request about the session is over.
     const fn over(&mut self, change: Change) {
@@ -68,6 +69,7 @@ impl SessionStep {
         self.change = change;
     }
 
+    #[inline(never)]
     const fn answer_select(&mut self, status: SelectStatus) {
         self.step.answer = Answer::Select(status);
         if matches!(status, SelectStatus::COMMUNICATION_ESTABLISHED) {
@@ -81,8 +83,26 @@ impl SessionStep {
     }
 }
 
+/// A message was received.
+#[inline(never)]
+pub(super) fn judge(
+    to: &mut SessionStep,
+    at: Situation,
+    message: &Received,
+    session: Session,
+    max_message: u32,
+    skip_limit: u32,
+) {
+    let length = message.body_len.saturating_add(crate::wire::MIN_LENGTH);
+    if length > max_message {
+        too_long(to, at, message, session, length, (max_message, skip_limit));
+    } else {
+        of_message(to, at, message, session);
+    }
+}
+
 /// A message of acceptable length was received.
-#[inline]
+#[cfg(test)]
 pub(super) fn received(at: Situation, message: &Received, session: Session) -> SessionStep {
     let mut to = SessionStep::NOTHING;
     of_message(&mut to, at, message, session);
@@ -123,23 +143,23 @@ fn of_message(to: &mut SessionStep, at: Situation, message: &Received, session: 
 /// A message longer than accepted was announced. While NOT SELECTED that closes, as in HSMS-SS, whatever session it is for.
 #[cold]
 pub(super) fn too_long(
+    to: &mut SessionStep,
     at: Situation,
     message: &Received,
     session: Session,
     length: u32,
     limits: (u32, u32),
-) -> SessionStep {
-    let mut step = transition::too_long(at, message, length, limits.0, limits.1);
+) {
+    to.step = transition::too_long(at, message, length, limits.0, limits.1);
     if matches!(message.kind, Ok(Kind::Data { .. })) && !session.selected {
         // There is no session for an S9F11 either.
-        step.answer = Answer::None;
-        if matches!(step.next, Next::Stay) {
+        to.step.answer = Answer::None;
+        if matches!(to.step.next, Next::Stay) {
             // Whatever its length, it is for a session that there is not.
-            step = transition::NOTHING;
-            step.reject(RejectReason::ENTITY_NOT_SELECTED);
+            to.step = transition::NOTHING;
+            to.step.reject(RejectReason::ENTITY_NOT_SELECTED);
         }
     }
-    SessionStep { step, ..SessionStep::NOTHING }
 }
 
 /// E37.2 7.3: data belongs to a selected session, or is rejected.

@@ -1,6 +1,7 @@
 //! What comes in: octets, events and expired timers.
 
 use super::Sessions;
+use super::general::SessionStep;
 use super::transition::{self, Answer, Cause, Course, Matched, Next, Received, Report, Step};
 use super::{
     Action, Class, CloseReason, Connection, ControlFrame, ControlRequest, Event, Inbound, Leniency, MOST_ACTIONS,
@@ -292,9 +293,7 @@ impl<const TRANSACTIONS: usize, S: Sessions> Connection<TRANSACTIONS, S> {
 
     #[inline(never)]
     fn judge_by_table(&mut self, piece: &mut Piece<'_>) -> Class {
-        if self.is_general() && !self.decides_for_single(piece) {
-            return self.judge_session(piece);
-        }
+        let general = self.is_general() && !self.decides_for_single(piece);
         let at = self.situation();
         let original = piece.header;
         let mut received = Received {
@@ -310,37 +309,56 @@ impl<const TRANSACTIONS: usize, S: Sessions> Connection<TRANSACTIONS, S> {
         let mut slot = None;
         if original.stype == SType::DATA && original.ptype == PType::SECS_II {
             let mut session = original.session;
-            // 0xFFFF is no device id with a bit set but the session id of control messages.
-            if session.0 & DIRECTION_BIT != 0 && session != SessionId::CONTROL && !at.strict {
-                session.0 &= !DIRECTION_BIT;
-                received.direction_bit = true;
-            }
-            received.known_device = self.knows(session);
-            if received.known_device {
-                piece.header.session = session;
-            } else {
-                received.direction_bit = false;
+            // Ids of session entities have sixteen bits.
+            if !general {
+                // 0xFFFF is no device id with a bit set but the session id of control messages.
+                if session.0 & DIRECTION_BIT != 0 && session != SessionId::CONTROL && !at.strict {
+                    session.0 &= !DIRECTION_BIT;
+                    received.direction_bit = true;
+                }
+                received.known_device = self.knows(session);
+                if received.known_device {
+                    piece.header.session = session;
+                } else {
+                    received.direction_bit = false;
+                }
             }
             if !original.stream_function().is_primary() {
                 (received.matched, slot) = self.match_reply(&original, session);
             }
-        } else if matches!(
-            original.stype,
-            SType::LINKTEST_RSP | SType::SELECT_RSP | SType::DESELECT_RSP | SType::REJECT_REQ
-        ) {
+        } else if answers_request(original.stype) {
             received.matched = self.match_control(&original);
         }
-        let step = transition::judge(at, &received, self.config.max_message, self.config.skip_limit);
         let last = piece.last();
-        if let (Class::Reply, Some(slot)) = (step.class, slot) {
-            self.reply_arrives(slot, last);
-        }
-        self.take(&original, &step);
+        // What is carried out is the same for both standards, and stands here once. Without sessions a step is the smaller one.
+        let class = if S::GENERAL {
+            let (mut to, mut about) = (SessionStep::NOTHING, original.session);
+            if general {
+                about = self.judge_session(&mut to, at, &received, &original);
+            } else {
+                to.step = transition::judge(at, &received, self.config.max_message, self.config.skip_limit);
+            }
+            self.take_reply(to.step.class, slot, last);
+            self.take_session_step(&original, about, &to);
+            to.step.class
+        } else {
+            let step = transition::judge(at, &received, self.config.max_message, self.config.skip_limit);
+            self.take_reply(step.class, slot, last);
+            self.take(&original, &step);
+            step.class
+        };
         if !last && self.phase.connected() {
-            self.class = step.class;
+            self.class = class;
             self.cleared = received.direction_bit;
         }
-        step.class
+        class
+    }
+
+    #[inline(always)]
+    fn take_reply(&mut self, class: Class, slot: Option<usize>, last: bool) {
+        if let (Class::Reply, Some(slot)) = (class, slot) {
+            self.reply_arrives(slot, last);
+        }
     }
 
     /// Carries out a step that the transition table asked for.
@@ -419,12 +437,9 @@ impl<const TRANSACTIONS: usize, S: Sessions> Connection<TRANSACTIONS, S> {
 
     /// Which of our transactions a control message belongs to.
     pub(super) fn match_control(&self, header: &Header) -> Matched {
-        let slot = self
-            .control
-            .iter()
-            .chain(self.session_requests())
-            .chain(self.slots.iter())
-            .find(|slot| slot.system == header.system && !matches!(slot.clock.reading(), Reading::Queued));
+        let fits = |slot: &&Slot| slot.system == header.system && !matches!(slot.clock.reading(), Reading::Queued);
+        let of_session = if S::GENERAL { self.session_request(header.system) } else { None };
+        let slot = self.control.iter().chain(of_session).chain(self.slots.iter()).find(fits);
         let Some(slot) = slot else { return self.match_ended(header.system) };
         if header.stype == SType::REJECT_REQ && !names(header, slot) {
             return Matched::Nothing;
@@ -500,7 +515,9 @@ impl<const TRANSACTIONS: usize, S: Sessions> Connection<TRANSACTIONS, S> {
             Timer::T5 => self.take_course(self.course(Cause::SeparationOver)),
             Timer::T6 => self.t6(),
             Timer::SessionT6 => {
-                if let Some((_, request)) = self.session_deadline() {
+                if S::GENERAL
+                    && let Some((_, request)) = self.session_deadline()
+                {
                     self.broken(CloseReason::T6(request));
                 }
             }
@@ -601,6 +618,11 @@ impl<const TRANSACTIONS: usize, S: Sessions> Connection<TRANSACTIONS, S> {
             self.now = now;
         }
     }
+}
+
+/// Whether a message of this type is about a control request of ours, or rejects a message.
+pub(super) const fn answers_request(stype: SType) -> bool {
+    matches!(stype, SType::LINKTEST_RSP | SType::SELECT_RSP | SType::DESELECT_RSP | SType::REJECT_REQ)
 }
 
 /// Whether a Reject.req can be about the request in `slot`. A reason of 0, which E37 forbids, comes from peers that put

@@ -270,7 +270,7 @@ impl<const TRANSACTIONS: usize, S: Sessions> Connection<TRANSACTIONS, S> {
     pub fn is_open(&self, system: SystemBytes) -> bool {
         self.control.is_some_and(|slot| slot.system == system)
             || self.slots.iter().any(|slot| slot.system == system)
-            || (S::GENERAL && self.session_requests().any(|slot| slot.system == system))
+            || (S::GENERAL && self.session_request(system).is_some())
     }
 
     /// The system bytes that the next request will carry.

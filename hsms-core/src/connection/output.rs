@@ -53,9 +53,15 @@ impl<const TRANSACTIONS: usize, S: Sessions> Connection<TRANSACTIONS, S> {
     #[inline]
     pub(super) fn has_ends_to_tell(&self) -> bool {
         match self.phase.state() {
-            State::Selected => S::GENERAL && self.slots.iter().any(Slot::is_void),
+            State::Selected => S::GENERAL && self.has_void_ends(),
             State::NotConnected | State::NotSelected => self.has_ends(),
         }
+    }
+
+    /// Out of line, as many places ask; where there is a single session none of them does.
+    #[inline(never)]
+    fn has_void_ends(&self) -> bool {
+        self.slots.iter().any(Slot::is_void)
     }
 
     /// Of HSMS-SS a linktest is part of the session, of HSMS-GS it is not.

@@ -263,9 +263,29 @@ impl Entry {
         self.farewell = farewell && self.selected;
         self.selected = false;
         self.busy = false;
+        self.serial = 0;
         self.asked = None;
         self.request = None;
         self.moot = false;
+    }
+
+    /// The session has begun or ended, so what we asked for it is pointless. A request that has not gone out yet never does: gives its
+    /// system bytes.
+    pub(super) fn make_request_moot(&mut self) -> Option<SystemBytes> {
+        let unsent = self.request.filter(|_| self.is_queued());
+        if unsent.is_some() {
+            self.request = None;
+        }
+        self.moot = self.request.is_some();
+        unsent.map(|slot| slot.system)
+    }
+}
+
+/// Once for beginning and for ending.
+#[inline(never)]
+fn end_all(entries: &mut [Entry], farewell: bool) {
+    for entry in entries {
+        entry.end(farewell);
     }
 }
 
@@ -362,16 +382,11 @@ impl<const N: usize> sealed::Sessions for General<N> {
 
     fn begin(&mut self) {
         self.mode = self.first_mode();
-        for entry in &mut self.entries {
-            entry.end(false);
-            entry.serial = 0;
-        }
+        end_all(&mut self.entries, false);
     }
 
     fn end(&mut self, farewell: bool) {
-        for entry in &mut self.entries {
-            entry.end(farewell);
-        }
+        end_all(&mut self.entries, farewell);
     }
 
     fn select<const TRANSACTIONS: usize>(

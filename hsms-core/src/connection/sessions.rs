@@ -2,12 +2,12 @@
 
 use super::general::{self, Change, Session, SessionStep};
 use super::inbound::{Class, Stray};
-use super::input::GIVEN_UP;
+use super::input::{GIVEN_UP, answers_request};
 use super::output::sooner;
 use super::session::sealed::Sessions as _;
 use super::session::{Admission, Entry, General, Mode, Sessions};
 use super::transaction::{Clock, Slot};
-use super::transition::{Matched, Received};
+use super::transition::{Received, Situation};
 use super::{
     Action, Connection, ControlFrame, ControlRequest, Instant, Notice, Phase, ReplyToken, SessionEnd, State,
     TransactionEnd,
@@ -15,7 +15,7 @@ use super::{
 use crate::config::{Config, ConnectMode, SelectMode};
 use crate::error::Error;
 use crate::frame::Piece;
-use crate::wire::{Header, Kind, PType, SType, SelectStatus, SessionId, SystemBytes};
+use crate::wire::{Header, Kind, SelectStatus, SessionId, SystemBytes};
 
 // A and C, for connections with a list of session entities.
 impl<const TRANSACTIONS: usize, const N: usize> Connection<TRANSACTIONS, General<N>> {
@@ -178,6 +178,12 @@ impl<const TRANSACTIONS: usize, S: Sessions> Connection<TRANSACTIONS, S> {
         self.sessions.entries().iter().filter_map(|entry| entry.request.as_ref())
     }
 
+    /// That of them with these system bytes. Out of line, as it is asked for in many places.
+    #[inline(never)]
+    pub(super) fn session_request(&self, system: SystemBytes) -> Option<&Slot> {
+        self.session_requests().find(|slot| slot.system == system)
+    }
+
     pub(super) fn session_requests_mut(&mut self) -> impl Iterator<Item = &mut Slot> {
         self.sessions.entries_mut().iter_mut().filter_map(|entry| entry.request.as_mut())
     }
@@ -217,11 +223,10 @@ impl<const TRANSACTIONS: usize, S: Sessions> Connection<TRANSACTIONS, S> {
         if matches!(self.config.select, SelectMode::OnCommand) {
             return;
         }
-        for index in 0..self.sessions.entries().len() {
-            let entity = self.sessions.entries().get(index).map(|entry| entry.entity);
-            if let Some(entity) = entity.filter(|entity| entity.wanted) {
-                self.open_session_request(entity.session, ControlRequest::Select);
-            }
+        let mut entries = self.sessions.entries().iter();
+        while let Some(entry) = entries.find(|entry| entry.entity.wanted && entry.request.is_none()) {
+            self.open_session_request(entry.entity.session, ControlRequest::Select);
+            entries = self.sessions.entries().iter();
         }
     }
 
@@ -242,8 +247,16 @@ impl<const TRANSACTIONS: usize, S: Sessions> Connection<TRANSACTIONS, S> {
     /// Whether sessions have something to be polled. What waits for the end of a text does not count.
     #[inline(always)]
     pub(super) fn has_session_output(&self) -> bool {
-        S::GENERAL
-            && (self.has_ends_to_tell() || (!self.body_open && self.sessions.entries().iter().any(Entry::is_queued)))
+        S::GENERAL && (self.has_ends_to_tell() || self.queued_request().is_some())
+    }
+
+    /// Our request about a session that can be polled.
+    #[inline(never)]
+    fn queued_request(&self) -> Option<&Slot> {
+        if self.body_open {
+            return None;
+        }
+        self.session_requests().find(|slot| slot.clock == Clock::QUEUED)
     }
 
     /// The next frame about a session, or the end of a transaction whose session has ended.
@@ -254,10 +267,7 @@ impl<const TRANSACTIONS: usize, S: Sessions> Connection<TRANSACTIONS, S> {
             self.system.ended = system.0;
             return Some(Action::Notify(Notice::TransactionEnded { system, end: TransactionEnd::SessionEnded }));
         }
-        if self.body_open {
-            return None;
-        }
-        let slot = self.sessions.entries().iter().find(|entry| entry.is_queued()).and_then(|entry| entry.request)?;
+        let slot = *self.queued_request()?;
         let header = match slot.request() {
             ControlRequest::Deselect => Header::deselect_req(slot.system),
             _ => Header::select_req(slot.system),
@@ -284,6 +294,7 @@ impl<const TRANSACTIONS: usize, S: Sessions> Connection<TRANSACTIONS, S> {
     }
 
     /// When T6 of a request about a session expires first, and what was asked.
+    #[inline(never)]
     pub(super) fn session_deadline(&self) -> Option<(Instant, ControlRequest)> {
         let mut first = None;
         for slot in self.session_requests() {
@@ -292,35 +303,21 @@ impl<const TRANSACTIONS: usize, S: Sessions> Connection<TRANSACTIONS, S> {
         first
     }
 
-    /// What becomes of a message where E37.2 holds.
-    pub(super) fn judge_session(&mut self, piece: &Piece<'_>) -> Class {
-        let at = self.situation();
-        let header = piece.header;
-        let mut received = Received {
-            kind: header.kind(),
-            session: header.session,
-            ptype: header.ptype,
-            stype: header.stype,
-            body_len: piece.body_len,
-            matched: Matched::Nothing,
-            known_device: true,
-            direction_bit: false,
-        };
+    /// What has to be done about a message where E37.2 holds, and about which session that is.
+    #[inline]
+    pub(super) fn judge_session(
+        &self,
+        to: &mut SessionStep,
+        at: Situation,
+        message: &Received,
+        header: &Header,
+    ) -> SessionId {
         let mut about = header.session;
-        let mut slot = None;
-        match header.stype {
-            // Of another PType it is nobody's reply.
-            SType::DATA if header.ptype == PType::SECS_II && !header.stream_function().is_primary() => {
-                (received.matched, slot) = self.match_reply(&header, header.session);
-            }
-            SType::SELECT_RSP | SType::DESELECT_RSP | SType::LINKTEST_RSP | SType::REJECT_REQ => {
-                received.matched = self.match_control(&header);
-                // Some peers answer with 0xFFFF whatever was asked.
-                if let Some(request) = self.session_requests().find(|slot| slot.system == header.system) {
-                    about = request.session();
-                }
-            }
-            _ => {}
+        // Some peers answer with 0xFFFF whatever was asked.
+        if answers_request(header.stype)
+            && let Some(request) = self.session_request(header.system)
+        {
+            about = request.session();
         }
         let session = self.entry(about).map_or(Session::UNKNOWN, |entry| Session {
             offered: entry.entity.offered,
@@ -330,21 +327,8 @@ impl<const TRANSACTIONS: usize, S: Sessions> Connection<TRANSACTIONS, S> {
             busy: entry.busy,
             admission: entry.entity.admission,
         });
-        let length = piece.body_len.saturating_add(crate::wire::MIN_LENGTH);
-        let step = if length > self.config.max_message {
-            general::too_long(at, &received, session, length, (self.config.max_message, self.config.skip_limit))
-        } else {
-            general::received(at, &received, session)
-        };
-        let last = piece.last();
-        if let (Class::Reply, Some(slot)) = (step.step.class, slot) {
-            self.reply_arrives(slot, last);
-        }
-        self.take_session_step(&header, about, &step);
-        if !last && self.phase.connected() {
-            self.class = step.step.class;
-        }
-        step.step.class
+        general::judge(to, at, message, session, self.config.max_message, self.config.skip_limit);
+        about
     }
 
     /// Whether the peer's first Select.req turns an undecided connection into one of E37.1; decides on it.
@@ -359,7 +343,7 @@ impl<const TRANSACTIONS: usize, S: Sessions> Connection<TRANSACTIONS, S> {
     }
 
     /// Carries out a step that the table of E37.2 asked for.
-    fn take_session_step(&mut self, about: &Header, session: SessionId, step: &SessionStep) {
+    pub(super) fn take_session_step(&mut self, about: &Header, session: SessionId, step: &SessionStep) {
         if step.answered
             && let Some(slot) = self.entry_mut(session).and_then(|entry| entry.request.take())
         {
@@ -380,15 +364,11 @@ impl<const TRANSACTIONS: usize, S: Sessions> Connection<TRANSACTIONS, S> {
         }
     }
 
+    // Out of line: every message would have room for its notice and its header on the stack.
+    #[inline(never)]
     fn begin_session(&mut self, session: SessionId) {
         self.link = self.link.wrapping_add(1);
-        let serial = self.link;
-        if let Some(entry) = self.entry_mut(session) {
-            entry.selected = true;
-            entry.serial = serial;
-        }
-        self.make_request_moot(session);
-        if let Some(system) = self.entry_mut(session).and_then(|entry| entry.asked.take()) {
+        if let Some(system) = self.turn(session, true) {
             // The peer's Select.req that the application deliberates on crossed ours (E37 7.2.3).
             let accepted = Header::select_rsp(system).with_session(session);
             self.push(Action::Send(ControlFrame::Control(accepted)));
@@ -402,11 +382,7 @@ impl<const TRANSACTIONS: usize, S: Sessions> Connection<TRANSACTIONS, S> {
 
     /// The session is no longer selected; its transactions are void.
     fn end_session(&mut self, session: SessionId, end: SessionEnd) {
-        if let Some(entry) = self.entry_mut(session) {
-            entry.selected = false;
-            entry.busy = false;
-        }
-        self.make_request_moot(session);
+        self.turn(session, false);
         let mut arriving = false;
         for slot in self.slots.iter_mut().filter(|slot| slot.session() == session) {
             arriving |= slot.clock == Clock::ARRIVING && !slot.is_void();
@@ -426,14 +402,20 @@ impl<const TRANSACTIONS: usize, S: Sessions> Connection<TRANSACTIONS, S> {
         self.notify(Notice::SessionEnded { session, end });
     }
 
-    /// The session has begun or ended, so what we asked for it is pointless. A request that has not gone out yet never does.
-    fn make_request_moot(&mut self, session: SessionId) {
-        let Some(entry) = self.entry_mut(session) else { return };
-        entry.moot = entry.request.is_some() && !entry.is_queued();
-        if entry.is_queued()
-            && let Some(slot) = entry.request.take()
-        {
-            self.system.ended = slot.system.0;
+    /// The session is selected or no longer, so what we asked for it is pointless. Gives the peer's Select.req that waits for an answer.
+    fn turn(&mut self, session: SessionId, selected: bool) -> Option<SystemBytes> {
+        let serial = self.link;
+        let entry = self.entry_mut(session)?;
+        entry.selected = selected;
+        if selected {
+            entry.serial = serial;
+        } else {
+            entry.busy = false;
         }
+        let asked = entry.asked.take();
+        if let Some(system) = entry.make_request_moot() {
+            self.system.ended = system.0;
+        }
+        asked
     }
 }

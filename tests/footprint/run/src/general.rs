@@ -63,7 +63,11 @@ fn selected() -> Machine {
 
 pub fn calls(meter: &mut Meter) {
     let list = list();
-    meter.call("General::new", || ENTITIES.init_with(|| General::new(black_box(&list))).is_ok());
+    let mut made = None;
+    meter.call("General::new", || {
+        made = ENTITIES.init_with(|| General::new(black_box(&list))).as_mut().ok();
+        made.is_some()
+    });
     let mut machine = connected(Config::equipment(DEVICE));
     meter.on(
         &mut machine,

@@ -266,7 +266,11 @@ impl Case {
     fn ask(&self, active: bool, strict: bool) -> Outcome {
         let (at, message) = (self.situation(active, strict), self.message());
         let step = match self.length {
-            Some(length) => general::too_long(at, &message, self.session, length, (MAX_MESSAGE, SKIP_LIMIT)),
+            Some(length) => {
+                let mut step = SessionStep::NOTHING;
+                general::too_long(&mut step, at, &message, self.session, length, (MAX_MESSAGE, SKIP_LIMIT));
+                step
+            }
             None => general::received(at, &message, self.session),
         };
         self.describe(at, &message, &step)
