@@ -12,7 +12,7 @@ pub(in super::super) const RULES: &[Rule] = &[
         id: "E37.2-7.5/answer",
         duty: "Linktest.req is answered with Linktest.rsp and FFFF in any state; nothing changes.",
         applies: Applies::GS,
-        place: "hsms-core/src/connection/general.rs: received",
+        place: "hsms-core/src/connection/general.rs: of_message",
         test: answers,
     },
     Rule {
@@ -49,7 +49,7 @@ pub(in super::super) const RULES: &[Rule] = &[
         duty: "A message with an SType that E37 does not define is answered with Reject.req, reason 1, that SType and the session id of \
                the message, in any state; nothing changes.",
         applies: Applies::GS,
-        place: "hsms-core/src/connection/general.rs: received",
+        place: "hsms-core/src/connection/general.rs: of_message",
         test: unknown_stype,
     },
     Rule {

@@ -84,7 +84,7 @@ pub(in super::super) const RULES: &[Rule] = &[
         id: "E37.2-7.4/moot",
         duty: "Where the session ended and was selected again while its Deselect.req was open, the late response does not end it.",
         applies: Applies::GS,
-        place: "hsms-core/src/connection/sessions.rs: make_request_moot",
+        place: "hsms-core/src/connection/session.rs: make_request_moot",
         test: moot,
     },
     Rule {

@@ -99,7 +99,7 @@ pub(in super::super) const RULES: &[Rule] = &[
         id: "E37.2-7.2.1/moot",
         duty: "Where the session began and ended otherwise while its Select.req was open, the late response does not select it again.",
         applies: Applies::GS,
-        place: "hsms-core/src/connection/sessions.rs: make_request_moot",
+        place: "hsms-core/src/connection/session.rs: make_request_moot",
         test: moot,
     },
     Rule {

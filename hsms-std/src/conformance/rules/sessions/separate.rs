@@ -11,14 +11,14 @@ pub(in super::super) const RULES: &[Rule] = &[
         id: "E37.2-7.6/received",
         duty: "Separate.req for a selected session ends it at once and is not answered; the others and the connection go on.",
         applies: Applies::GS,
-        place: "hsms-core/src/connection/general.rs: received",
+        place: "hsms-core/src/connection/general.rs: of_message",
         test: received,
     },
     Rule {
         id: "E37-7.6.2/ignore",
         duty: "Separate.req for a session that is not selected here, FFFF included, is ignored in any state.",
         applies: Applies::GS,
-        place: "hsms-core/src/connection/general.rs: received",
+        place: "hsms-core/src/connection/general.rs: of_message",
         test: ignored,
     },
     Rule {
