@@ -102,7 +102,25 @@ impl SessionEntity {
 }
 
 impl<const N: usize> General<N> {
-    /// A list of these entities, none of them selected.
+    /// A list of these entities, none of them selected. Of entities that are known at compile time it can be made then, and the connection
+    /// with it, in a `static`: that takes no stack.
+    ///
+    /// ```
+    /// use hsms_core::config::{Config, DeviceId};
+    /// use hsms_core::connection::{Connection, General, SessionEntity};
+    /// use hsms_core::wire::SessionId;
+    /// use std::sync::Mutex;
+    ///
+    /// const CONFIG: Config = Config::equipment(DeviceId::new(1).unwrap());
+    /// const CHAMBERS: General<2> =
+    ///     match General::new(&[SessionEntity::offered(SessionId(1)), SessionEntity::offered(SessionId(2))]) {
+    ///         Ok(chambers) => chambers,
+    ///         Err(_) => panic!("no list of sessions"),
+    ///     };
+    ///
+    /// static ETCHER: Mutex<Connection<4, General<2>>> = Mutex::new(Connection::general(CONFIG, CHAMBERS));
+    /// # assert!(!ETCHER.lock().unwrap().is_enabled());
+    /// ```
     ///
     /// # Errors
     /// [`SessionsError`], where there are more than `N`, an id is there twice, or an id is 0xFFFF.

@@ -364,8 +364,6 @@ impl<const TRANSACTIONS: usize, S: Sessions> Connection<TRANSACTIONS, S> {
         }
     }
 
-    // Out of line: every message would have room for its notice and its header on the stack.
-    #[inline(never)]
     fn begin_session(&mut self, session: SessionId) {
         self.link = self.link.wrapping_add(1);
         if let Some(system) = self.turn(session, true) {
