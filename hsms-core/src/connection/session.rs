@@ -129,7 +129,7 @@ impl<const N: usize> General<N> {
             return Err(error);
         }
         let mut general = General::EMPTY;
-        let (mut from, mut to) = (entities, general.entries.as_mut_slice());
+        let (mut from, mut to): (_, &mut [Entry]) = (entities, &mut general.entries);
         while let ([entity, others @ ..], [place, places @ ..]) = (from, to) {
             place.entity = *entity;
             (from, to) = (others, places);

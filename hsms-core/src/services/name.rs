@@ -193,7 +193,7 @@ impl<const LEN: usize> Text<LEN> {
             return Err(NameError::TooLong { octets: name.len(), limit: LEN });
         }
         *self = Text { len: name.len(), ..Self::EMPTY };
-        let (mut from, mut to) = (name.as_bytes(), self.octets.as_mut_slice());
+        let (mut from, mut to): (_, &mut [u8]) = (name.as_bytes(), &mut self.octets);
         while let ([octet, rest @ ..], [place, places @ ..]) = (from, to) {
             *place = *octet;
             (from, to) = (rest, places);
