@@ -296,7 +296,16 @@ impl<const TRANSACTIONS: usize, S: Sessions> Connection<TRANSACTIONS, S> {
         let general = self.is_general() && !self.decides_for_single(piece);
         let at = self.situation();
         let original = piece.header;
-        let mut received = Received::of(&original, piece.body_len);
+        let mut received = Received {
+            kind: original.kind(),
+            session: original.session,
+            ptype: original.ptype,
+            stype: original.stype,
+            body_len: piece.body_len,
+            matched: Matched::Nothing,
+            known_device: true,
+            direction_bit: false,
+        };
         let mut slot = None;
         if original.stype == SType::DATA && original.ptype == PType::SECS_II {
             let mut session = original.session;

@@ -182,21 +182,6 @@ fn data(step: &mut Step, at: Situation, message: &Received, stream_function: cra
 }
 
 impl Received {
-    /// A message with this header, of which nothing else is known.
-    #[inline(always)]
-    pub(super) fn of(header: &crate::wire::Header, body_len: u32) -> Self {
-        Received {
-            kind: header.kind(),
-            session: header.session,
-            ptype: header.ptype,
-            stype: header.stype,
-            body_len,
-            matched: Matched::Nothing,
-            known_device: true,
-            direction_bit: false,
-        }
-    }
-
     /// What data counts as that is for a session of ours.
     pub(super) const fn class_of_data(&self, stream_function: crate::wire::StreamFunction) -> Class {
         match self.matched {
