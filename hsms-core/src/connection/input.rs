@@ -292,6 +292,7 @@ impl<const TRANSACTIONS: usize, S: Sessions> Connection<TRANSACTIONS, S> {
     }
 
     #[inline(never)]
+    #[expect(clippy::too_many_lines, reason = "each part that stands elsewhere takes more stack")]
     fn judge_by_table(&mut self, piece: &mut Piece<'_>) -> Class {
         let general = self.is_general() && !self.decides_for_single(piece);
         let at = self.situation();
