@@ -149,7 +149,8 @@ impl<const N: usize> General<N> {
 
     /// The entities in the list.
     pub fn entities(&self) -> impl Iterator<Item = &SessionEntity> {
-        self.entries.iter().filter(|entry| !entry.is_free()).map(|entry| &entry.entity)
+        let listed = self.entries.iter().position(Entry::is_free).unwrap_or(N);
+        self.entries.get(..listed).unwrap_or_default().iter().map(|entry| &entry.entity)
     }
 
     const EMPTY: Self = General { entries: [Entry::FREE; N], or_single: false, mode: Mode::General };
