@@ -36,7 +36,7 @@ fn the_page_says_what_a_link_takes() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../hsms-embassy");
     let source = std::fs::read_to_string(folder.join("src/sizes.rs")).unwrap();
     let small = |transactions, calls| -> usize {
-        let line = format!("assert!(size_of::<Of<{transactions}, {calls}>>() == ");
+        let line = format!("assert!(of::<{transactions}, {calls}>() == ");
         let from = source.split(&line).nth(1).expect("sizes.rs has it");
         from.split(')').next().unwrap().parse().unwrap()
     };
@@ -122,6 +122,8 @@ A link is of a fixed size, and lent storage comes on top. In octets:
 ";
 
 const MIDDLE: &str = "
+With features `defmt` and `services` together it takes some 32 octets more, for the name of the connection in the log.
+
 What is lent, what it is good for, and what all of it takes on 32 bits, the two buffers of the `TcpSocket` included:
 
 | for | `input` | `inbox` | `output` | longest text sent whole | `TRANSACTIONS`, `CALLS` | socket | RAM |
