@@ -138,9 +138,12 @@ impl<'n, const N: usize> Services<'n, N> {
         })
     }
 
-    /// Stream, function and W-bit of a data message, with the name there is, for a log line: `S2F41 W (remote command)`.
+    /// Stream, function and W-bit of a data message, with the name there is, for a log line: `S2F41 W (remote command)`; of any other its header.
     #[must_use]
     pub fn describe_header(&self, header: &Header) -> Described<'n> {
+        if !matches!(header.kind(), Ok(Kind::Data { .. })) {
+            return Described(What::Other(*header));
+        }
         let what = header.stream_function();
         Described(What::Function { header: *header, name: self.function_name(what.stream, what.function) })
     }
@@ -258,6 +261,8 @@ enum What<'n> {
         header: Header,
         name: Option<&'n str>,
     },
+    /// No data message.
+    Other(Header),
 }
 
 impl fmt::Display for Described<'_> {
@@ -273,6 +278,7 @@ impl fmt::Display for Described<'_> {
                 let w = if header.reply_expected() { " W" } else { "" };
                 write!(f, "S{}F{}{w}{}", what.stream, what.function, Name(name))
             }
+            What::Other(header) => fmt::Display::fmt(&header, f),
         }
     }
 }
@@ -292,6 +298,7 @@ impl defmt::Format for Described<'_> {
                 let w = if header.reply_expected() { " W" } else { "" };
                 defmt::write!(f, "S{=u8}F{=u8}{=str}{}", what.stream, what.function, w, Name(name));
             }
+            What::Other(header) => defmt::write!(f, "{}", header),
         }
     }
 }

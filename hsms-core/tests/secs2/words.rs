@@ -60,6 +60,8 @@ fn items_and_values_print_while_debugging() {
     let Ok(Item::U2(values)) = Reader::new(b"\xa9\x06\0\x01\0\x02\0\x03").item() else { panic!("U2") };
     assert_eq!(format!("{values:?}"), "[1, 2, 3]");
     assert_eq!(values.one(), None);
+    let Ok(Item::U2(value)) = Reader::new(b"\xa9\x02\0\x01").item() else { panic!("U2") };
+    assert_eq!(value.one(), Some(1));
     let mut rest = values.iter();
     assert_eq!(rest.next(), Some(1));
     assert_eq!(format!("{rest:?}"), "[2, 3]");

@@ -464,6 +464,8 @@ fn messages_are_described_as_those_of_a_service_where_they_can_be_read_as_such()
     assert_eq!(line(64, 1, b"?"), "S64F1 W (authentication request)");
     assert_eq!(line(64, 0, b""), "S64F0 W (services)");
     assert_eq!(line(2, 11, &text), "S2F11 W");
+    let linktest = Header::linktest_req(SystemBytes(1));
+    assert_eq!(machine.describe(&linktest, b"").to_string(), linktest.to_string(), "of no stream");
 }
 
 #[test]

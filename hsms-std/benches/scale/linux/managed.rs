@@ -3,8 +3,8 @@
 use super::common::{ASKED, LIMIT, Outcome, body, device};
 use super::ready::Ready;
 use hdrhistogram::Histogram;
-use hsms_std::Config;
 use hsms_std::manager::{Delegate, Error, Event, Manager, ManagerSettings, Peer, PeerSettings, Pending, Received};
+use hsms_std::{Config, Options};
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -50,9 +50,10 @@ impl Managed {
         Ok(())
     }
 
-    /// Adds one that is none of those who are asked.
+    /// Adds one that is none of those who are asked, and is not given up where it takes nothing.
     pub(crate) fn one(&self, name: &str, address: SocketAddr, config: Config) -> Outcome<Peer> {
-        Ok(self.manager.add(name, PeerSettings::active([address], config))?)
+        let patient = Options::new().with_write_limit(LIMIT);
+        Ok(self.manager.add(name, PeerSettings::active([address], config).with_options(patient))?)
     }
 
     /// Octets of each peer that are the caller's: its settings with the address in them, and its name.
