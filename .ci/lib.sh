@@ -172,7 +172,12 @@ check_figures() {
 }
 
 stage_format() {
-  (cd "$root" && cargo fmt --all --check) || fail "run cargo fmt --all"
+  local entry bad=0
+  (cd "$root" && cargo fmt --all --check) || fail "run cargo fmt --all" || bad=1
+  for entry in "${workspaces[@]}"; do
+    (cd "$root/$entry" && cargo fmt --all --check) || fail "run cargo fmt --all in $entry" || bad=1
+  done
+  return "$bad"
 }
 
 # The rows of the nightly figures in a page, without their head.
@@ -320,7 +325,7 @@ stage_footprint() {
       fail "hsms-core or hsms-embassy does not build for bare metal (features: ${features:-none})" || return
   done
   printf 'hsms-core and hsms-embassy, with no features, defmt, net with auth, and all these, are built for:%s\n' "${targets[*]//--target/}"
-  (cd "$root/tests/footprint" && cargo fmt --all --check &&
+  (cd "$root/tests/footprint" &&
     CARGO_TARGET_DIR=$folder cargo clippy --quiet --locked --all-targets -- -D warnings &&
     CARGO_TARGET_DIR=$folder cargo test --quiet --locked &&
     CARGO_TARGET_DIR=$folder RUSTUP_TOOLCHAIN=$toolchain cargo clippy --quiet --locked -p hsms-footprint-run -p hsms-footprint-image \
@@ -338,7 +343,6 @@ footprint_gate() { # toolchain
 stage_firmware() {
   local toolchain folder=${CARGO_TARGET_DIR:-$root/target/firmware} board
   toolchain=$(footprint_toolchain) || fail "there is no toolchain for the bare-metal targets" || return
-  (cd "$root/hsms-embassy/examples/firmware" && cargo fmt --all --check) || fail "the firmware is not formatted" || return
   firmware_acceptance || return
   for board in $(bash "$root/.ci/firmware" --boards); do
     (cd "$root/hsms-embassy/examples/firmware" && CARGO_TARGET_DIR=$folder RUSTUP_TOOLCHAIN=$toolchain cargo clippy --quiet --locked \
@@ -361,7 +365,7 @@ firmware_acceptance() {
 # At the level of firmware alone; `tests/nopanic/run` without a level tries all three.
 stage_nopanic() {
   local folder=${CARGO_TARGET_DIR:-$root/target/nopanic}
-  (cd "$root/tests/nopanic" && cargo fmt --all --check &&
+  (cd "$root/tests/nopanic" &&
     CARGO_TARGET_DIR=$folder cargo clippy --quiet --locked --profile os --all-features -- -D warnings) ||
     fail "tests/nopanic is not in order" || return
   CARGO_TARGET_DIR=$folder bash "$root/tests/nopanic/run" s || fail "hsms-core can panic, or asks for what it may not"

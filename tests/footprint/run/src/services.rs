@@ -7,8 +7,8 @@ use hsms_core::config::ConnectMode;
 use hsms_core::connection::{ReplyToken, State, TransactionEnd};
 use hsms_core::secs2::{Slice, Writer};
 use hsms_core::services::{
-    BeforeTrust, Endpoint, EndpointAction, EndpointError, EndpointSettings, Outgoing, Reaction, Secret, ServiceId, ServiceMessage,
-    Status, TrustSettings,
+    BeforeTrust, Endpoint, EndpointAction, EndpointError, EndpointSettings, Outgoing, Reaction, Secret, ServiceId,
+    ServiceMessage, Status, TrustSettings,
 };
 use hsms_core::time::Instant;
 use hsms_core::wire::{Header, SessionId, StreamFunction, SystemBytes};
@@ -67,9 +67,7 @@ fn token() -> Option<ReplyToken> {
 pub fn calls(meter: &mut Meter) {
     let host = end(meter, &HOST, ConnectMode::Active, NAME[0], challenge);
     let tool = end(meter, &TOOL, ConnectMode::Passive, NAME[1], other_challenge);
-    let (Some(host), Some(tool), Some(token)) = (host, tool, token()) else {
-        meter.fail("two endpoints and a token")
-    };
+    let (Some(host), Some(tool), Some(token)) = (host, tool, token()) else { meter.fail("two endpoints and a token") };
     meter.call("services_mut().add_service", || tool.services_mut().add_service(10, 11, "read", "values").is_ok());
     meter.call("services_mut().add_data", || {
         tool.services_mut().add_data(ServiceId::READ, VARIABLE, "pressure").is_ok()
