@@ -111,15 +111,19 @@ impl<const N: usize> General<N> {
     /// use hsms_core::wire::SessionId;
     /// use std::sync::Mutex;
     ///
-    /// const CONFIG: Config = Config::equipment(DeviceId::new(1).unwrap());
-    /// const CHAMBERS: General<2> =
-    ///     match General::new(&[SessionEntity::offered(SessionId(1)), SessionEntity::offered(SessionId(2))]) {
-    ///         Ok(chambers) => chambers,
-    ///         Err(_) => panic!("no list of sessions"),
-    ///     };
+    /// type Etcher = Connection<4, General<2>>;
     ///
-    /// static ETCHER: Mutex<Connection<4, General<2>>> = Mutex::new(Connection::general(CONFIG, CHAMBERS));
-    /// # assert!(!ETCHER.lock().unwrap().is_enabled());
+    /// const fn etcher() -> Option<Etcher> {
+    ///     let chambers = [SessionEntity::offered(SessionId(1)), SessionEntity::offered(SessionId(2))];
+    ///     match (DeviceId::new(1), General::new(&chambers)) {
+    ///         (Some(device), Ok(chambers)) => Some(Connection::general(Config::equipment(device), chambers)),
+    ///         _ => None,
+    ///     }
+    /// }
+    ///
+    /// static ETCHER: Mutex<Option<Etcher>> = Mutex::new(etcher());
+    /// # assert!(ETCHER.lock()?.as_ref().is_some_and(|etcher| !etcher.is_enabled()));
+    /// # Ok::<(), Box<dyn core::error::Error>>(())
     /// ```
     ///
     /// # Errors

@@ -61,33 +61,42 @@ impl<'a> Item<'a> {
     pub(super) fn new(header: ItemHeader, octets: &'a [u8]) -> Option<Self> {
         match header.format() {
             Format::List => Some(Item::List(header.size())),
-            format => Self::of(format, octets),
+            format => Self::of(format.code() << 2 | 1, octets),
         }
     }
 
-    /// The item of this format, which is no list.
+    /// The item in front, where it is whole and has one length octet; and what is behind it.
     #[inline(always)]
-    fn of(format: Format, octets: &'a [u8]) -> Option<Self> {
-        if !format.is_whole(octets.len()) {
-            return None;
+    pub(super) fn short(text: &'a [u8]) -> Option<(Self, &'a [u8])> {
+        let [format, length, behind @ ..] = text else { return None };
+        if *format == 0x01 {
+            return Some((Item::List(usize::from(*length)), behind));
         }
+        let (octets, rest) = behind.split_at_checked(usize::from(*length))?;
+        Some((Self::of(*format, octets)?, rest))
+    }
+
+    /// The item, no list, whose header begins with this octet where one length octet follows. One `match` on the octet as it
+    /// comes is what a walk has time for.
+    #[inline(always)]
+    fn of(format: u8, octets: &'a [u8]) -> Option<Self> {
         Some(match format {
-            Format::List => return None,
-            Format::Binary => Item::Binary(octets),
-            Format::Boolean => Item::Boolean(Values::whole(octets)),
-            Format::Ascii => Item::Ascii(octets),
-            Format::Jis8 => Item::Jis8(octets),
-            Format::Localized => Item::Localized(Localized::new(octets)?),
-            Format::I8 => Item::I8(Values::whole(octets)),
-            Format::I1 => Item::I1(Values::whole(octets)),
-            Format::I2 => Item::I2(Values::whole(octets)),
-            Format::I4 => Item::I4(Values::whole(octets)),
-            Format::F8 => Item::F8(Values::whole(octets)),
-            Format::F4 => Item::F4(Values::whole(octets)),
-            Format::U8 => Item::U8(Values::whole(octets)),
-            Format::U1 => Item::U1(Values::whole(octets)),
-            Format::U2 => Item::U2(Values::whole(octets)),
-            Format::U4 => Item::U4(Values::whole(octets)),
+            0x21 => Item::Binary(octets),
+            0x25 => Item::Boolean(Values::whole(octets)),
+            0x41 => Item::Ascii(octets),
+            0x45 => Item::Jis8(octets),
+            0x49 => Item::Localized(Localized::new(octets)?),
+            0x61 => Item::I8(Values::new(octets)?),
+            0x65 => Item::I1(Values::whole(octets)),
+            0x69 => Item::I2(Values::new(octets)?),
+            0x71 => Item::I4(Values::new(octets)?),
+            0x81 => Item::F8(Values::new(octets)?),
+            0x91 => Item::F4(Values::new(octets)?),
+            0xa1 => Item::U8(Values::new(octets)?),
+            0xa5 => Item::U1(Values::whole(octets)),
+            0xa9 => Item::U2(Values::new(octets)?),
+            0xb1 => Item::U4(Values::new(octets)?),
+            _ => return None,
         })
     }
 

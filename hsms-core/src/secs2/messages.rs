@@ -98,7 +98,7 @@ impl<'a> EstablishAck<'a> {
     /// # Errors
     /// Those of [`Writer::ascii`].
     pub fn write<S: Sink, const OPEN: usize>(&self, text: &mut Writer<S, OPEN>) -> Result<(), WriteError> {
-        // Is not there any more where the identity is written: that is the deepest call, and takes a frame less.
+        // A call of its own, whose frame is gone where the identity is written: that is the deepest call.
         EstablishAck::write_commack(self.commack, text)?;
         self.identity.write(text)
     }

@@ -3,8 +3,8 @@
 //! Everything that reads goes through here but four short cuts in front of it, all of them for items with one length octet: that of
 //! [`Reader::value`](super::Reader::value) for one value, that of [`Reader::list`](super::Reader::list) and its like for lists, that of
 //! [`Reader::values`](super::Reader::values) and of texts, and that of [`Walk`](super::Walk). In instructions per item of the bench's three texts a
-//! typed read takes 17.4 / 23.8 / 29.5 (rmp: 16.4 / 35.0 / 58.0, and 1.5 times that is the limit), a walk 65.3 / 75.9 / 81.7, and with nom alone
-//! 114.3 / 110.1 / 108.3. `cargo bench -p hsms-core --bench secs2` prints all of them;
+//! typed read takes 17.4 / 22.4 / 27.2 (rmp: 16.4 / 36.4 / 59.2, and 1.5 times that is the limit), a walk 58.3 / 70.4 / 76.8, and with nom alone
+//! 113.3 / 108.9 / 106.3. `cargo bench -p hsms-core --bench secs2` prints all of them;
 //! `the_fast_path_and_the_parser_agree_on_every_short_item` holds both together.
 
 use super::{ErrorKind, Format, ItemHeader};

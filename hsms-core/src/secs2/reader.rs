@@ -296,9 +296,7 @@ impl<'a> Reader<'a> {
     /// As [`parsed_item`](Self::parsed_item), and short of the parser where an item has one length octet.
     #[inline(always)]
     pub(super) fn next_item(&mut self) -> Result<Item<'a>, Error> {
-        if let Some((header, octets, rest)) = parse::short(self.rest)
-            && let Some(item) = Item::new(header, octets)
-        {
+        if let Some((item, rest)) = Item::short(self.rest) {
             self.rest = rest;
             return Ok(item);
         }

@@ -128,7 +128,6 @@ pub struct Values<'a, T: Value> {
 impl<'a, T: Value> Values<'a, T> {
     /// `None` where `octets` end in a part of a value.
     #[inline]
-    #[cfg(feature = "arbitrary")]
     pub(crate) fn new(octets: &'a [u8]) -> Option<Self> {
         // Some processors cannot divide, and all widths are powers of two.
         let part = octets.len() & size_of::<T::Octets>().wrapping_sub(1);

@@ -155,9 +155,10 @@ impl<
     ///
     /// static ETCHER: Mutex<Result<Endpoint<'static, u8>, EndpointError>> = Mutex::new(Endpoint::new(SETTINGS));
     ///
-    /// let mut etcher = ETCHER.lock().unwrap();
-    /// let etcher = etcher.as_mut().unwrap();
+    /// let mut etcher = ETCHER.lock()?;
+    /// let etcher = etcher.as_mut().map_err(|error| *error)?;
     /// assert_eq!(etcher.name(), Some("etcher"));
+    /// # Ok::<(), Box<dyn core::error::Error>>(())
     /// ```
     ///
     /// # Errors
