@@ -272,13 +272,14 @@ impl ItemHeader {
     #[must_use]
     #[inline]
     pub const fn encode(&self) -> HeaderOctets {
-        let code = self.format.code() << 2;
         let [_, high, middle, low] = self.length.to_be_bytes();
-        match (high, middle) {
-            (0, 0) => HeaderOctets { octets: [code | 1, low, 0, 0], len: 2 },
-            (0, _) => HeaderOctets { octets: [code | 2, middle, low, 0], len: 3 },
-            _ => HeaderOctets { octets: [code | 3, high, middle, low], len: 4 },
-        }
+        let (count, length) = match (high, middle) {
+            (0, 0) => (1, [low, 0, 0]),
+            (0, _) => (2, [middle, low, 0]),
+            _ => (3, [high, middle, low]),
+        };
+        let [first, second, third] = length;
+        HeaderOctets { octets: [self.format.code() << 2 | count, first, second, third], len: count.wrapping_add(1) }
     }
 
     /// Four octets whatever the length.

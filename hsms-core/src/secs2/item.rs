@@ -56,12 +56,26 @@ pub enum Item<'a> {
 }
 
 impl<'a> Item<'a> {
-    /// The item with this header and these octets, as many as the header says; `None` where they are no whole values.
+    /// The item with this header and these octets, which are whole values.
     #[inline(always)]
-    pub(super) fn new(header: ItemHeader, octets: &'a [u8]) -> Option<Self> {
+    pub(super) fn new(header: ItemHeader, octets: &'a [u8]) -> Self {
         match header.format() {
-            Format::List => Some(Item::List(header.size())),
-            format => Self::of(format.code() << 2 | 1, octets),
+            Format::List => Item::List(header.size()),
+            Format::Localized => Item::Localized(Localized::whole(octets)),
+            Format::Binary => Item::Binary(octets),
+            Format::Boolean => Item::Boolean(Values::whole(octets)),
+            Format::Ascii => Item::Ascii(octets),
+            Format::Jis8 => Item::Jis8(octets),
+            Format::I8 => Item::I8(Values::whole(octets)),
+            Format::I1 => Item::I1(Values::whole(octets)),
+            Format::I2 => Item::I2(Values::whole(octets)),
+            Format::I4 => Item::I4(Values::whole(octets)),
+            Format::F8 => Item::F8(Values::whole(octets)),
+            Format::F4 => Item::F4(Values::whole(octets)),
+            Format::U8 => Item::U8(Values::whole(octets)),
+            Format::U1 => Item::U1(Values::whole(octets)),
+            Format::U2 => Item::U2(Values::whole(octets)),
+            Format::U4 => Item::U4(Values::whole(octets)),
         }
     }
 
@@ -104,6 +118,9 @@ impl<'a> Item<'a> {
     /// branches.
     #[inline(never)]
     pub(super) fn octets(&self) -> &'a [u8] {
+        if let Item::List(_) = self {
+            return &[];
+        }
         match self {
             Item::Localized(localized) => localized.octets,
             Item::Binary(octets) | Item::Ascii(octets) | Item::Jis8(octets) => octets,
@@ -168,6 +185,13 @@ impl<'a> Localized<'a> {
     pub(super) fn new(octets: &'a [u8]) -> Option<Self> {
         let (encoding, octets) = octets.split_first_chunk()?;
         Some(Localized { encoding: Encoding(u16::from_be_bytes(*encoding)), octets })
+    }
+
+    /// Of octets that have been found to begin with an encoding.
+    #[inline]
+    pub(super) fn whole(octets: &'a [u8]) -> Self {
+        let (encoding, octets) = octets.split_first_chunk().unwrap_or((&[0; 2], &[]));
+        Localized { encoding: Encoding(u16::from_be_bytes(*encoding)), octets }
     }
 }
 

@@ -88,7 +88,7 @@ impl<'a> Reader<'a> {
     pub fn peek(&self) -> Result<ItemHeader, Error> {
         match parse::header(self.rest) {
             Ok((header, _)) => Ok(header),
-            Err(_) => Err(self.no_header()),
+            Err(kind) => Err(self.here(kind)),
         }
     }
 
@@ -109,7 +109,7 @@ impl<'a> Reader<'a> {
                 return Ok(count);
             }
         }
-        self.any_list(None)
+        self.parsed_count(Some(Format::List))
     }
 
     /// Takes the header of a list of `count` elements.
@@ -118,14 +118,15 @@ impl<'a> Reader<'a> {
     /// Those of [`list`](Self::list), and [`ErrorKind::OtherCount`].
     #[inline]
     pub fn list_of(&mut self, count: usize) -> Result<(), Error> {
-        if let [LIST, found, rest @ ..] = self.rest
-            && usize::from(*found) == count
-            && rest.len() >= count.wrapping_mul(LEAST)
-        {
-            self.rest = rest;
-            return Ok(());
+        let before = self.rest;
+        match self.list() {
+            Ok(found) if found == count => Ok(()),
+            Ok(found) => {
+                self.rest = before;
+                Err(self.here(ErrorKind::OtherCount { format: Format::List, expected: count, found }))
+            }
+            Err(error) => Err(error),
         }
-        self.any_list(Some(count)).map(drop)
     }
 
     /// Takes an item of exactly one value. [`u4`](Self::u4) and its like are the same by the standard's names.
@@ -164,9 +165,10 @@ impl<'a> Reader<'a> {
             Ok(text) => Ok(text),
             Err(at) => {
                 let Error { offset, kind } = not_ascii(octets, at);
-                let first = self.position().saturating_sub(octets.len());
+                // All of them lie in the text.
+                let first = self.position().wrapping_sub(octets.len());
                 self.rest = before;
-                Err(Error { offset: first.saturating_add(offset), kind })
+                Err(Error { offset: first.wrapping_add(offset), kind })
             }
         }
     }
@@ -282,7 +284,7 @@ impl<'a> Reader<'a> {
     /// ```
     pub fn elements(&mut self) -> Result<Elements<'a>, Error> {
         let mut inside = self.clone();
-        let left = inside.any_list(None)?;
+        let left = inside.parsed_count(Some(Format::List))?;
         self.skip()?;
         let whole = inside.rest.len().saturating_sub(self.rest.len());
         Ok(Elements { reader: self.behind(inside.rest.get(..whole).unwrap_or_default()), left })
@@ -303,6 +305,16 @@ impl<'a> Reader<'a> {
         self.parsed_item()
     }
 
+    /// As [`item`](Self::item), but whether the elements of a list can be there is not looked at. Once for all that read items: flash is
+    /// dear.
+    #[inline(never)]
+    pub(super) fn parsed_item(&mut self) -> Result<Item<'a>, Error> {
+        match self.take(None) {
+            Ok((header, octets)) => Ok(Item::new(header, octets)),
+            Err(error) => Err(error),
+        }
+    }
+
     /// As [`item`](Self::item), but of the item gives only how many elements come next.
     pub(super) fn pass(&mut self) -> Result<usize, Error> {
         if let Some((header, octets, rest)) = parse::short(self.rest)
@@ -314,37 +326,55 @@ impl<'a> Reader<'a> {
                 return Ok(count);
             }
         }
-        match self.item() {
-            Ok(Item::List(count)) => Ok(count),
-            Ok(_) => Ok(0),
-            Err(error) => Err(error),
+        self.parsed_count(None)
+    }
+
+    /// The same whatever the header looks like; of the `expected` format, if there is one.
+    #[inline(never)]
+    fn parsed_count(&mut self, expected: Option<Format>) -> Result<usize, Error> {
+        let before = self.rest;
+        let count = match self.take(expected) {
+            Ok((header, _)) if header.format() == Format::List => header.size(),
+            Ok(_) => 0,
+            Err(error) => return Err(error),
+        };
+        match self.too_many(count) {
+            None => Ok(count),
+            Some(kind) => {
+                self.rest = before;
+                Err(self.here(kind))
+            }
         }
     }
 
-    /// As [`item`](Self::item), but whether the elements of a list can be there is not looked at. Once for all that read items: flash is
-    /// dear.
+    /// Takes the item in front, of the `expected` format if there is one: its header, and the octets of its values. Once for all that read:
+    /// flash is dear.
     #[inline(never)]
-    pub(super) fn parsed_item(&mut self) -> Result<Item<'a>, Error> {
-        let Ok((header, behind)) = parse::header(self.rest) else { return Err(self.no_header()) };
-        let (octets, rest) = match header.format() {
-            Format::List => (&[][..], behind),
-            _ => parse::values(behind, header.size()).map_err(|kind| self.here(kind))?,
+    fn take(&mut self, expected: Option<Format>) -> Result<(ItemHeader, &'a [u8]), Error> {
+        let (header, behind) = match parse::header(self.rest) {
+            Ok(taken) => taken,
+            Err(kind) => return Err(self.here(kind)),
         };
-        let Some(item) = Item::new(header, octets) else {
-            return Err(self.part_of_value(header.format(), octets.len()));
+        let (format, length) = (header.format(), header.length());
+        // That another format is there tells more than that it is truncated.
+        if let Some(expected) = expected
+            && format != expected
+        {
+            return Err(self.here(ErrorKind::OtherFormat { expected, found: format }));
+        }
+        let len = if format == Format::List { 0 } else { header.size() };
+        let (octets, rest) = match parse::values(behind, len) {
+            Ok(taken) => taken,
+            Err(kind) => return Err(self.here(kind)),
         };
+        if !format.is_whole(len) {
+            return Err(self.here(match format {
+                Format::Localized => ErrorKind::NoEncoding { length },
+                _ => ErrorKind::PartOfValue { format, length },
+            }));
+        }
         self.rest = rest;
-        Ok(item)
-    }
-
-    /// Why there is no header here. Found out by a second look, as it is rarely asked, by many.
-    #[cold]
-    #[inline(never)]
-    fn no_header(&self) -> Error {
-        match parse::header(self.rest) {
-            Ok(_) => self.here(ErrorKind::NoItem),
-            Err(kind) => self.here(kind),
-        }
+        Ok((header, octets))
     }
 
     /// What is wrong with a list of `count` elements whose header was taken last, if anything.
@@ -357,17 +387,10 @@ impl<'a> Reader<'a> {
     /// dear.
     #[inline(never)]
     pub(super) fn octets(&mut self, format: Format) -> Result<&'a [u8], Error> {
-        let Ok((header, behind)) = parse::header(self.rest) else { return Err(self.no_header()) };
-        // That another format is there tells more than that it is truncated.
-        if header.format() != format {
-            return Err(self.here(ErrorKind::OtherFormat { expected: format, found: header.format() }));
+        match self.array(format) {
+            Some(octets) => Ok(octets),
+            None => Err(self.no_values(format)),
         }
-        let (octets, rest) = parse::values(behind, header.size()).map_err(|kind| self.here(kind))?;
-        if !format.is_whole(octets.len()) {
-            return Err(self.part_of_value(format, octets.len()));
-        }
-        self.rest = rest;
-        Ok(octets)
     }
 
     /// Takes an item of values of `format`. Why there is none is found out by [`no_values`](Self::no_values), which looks again: so the
@@ -383,21 +406,25 @@ impl<'a> Reader<'a> {
             self.rest = rest;
             return Some(octets);
         }
-        self.octets(format).ok()
+        match self.take(Some(format)) {
+            Ok((_, octets)) => Some(octets),
+            Err(_) => None,
+        }
     }
 
-    /// The same of one value of `N` octets, which takes `ITEM` with the header. Once for each width.
-    pub(super) fn alone<const ITEM: usize, const N: usize>(&mut self, format: Format) -> Option<&'a [u8; N]> {
-        if let Some((item, rest)) = self.rest.split_first_chunk::<ITEM>()
-            && let [first, length, value @ ..] = item.as_slice()
+    /// Takes an item of one value of `format`; gives its octets. Why there is none is found out by [`no_values`](Self::no_values), which
+    /// looks again: so the methods for the many types of values hand an error on in little flash.
+    pub(super) fn alone(&mut self, format: Format) -> Option<&'a [u8]> {
+        let len = format.value_len();
+        if let Some((item, rest)) = self.rest.split_at_checked(len.wrapping_add(LEAST))
+            && let [first, length, value @ ..] = item
             // Both compared at once.
-            && [*first, *length] == [format.code() << 2 | 1, const { octet(N) }]
-            && let Some(value) = value.first_chunk()
+            && [*first, *length] == [format.code() << 2 | 1, octet(len)]
         {
             self.rest = rest;
             return Some(value);
         }
-        self.any_alone(format)?.first_chunk()
+        self.any_alone(format)
     }
 
     /// The same whatever the header looks like.
@@ -417,45 +444,13 @@ impl<'a> Reader<'a> {
     #[cold]
     #[inline(never)]
     fn no_values(&self, format: Format) -> Error {
-        match self.clone().octets(format) {
-            Ok(octets) => {
+        match self.clone().take(Some(format)) {
+            Ok((_, octets)) => {
                 let found = octets.len().checked_div(format.value_len()).unwrap_or_default();
                 self.here(ErrorKind::OtherCount { format, expected: 1, found })
             }
             Err(error) => error,
         }
-    }
-
-    /// Takes the header of a list, whatever it looks like; of so many elements, if a count is expected.
-    #[cold]
-    #[inline(never)]
-    fn any_list(&mut self, expected: Option<usize>) -> Result<usize, Error> {
-        let Ok((header, behind)) = parse::header(self.rest) else { return Err(self.no_header()) };
-        if header.format() != Format::List {
-            return Err(self.here(ErrorKind::OtherFormat { expected: Format::List, found: header.format() }));
-        }
-        let found = header.size();
-        if let Some(kind) = too_many(found, behind) {
-            return Err(self.here(kind));
-        }
-        if let Some(expected) = expected
-            && found != expected
-        {
-            return Err(self.here(ErrorKind::OtherCount { format: Format::List, expected, found }));
-        }
-        self.rest = behind;
-        Ok(found)
-    }
-
-    /// What is wrong with an item here that has so many octets.
-    #[cold]
-    #[inline(never)]
-    fn part_of_value(&self, format: Format, octets: usize) -> Error {
-        let length = u32::try_from(octets).unwrap_or(u32::MAX);
-        self.here(match format {
-            Format::Localized => ErrorKind::NoEncoding { length },
-            _ => ErrorKind::PartOfValue { format, length },
-        })
     }
 
     #[cold]

@@ -82,11 +82,10 @@ impl Sink for Slice<'_> {
 
     #[inline]
     fn put(&mut self, octets: &[u8]) -> Result<(), WriteError> {
-        let free = self.octets.get_mut(self.len..).unwrap_or_default();
-        let room = free.len();
-        let Some(place) = free.get_mut(..octets.len()) else { return room_for(octets.len(), room) };
+        let end = self.len.saturating_add(octets.len());
+        let Some(place) = self.octets.get_mut(self.len..end) else { return self.reserve(octets.len()) };
         copy(place, octets);
-        self.len = self.len.saturating_add(octets.len());
+        self.len = end;
         Ok(())
     }
 }

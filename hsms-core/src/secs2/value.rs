@@ -73,7 +73,7 @@ macro_rules! values {
 
             #[inline]
             fn alone(reader: &mut Reader<'_>) -> Option<Self> {
-                reader.alone::<{ 2 + $width }, $width>(Format::$format).map(|octets| $from(*octets))
+                reader.alone(Format::$format)?.first_chunk().map(|octets| $from(*octets))
             }
 
             #[inline]

@@ -204,8 +204,11 @@ impl<S: Sink, const OPEN: usize> Writer<S, OPEN> {
 
     /// An item of `format`, no list, of these octets; those of a localized text begin with its encoding.
     pub(super) fn octets(&mut self, octets: &[u8], format: Format) -> Result<(), WriteError> {
-        self.head(format, octets.len())?;
-        self.put(octets)
+        let mut written = self.head(format, octets.len());
+        if written.is_ok() {
+            written = self.put(octets);
+        }
+        written
     }
 
     /// An item of `length` octets, which `fill` gives in order, to the end of what it is handed each time. Once for all types:
@@ -239,10 +242,14 @@ impl<S: Sink, const OPEN: usize> Writer<S, OPEN> {
     /// The front of an item, or all of it, with room for what comes `behind`. The item counts from here on: all that can go wrong
     /// behind is that the sink refuses, and then the text is broken off.
     fn begin(&mut self, front: &[u8], behind: usize) -> Result<(), WriteError> {
-        self.reserve(front.len().saturating_add(behind))?;
-        self.put(front)?;
-        self.count();
-        Ok(())
+        let mut written = self.reserve(front.len().saturating_add(behind));
+        if written.is_ok() {
+            written = self.put(front);
+        }
+        if written.is_ok() {
+            self.count();
+        }
+        written
     }
 
     fn put(&mut self, octets: &[u8]) -> Result<(), WriteError> {
@@ -304,10 +311,11 @@ impl<S: Patch, const OPEN: usize> Writer<S, OPEN> {
             return Err(WriteError::TooDeep { limit: OPEN });
         }
         let at = self.sink.position();
-        self.whole(&ItemHeader::parsed(Format::List, 0).encode_longest())?;
-        let list = Open { at, count: 0, due_around: self.due };
-        self.due = 0;
-        self.lists.push(list).map_err(|_| WriteError::TooDeep { limit: OPEN })
+        let written = self.whole(&ItemHeader::parsed(Format::List, 0).encode_longest());
+        if written.is_ok() && self.lists.push(Open { at, count: 0, due_around: self.due }).is_ok() {
+            self.due = 0;
+        }
+        written
     }
 
     /// Ends the list that was begun last.
