@@ -272,13 +272,12 @@ impl ItemHeader {
     #[must_use]
     #[inline]
     pub const fn encode(&self) -> HeaderOctets {
-        let [_, high, middle, low] = self.length.to_be_bytes();
-        let (count, length) = match (high, middle) {
-            (0, 0) => (1, [low, 0, 0]),
-            (0, _) => (2, [middle, low, 0]),
-            _ => (3, [high, middle, low]),
+        let (count, spare) = match self.length {
+            0..0x100 => (1, 16),
+            0x100..0x1_0000 => (2, 8),
+            _ => (3, 0),
         };
-        let [first, second, third] = length;
+        let [_, first, second, third] = self.length.wrapping_shl(spare).to_be_bytes();
         HeaderOctets { octets: [self.format.code() << 2 | count, first, second, third], len: count.wrapping_add(1) }
     }
 

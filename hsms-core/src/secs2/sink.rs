@@ -82,10 +82,12 @@ impl Sink for Slice<'_> {
 
     #[inline]
     fn put(&mut self, octets: &[u8]) -> Result<(), WriteError> {
-        let end = self.len.saturating_add(octets.len());
-        let Some(place) = self.octets.get_mut(self.len..end) else { return self.reserve(octets.len()) };
+        let free = self.octets.get_mut(self.len..).unwrap_or_default();
+        let room = free.len();
+        let Some(place) = free.get_mut(..octets.len()) else { return room_for(octets.len(), room) };
         copy(place, octets);
-        self.len = end;
+        // There is a place for them.
+        self.len = self.len.wrapping_add(octets.len());
         Ok(())
     }
 }

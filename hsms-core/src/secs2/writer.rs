@@ -94,11 +94,7 @@ impl<S: Sink, const OPEN: usize> Writer<S, OPEN> {
     /// # Errors
     /// [`WriteError::TooLong`], [`WriteError::TextComplete`], and those of the sink.
     pub fn list(&mut self, count: usize) -> Result<(), WriteError> {
-        let written = self.head(Format::List, count);
-        if written.is_ok() {
-            self.due = self.due.saturating_add(count);
-        }
-        written
+        self.head(Format::List, count)
     }
 
     /// An item of one value. [`u4`](Self::u4) and its like are the same by the standard's names.
@@ -230,56 +226,56 @@ impl<S: Sink, const OPEN: usize> Writer<S, OPEN> {
 
     /// The header of an item of this length, with room for all of it; behind the header of a list nothing is sure yet.
     fn head(&mut self, format: Format, length: usize) -> Result<(), WriteError> {
-        let behind = if matches!(format, Format::List) { 0 } else { length };
-        self.begin(&header(format, length)?.encode(), behind)
+        let Some(header) = u32::try_from(length).ok().and_then(|length| ItemHeader::new(format, length)) else {
+            return Err(WriteError::TooLong { length });
+        };
+        let header = header.encode();
+        let (elements, octets) = if format == Format::List { (length, 0) } else { (0, length) };
+        let mut written = self.place(header.len().saturating_add(octets));
+        if written.is_ok() {
+            self.due = self.due.saturating_add(elements);
+            written = self.put(&header);
+        }
+        written
     }
 
     /// A whole item, as it lies in `octets`, or the header of a list.
     fn whole(&mut self, octets: &[u8]) -> Result<(), WriteError> {
-        self.begin(octets, 0)
-    }
-
-    /// The front of an item, or all of it, with room for what comes `behind`. The item counts from here on: all that can go wrong
-    /// behind is that the sink refuses, and then the text is broken off.
-    fn begin(&mut self, front: &[u8], behind: usize) -> Result<(), WriteError> {
-        let mut written = self.reserve(front.len().saturating_add(behind));
+        let mut written = self.place(octets.len());
         if written.is_ok() {
-            written = self.put(front);
-        }
-        if written.is_ok() {
-            self.count();
+            written = self.put(octets);
         }
         written
     }
 
     fn put(&mut self, octets: &[u8]) -> Result<(), WriteError> {
         let put = self.sink.put(octets);
-        self.broken |= put.is_err();
+        if put.is_err() {
+            self.broken = true;
+        }
         put
     }
 
-    /// Makes sure that an item of `octets` octets has a place and room.
-    fn reserve(&mut self, octets: usize) -> Result<(), WriteError> {
+    /// Makes sure that an item of `octets` octets has a place and room, and counts it: in a list of known count, or alone in the
+    /// text, or else in a list of unknown count. All that can go wrong behind is that the sink refuses, and then the text is broken off.
+    #[inline(never)]
+    fn place(&mut self, octets: usize) -> Result<(), WriteError> {
         if self.broken {
             return Err(WriteError::Refused);
         }
-        match self.lists.last() {
-            _ if self.due > 0 => {}
-            Some(list) if list.count < super::MAX_LENGTH => {}
+        let mut alone = 0;
+        let count = match self.lists.last_mut() {
+            _ if self.due > 0 => &mut alone,
+            Some(list) if list.count < super::MAX_LENGTH => &mut list.count,
             Some(_) => return Err(WriteError::TooLong { length: TOO_MANY }),
             None => return Err(WriteError::TextComplete),
+        };
+        let reserved = self.sink.reserve(octets);
+        if reserved.is_ok() {
+            *count = count.wrapping_add(1);
+            self.due = self.due.saturating_sub(1);
         }
-        self.sink.reserve(octets)
-    }
-
-    /// An item has been written in its place: in a list of known count, or alone in the text, or else in a list of unknown count.
-    #[inline]
-    fn count(&mut self) {
-        match (self.due.checked_sub(1), self.lists.last_mut()) {
-            (Some(due), _) => self.due = due,
-            (None, Some(list)) => list.count = list.count.saturating_add(1),
-            (None, None) => {}
-        }
+        reserved
     }
 }
 
@@ -343,11 +339,6 @@ const TOO_MANY: usize = 0x0100_0000;
 #[inline]
 fn elements_missing(missing: usize) -> WriteError {
     WriteError::ElementsMissing { missing: u64::try_from(missing).unwrap_or(u64::MAX) }
-}
-
-#[inline]
-fn header(format: Format, length: usize) -> Result<ItemHeader, WriteError> {
-    u32::try_from(length).ok().and_then(|length| ItemHeader::new(format, length)).ok_or(WriteError::TooLong { length })
 }
 
 /// One value, by the names of the standard.
