@@ -277,8 +277,9 @@ impl ItemHeader {
             0x100..0x1_0000 => (2, 8),
             _ => (3, 0),
         };
-        let [_, first, second, third] = self.length.wrapping_shl(spare).to_be_bytes();
-        HeaderOctets { octets: [self.format.code() << 2 | count, first, second, third], len: count.wrapping_add(1) }
+        let front = u32::from_be_bytes([self.format.code() << 2 | count, 0, 0, 0]);
+        let octets = (front | self.length.wrapping_shl(spare)).to_be_bytes();
+        HeaderOctets { octets, len: count.wrapping_add(1) }
     }
 
     /// Four octets whatever the length.
