@@ -21,18 +21,15 @@ pub(super) mod sealed {
     use super::super::Reader;
 
     /// How a value lies in a text.
-    pub trait Sealed: Copy + PartialEq + core::fmt::Debug + 'static {
+    pub trait Sealed: Copy + PartialEq + core::fmt::Debug + bytemuck::NoUninit {
         /// The octets of one value, most significant first.
         type Octets: Copy + 'static;
         /// An item of one value, with its header.
         type Alone: AsRef<[u8]>;
 
         fn from_octets(octets: Self::Octets) -> Self;
-        fn to_octets(self) -> Self::Octets;
         /// The whole values in `octets`.
         fn split(octets: &[u8]) -> &[Self::Octets];
-        /// As many whole values as `octets` have room for.
-        fn split_mut(octets: &mut [u8]) -> &mut [Self::Octets];
         /// Takes an item of one value.
         fn alone(reader: &mut Reader<'_>) -> Option<Self>;
         /// The item that `alone` takes.
@@ -57,18 +54,8 @@ macro_rules! values {
             }
 
             #[inline]
-            fn to_octets(self) -> Self::Octets {
-                $to(self)
-            }
-
-            #[inline]
             fn split(octets: &[u8]) -> &[Self::Octets] {
                 octets.as_chunks().0
-            }
-
-            #[inline]
-            fn split_mut(octets: &mut [u8]) -> &mut [Self::Octets] {
-                octets.as_chunks_mut().0
             }
 
             #[inline]

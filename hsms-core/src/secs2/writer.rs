@@ -1,6 +1,7 @@
 //! Texts, item by item.
 
 use super::{Encoding, Format, Item, ItemHeader, Localized, Patch, Reader, Sink, Value, WriteError};
+use crate::wire::copy;
 
 /// Writes a text into a [`Sink`]: one item, whose elements follow it if it is a list.
 ///
@@ -111,12 +112,7 @@ impl<S: Sink, const OPEN: usize> Writer<S, OPEN> {
     /// # Errors
     /// [`WriteError::TooLong`], [`WriteError::TextComplete`], and those of the sink.
     pub fn values<T: Value>(&mut self, values: &[T]) -> Result<(), WriteError> {
-        let mut values_left = values.iter();
-        self.portions(T::FORMAT, size_of_val(values), &mut |portion| {
-            for (place, value) in T::split_mut(portion).iter_mut().zip(values_left.by_ref()) {
-                *place = value.to_octets();
-            }
-        })
+        self.turned(T::FORMAT, bytemuck::must_cast_slice(values))
     }
 
     /// An ASCII item.
@@ -207,19 +203,23 @@ impl<S: Sink, const OPEN: usize> Writer<S, OPEN> {
         written
     }
 
-    /// An item of `length` octets, which `fill` gives in order, to the end of what it is handed each time. Once for all types:
-    /// flash is dear.
+    /// An item of values, whose octets come in the machine's order. Once for all types: flash is dear.
     #[inline(never)]
-    fn portions(&mut self, format: Format, length: usize, fill: &mut dyn FnMut(&mut [u8])) -> Result<(), WriteError> {
-        let mut written = self.head(format, length);
+    fn turned(&mut self, format: Format, values: &[u8]) -> Result<(), WriteError> {
+        let mut written = self.head(format, values.len());
         let mut buffer = [0; PORTION];
-        let mut left = length;
-        while left > 0 && written.is_ok() {
-            let len = left.min(PORTION);
-            let portion = buffer.get_mut(..len).unwrap_or_default();
-            fill(portion);
+        for values in values.chunks(PORTION) {
+            if written.is_err() {
+                break;
+            }
+            let portion = buffer.get_mut(..values.len()).unwrap_or_default();
+            match format.value_len() {
+                2 => turn(values, portion, |value| u16::from_ne_bytes(value).to_be_bytes()),
+                4 => turn(values, portion, |value| u32::from_ne_bytes(value).to_be_bytes()),
+                8 => turn(values, portion, |value| u64::from_ne_bytes(value).to_be_bytes()),
+                _ => copy(portion, values),
+            }
             written = self.put(portion);
-            left = left.saturating_sub(len);
         }
         written
     }
@@ -335,6 +335,14 @@ const PORTION: usize = 64;
 
 /// An element more than the longest list has.
 const TOO_MANY: usize = 0x0100_0000;
+
+/// Copies values of `N` octets.
+#[inline]
+fn turn<const N: usize>(from: &[u8], to: &mut [u8], turn: impl Fn([u8; N]) -> [u8; N]) {
+    for (to, from) in to.as_chunks_mut().0.iter_mut().zip(from.as_chunks().0) {
+        *to = turn(*from);
+    }
+}
 
 #[inline]
 fn elements_missing(missing: usize) -> WriteError {
