@@ -218,15 +218,7 @@ impl<'a> Reader<'a> {
     /// Those of [`peek`](Self::peek), [`ErrorKind::Truncated`], [`ErrorKind::PartOfValue`], [`ErrorKind::NoEncoding`].
     #[inline]
     pub fn item(&mut self) -> Result<Item<'a>, Error> {
-        let before = self.rest;
-        let item = self.parsed_item();
-        if let Ok(Item::List(count)) = item
-            && let Some(kind) = self.too_many(count)
-        {
-            self.rest = before;
-            return Err(self.here(kind));
-        }
-        item
+        self.parsed_item(true)
     }
 
     /// Takes a whole item with all its elements, and looks at none of its values. Linear in the number of items; no stack.
@@ -302,14 +294,14 @@ impl<'a> Reader<'a> {
             self.rest = rest;
             return Ok(item);
         }
-        self.parsed_item()
+        self.parsed_item(false)
     }
 
-    /// As [`item`](Self::item), but whether the elements of a list can be there is not looked at. Once for all that read items: flash is
-    /// dear.
+    /// As [`item`](Self::item); whether the elements of a list can be there is looked at where it is `strict`. Once for all that read
+    /// items: flash is dear.
     #[inline(never)]
-    pub(super) fn parsed_item(&mut self) -> Result<Item<'a>, Error> {
-        match self.take(None) {
+    fn parsed_item(&mut self, strict: bool) -> Result<Item<'a>, Error> {
+        match self.take(None, strict) {
             Ok((header, octets)) => Ok(Item::new(header, octets)),
             Err(error) => Err(error),
         }
@@ -332,25 +324,17 @@ impl<'a> Reader<'a> {
     /// The same whatever the header looks like; of the `expected` format, if there is one.
     #[inline(never)]
     fn parsed_count(&mut self, expected: Option<Format>) -> Result<usize, Error> {
-        let before = self.rest;
-        let count = match self.take(expected) {
-            Ok((header, _)) if header.format() == Format::List => header.size(),
-            Ok(_) => 0,
-            Err(error) => return Err(error),
-        };
-        match self.too_many(count) {
-            None => Ok(count),
-            Some(kind) => {
-                self.rest = before;
-                Err(self.here(kind))
-            }
+        match self.take(expected, true) {
+            Ok((header, _)) if header.format() == Format::List => Ok(header.size()),
+            Ok(_) => Ok(0),
+            Err(error) => Err(error),
         }
     }
 
-    /// Takes the item in front, of the `expected` format if there is one: its header, and the octets of its values. Once for all that read:
-    /// flash is dear.
+    /// Takes the item in front, of the `expected` format if there is one: its header, and the octets of its values. Where it
+    /// is `strict`, the elements of a list must be possible. Once for all that read: flash is dear.
     #[inline(never)]
-    fn take(&mut self, expected: Option<Format>) -> Result<(ItemHeader, &'a [u8]), Error> {
+    fn take(&mut self, expected: Option<Format>, strict: bool) -> Result<(ItemHeader, &'a [u8]), Error> {
         let (header, behind) = match parse::header(self.rest) {
             Ok(taken) => taken,
             Err(kind) => return Err(self.here(kind)),
@@ -362,10 +346,15 @@ impl<'a> Reader<'a> {
         {
             return Err(self.here(ErrorKind::OtherFormat { expected, found: format }));
         }
-        let len = if format == Format::List { 0 } else { header.size() };
-        let (octets, rest) = match parse::values(behind, len) {
-            Ok(taken) => taken,
-            Err(kind) => return Err(self.here(kind)),
+        let (len, needed) = match format {
+            // Two times three octets fit.
+            Format::List if strict => (0, header.size().wrapping_mul(LEAST)),
+            Format::List => (0, 0),
+            _ => (header.size(), header.size()),
+        };
+        let missing = needed.saturating_sub(behind.len());
+        let Some((octets, rest)) = behind.split_at_checked(len).filter(|_| missing == 0) else {
+            return Err(self.here(ErrorKind::Truncated { missing }));
         };
         if !format.is_whole(len) {
             return Err(self.here(match format {
@@ -406,15 +395,15 @@ impl<'a> Reader<'a> {
             self.rest = rest;
             return Some(octets);
         }
-        match self.take(Some(format)) {
+        match self.take(Some(format), true) {
             Ok((_, octets)) => Some(octets),
             Err(_) => None,
         }
     }
 
-    /// Takes an item of one value of `format`; gives its octets. Why there is none is found out by [`no_values`](Self::no_values), which
+    /// Takes an item of one value of `format`; gives its octets, or none where there is no such item. Why there is none is found out by [`no_values`](Self::no_values), which
     /// looks again: so the methods for the many types of values hand an error on in little flash.
-    pub(super) fn alone(&mut self, format: Format) -> Option<&'a [u8]> {
+    pub(super) fn alone(&mut self, format: Format) -> &'a [u8] {
         let len = format.value_len();
         if let Some((item, rest)) = self.rest.split_at_checked(len.wrapping_add(LEAST))
             && let [first, length, value @ ..] = item
@@ -422,7 +411,7 @@ impl<'a> Reader<'a> {
             && [*first, *length] == [format.code() << 2 | 1, octet(len)]
         {
             self.rest = rest;
-            return Some(value);
+            return value;
         }
         self.any_alone(format)
     }
@@ -430,21 +419,22 @@ impl<'a> Reader<'a> {
     /// The same whatever the header looks like.
     #[cold]
     #[inline(never)]
-    fn any_alone(&mut self, format: Format) -> Option<&'a [u8]> {
+    fn any_alone(&mut self, format: Format) -> &'a [u8] {
         let before = self.rest;
-        let octets = self.array(format)?;
-        if octets.len() == format.value_len() {
-            return Some(octets);
+        match self.array(format) {
+            Some(octets) if octets.len() == format.value_len() => octets,
+            _ => {
+                self.rest = before;
+                &[]
+            }
         }
-        self.rest = before;
-        None
     }
 
     /// Why there are no values of this format here, or not one.
     #[cold]
     #[inline(never)]
     fn no_values(&self, format: Format) -> Error {
-        match self.clone().take(Some(format)) {
+        match self.clone().take(Some(format), true) {
             Ok((_, octets)) => {
                 let found = octets.len().checked_div(format.value_len()).unwrap_or_default();
                 self.here(ErrorKind::OtherCount { format, expected: 1, found })

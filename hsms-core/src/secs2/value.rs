@@ -60,7 +60,7 @@ macro_rules! values {
 
             #[inline]
             fn alone(reader: &mut Reader<'_>) -> Option<Self> {
-                reader.alone(Format::$format)?.first_chunk().map(|octets| $from(*octets))
+                reader.alone(Format::$format).try_into().ok().map($from)
             }
 
             #[inline]
