@@ -322,6 +322,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The same whatever the header looks like; of the `expected` format, if there is one.
+    #[cold]
     #[inline(never)]
     fn parsed_count(&mut self, expected: Option<Format>) -> Result<usize, Error> {
         match self.take(expected, true) {
@@ -333,7 +334,6 @@ impl<'a> Reader<'a> {
 
     /// Takes the item in front, of the `expected` format if there is one: its header, and the octets of its values. Where it
     /// is `strict`, the elements of a list must be possible. Once for all that read: flash is dear.
-    #[inline(never)]
     fn take(&mut self, expected: Option<Format>, strict: bool) -> Result<(ItemHeader, &'a [u8]), Error> {
         let (header, behind) = match parse::header(self.rest) {
             Ok(taken) => taken,

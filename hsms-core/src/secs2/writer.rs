@@ -258,7 +258,6 @@ impl<S: Sink, const OPEN: usize> Writer<S, OPEN> {
 
     /// Makes sure that an item of `octets` octets has a place and room, and counts it: in a list of known count, or alone in the
     /// text, or else in a list of unknown count. All that can go wrong behind is that the sink refuses, and then the text is broken off.
-    #[inline(never)]
     fn place(&mut self, octets: usize) -> Result<(), WriteError> {
         if self.broken {
             return Err(WriteError::Refused);
