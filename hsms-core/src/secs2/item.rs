@@ -118,9 +118,6 @@ impl<'a> Item<'a> {
     /// branches.
     #[inline(never)]
     pub(super) fn octets(&self) -> &'a [u8] {
-        if let Item::List(_) = self {
-            return &[];
-        }
         match self {
             Item::Localized(localized) => localized.octets,
             Item::Binary(octets) | Item::Ascii(octets) | Item::Jis8(octets) => octets,

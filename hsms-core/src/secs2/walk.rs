@@ -241,10 +241,10 @@ impl<'a, const DEPTH: usize> Iterator for Walk<'a, DEPTH> {
 
     #[inline(always)]
     fn next(&mut self) -> Option<Self::Item> {
-        let step = match self.leave_lists() {
-            true => self.step(),
-            false => Err(self.at_end().err()?),
-        };
+        if !self.leave_lists() {
+            return self.at_end().err().map(Err);
+        }
+        let step = self.step();
         if step.is_err() {
             self.give_up();
         }
