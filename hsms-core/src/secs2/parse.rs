@@ -3,8 +3,8 @@
 //! Everything that reads goes through here but four short cuts in front of it, all of them for items with one length octet: that of
 //! [`Reader::value`](super::Reader::value) for one value, that of [`Reader::list`](super::Reader::list) and its like for lists, that of
 //! [`Reader::values`](super::Reader::values) and of texts, and that of [`Walk`](super::Walk). In instructions per item of the bench's three texts a
-//! typed read takes 17.4 / 22.4 / 27.2 (rmp: 16.4 / 36.4 / 59.2, and 1.5 times that is the limit), a walk 58.3 / 70.4 / 76.8, and with nom alone
-//! 113.3 / 108.9 / 106.3. `cargo bench -p hsms-core --bench secs2` prints all of them;
+//! typed read takes 20.4 / 24.8 / 30.9 (rmp: 16.4 / 35.0 / 58.0, and 1.5 times that is the limit), a walk 52.3 / 63.1 / 69.4, and with nom alone
+//! 116.6 / 119.6 / 121.2. `cargo bench -p hsms-core --bench secs2` prints all of them;
 //! `the_fast_path_and_the_parser_agree_on_every_short_item` holds both together.
 
 use super::{ErrorKind, Format, ItemHeader};
@@ -38,17 +38,6 @@ pub(super) fn short(text: &[u8]) -> Option<(ItemHeader, &[u8], &[u8])> {
         _ => behind.split_at_checked(usize::from(*length))?,
     };
     Some((header, octets, rest))
-}
-
-/// Takes the octets of an item's values, which its header says are so many; gives them and what is behind.
-#[inline]
-pub(super) fn values(behind: &[u8], length: usize) -> Result<(&[u8], &[u8]), ErrorKind> {
-    match take(length).parse(Octets(behind)) {
-        Ok((rest, octets)) => Ok((octets.0, rest.0)),
-        Err(Err::<()>::Incomplete(_) | Err::Error(()) | Err::Failure(())) => {
-            Err(ErrorKind::Truncated { missing: length.saturating_sub(behind.len()) })
-        }
-    }
 }
 
 fn item_header(input: Octets<'_>) -> IResult<Octets<'_>, ItemHeader, Refusal> {

@@ -332,8 +332,9 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Takes the item in front, of the `expected` format if there is one: its header, and the octets of its values. Where it
-    /// is `strict`, the elements of a list must be possible. Once for all that read: flash is dear.
+    /// Takes the item in front, of the `expected` format if there is one: its header, and the octets of its values, none of a
+    /// list. Where it is `strict`, a list must have octets enough behind it for its elements. Whatever is wrong is found here, for all
+    /// that read.
     fn take(&mut self, expected: Option<Format>, strict: bool) -> Result<(ItemHeader, &'a [u8]), Error> {
         let (header, behind) = match parse::header(self.rest) {
             Ok(taken) => taken,
@@ -401,8 +402,8 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Takes an item of one value of `format`; gives its octets, or none where there is no such item. Why there is none is found out by [`no_values`](Self::no_values), which
-    /// looks again: so the methods for the many types of values hand an error on in little flash.
+    /// Takes an item of one value of `format`; gives its octets, or none where there is no such item. Why is found out by
+    /// [`no_values`](Self::no_values) as well. It knows the type of the value by its format alone, so that there is one of it.
     pub(super) fn alone(&mut self, format: Format) -> &'a [u8] {
         let len = format.value_len();
         if let Some((item, rest)) = self.rest.split_at_checked(len.wrapping_add(LEAST))

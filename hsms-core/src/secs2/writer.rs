@@ -262,9 +262,9 @@ impl<S: Sink, const OPEN: usize> Writer<S, OPEN> {
         if self.broken {
             return Err(WriteError::Refused);
         }
-        let mut alone = 0;
+        let mut in_no_list = 0;
         let count = match self.lists.last_mut() {
-            _ if self.due > 0 => &mut alone,
+            _ if self.due > 0 => &mut in_no_list,
             Some(list) if list.count < super::MAX_LENGTH => &mut list.count,
             Some(_) => return Err(WriteError::TooLong { length: TOO_MANY }),
             None => return Err(WriteError::TextComplete),
