@@ -306,9 +306,11 @@ impl<S: Patch, const OPEN: usize> Writer<S, OPEN> {
             return Err(WriteError::TooDeep { limit: OPEN });
         }
         let at = self.sink.position();
-        let written = self.whole(&ItemHeader::parsed(Format::List, 0).encode_longest());
-        if written.is_ok() && self.lists.push(Open { at, count: 0, due_around: self.due }).is_ok() {
+        let mut written = self.whole(&ItemHeader::parsed(Format::List, 0).encode_longest());
+        if written.is_ok() {
+            let list = Open { at, count: 0, due_around: self.due };
             self.due = 0;
+            written = self.lists.push(list).map_err(|_| WriteError::TooDeep { limit: OPEN });
         }
         written
     }
