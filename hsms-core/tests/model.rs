@@ -12,6 +12,7 @@ use hsms_core::wire::{Header, SessionId, StreamFunction, SystemBytes};
 use std::time::Duration;
 
 const S1F1: StreamFunction = StreamFunction::new(1, 1);
+const SESSION_T6: Timer = Timer::SessionT6(ControlRequest::Select);
 
 fn device() -> DeviceId {
     DeviceId::new(1).unwrap()
@@ -49,7 +50,7 @@ fn a_timer_fires_at_will_whatever_the_others_say() {
     assert_eq!(armed(&connection), [(Timer::Linktest, after(30)), (Timer::T3(system), after(45))]);
 
     let before = connection.clone();
-    for idle in [Timer::T5, Timer::T6, Timer::T7, Timer::T8, Timer::T3(SystemBytes(99)), Timer::SessionT6] {
+    for idle in [Timer::T5, Timer::T6, Timer::T7, Timer::T8, Timer::T3(SystemBytes(99)), SESSION_T6] {
         connection.fire(idle).unwrap();
         assert_eq!(connection, before, "{idle:?} does not run");
     }
@@ -215,10 +216,10 @@ fn requests_about_sessions_are_moved_and_renamed_as_others_are() {
     early.rebase(Instant::from_millis(7));
     late.rebase(Instant::from_millis(1_000_000));
     assert_eq!(early, late);
-    assert!(armed(&early).iter().all(|(timer, _)| *timer != Timer::SessionT6));
+    assert!(armed(&early).iter().all(|(timer, _)| *timer != SESSION_T6));
     early.written(REBASED, 14).unwrap();
     late.written(REBASED.saturating_add(Duration::from_secs(2)), 14).unwrap();
-    let t6 = |after| (Timer::SessionT6, REBASED.saturating_add(Duration::from_secs(after)));
+    let t6 = |after| (SESSION_T6, REBASED.saturating_add(Duration::from_secs(after)));
     assert!(armed(&early).contains(&t6(5)) && armed(&late).contains(&t6(7)), "{:?}", armed(&late));
     late.rebase(REBASED.saturating_add(Duration::from_secs(2)));
     assert!(armed(&late).contains(&t6(5)), "{:?}", armed(&late));
@@ -236,7 +237,7 @@ fn requests_about_sessions_are_moved_and_renamed_as_others_are() {
     let answer = Header::select_rsp(SystemBytes(0x500)).with_session(session);
     early.receive(Instant::EPOCH, &answer.encode_alone()).unwrap();
     assert_eq!(early.poll_action(), Some(Action::Notify(Notice::SessionSelected { session })));
-    late.fire(Timer::SessionT6).unwrap();
+    late.fire(SESSION_T6).unwrap();
     assert_eq!(late.poll_action(), Some(Action::CloseTransport(CloseReason::T6(ControlRequest::Select))));
 }
 

@@ -2,8 +2,8 @@
 
 use crate::error::Fault;
 use crate::wire::{
-    DeselectStatus, Header, PREFIX_LEN, PType, RejectReason, SType, SelectStatus, SessionId, StreamFunction,
-    SystemBytes,
+    DeselectStatus, Header, MIN_LENGTH, PREFIX_LEN, PType, RejectReason, SType, SelectStatus, SessionId,
+    StreamFunction, SystemBytes,
 };
 use core::fmt;
 
@@ -117,17 +117,11 @@ impl ControlFrame {
     #[inline]
     pub const fn encode(&self) -> FrameOctets {
         let mut octets = [0; MAX_CONTROL_FRAME];
+        let [prefix @ .., _, _, _, _, _, _, _, _, _, _, _, _] = &mut octets;
+        *prefix = self.header().prefix_with_length(MIN_LENGTH.wrapping_add(self.body_len()));
         let text = match self {
-            ControlFrame::Control(header) => {
-                let [prefix @ .., _, _, _, _, _, _, _, _, _, _, _, _] = &mut octets;
-                *prefix = header.encode_alone();
-                false
-            }
+            ControlFrame::Control(_) => false,
             ControlFrame::Stream9 { about, .. } => {
-                let [length @ .., _, _, _, _, _, _, _, _, _, _, _, _, _, _, _, _, _, _, _, _, _, _] = &mut octets;
-                *length = [0, 0, 0, 22];
-                let [_, _, _, _, header @ .., _, _, _, _, _, _, _, _, _, _, _, _] = &mut octets;
-                *header = self.header().encode();
                 // A SECS-II binary item of ten octets.
                 let [.., format, count, _, _, _, _, _, _, _, _, _, _] = &mut octets;
                 (*format, *count) = (0x21, 0x0a);

@@ -33,6 +33,22 @@ impl Stream9 {
     }
 }
 
+/// Why a command cannot make its actions: two of the errors, small enough to be handed on in a register.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum NoRoom {
+    ActionsPending,
+    BodyOpen,
+}
+
+impl From<NoRoom> for Error {
+    fn from(no_room: NoRoom) -> Self {
+        match no_room {
+            NoRoom::ActionsPending => Error::ActionsPending,
+            NoRoom::BodyOpen => Error::BodyOpen,
+        }
+    }
+}
+
 // C. Commands.
 impl<const TRANSACTIONS: usize, S: Sessions> Connection<TRANSACTIONS, S> {
     /// Connects, and keeps connecting again after every loss, attempts of the active side spaced by T5 (E37 9.2.1). May be
@@ -76,13 +92,13 @@ impl<const TRANSACTIONS: usize, S: Sessions> Connection<TRANSACTIONS, S> {
         }
         match self.control {
             Some(slot) if slot.request() == ControlRequest::Linktest => {
-                self.advance(now);
+                self.set_now(now);
                 return Ok(slot.system);
             }
             Some(slot) => return Err(Error::ControlOpen { system: slot.system }),
             None => {}
         }
-        self.advance(now);
+        self.set_now(now);
         Ok(self.request(ControlRequest::Linktest))
     }
 
@@ -155,7 +171,7 @@ impl<const TRANSACTIONS: usize, S: Sessions> Connection<TRANSACTIONS, S> {
             return Err(Error::TransactionsFull { open: self.slots.len() });
         }
         // Nothing waits for the end of a text here, or it could not be sent.
-        let system = self.first_free(|_| false);
+        let system = self.next_for_primary();
         let header = Header::data(system, stream_function, reply_expected, session);
         let prefix = header.encode_prefix(body_len).map_err(Error::BodyTooLong)?;
         self.system.next = system.0.wrapping_add(1);
@@ -213,7 +229,7 @@ impl<const TRANSACTIONS: usize, S: Sessions> Connection<TRANSACTIONS, S> {
             return Err(Error::NoBodyOpen);
         }
         // Frames that wait for the text are dropped with it.
-        if self.queue.iter().any(|action| !matches!(action, Action::Send(_))) {
+        if !self.only_frames() {
             return Err(Error::ActionsPending);
         }
         self.happen(now, Cause::Broken(CloseReason::BodyAborted))
@@ -263,7 +279,7 @@ impl<const TRANSACTIONS: usize, S: Sessions> Connection<TRANSACTIONS, S> {
         if !self.phase.connected() {
             return Err(Error::NotConnected);
         }
-        self.advance(now);
+        self.set_now(now);
         self.paused = self.paused.or(Some(self.now));
         Ok(())
     }
@@ -276,19 +292,19 @@ impl<const TRANSACTIONS: usize, S: Sessions> Connection<TRANSACTIONS, S> {
         if !self.phase.connected() {
             return Err(Error::NotConnected);
         }
-        self.advance(now);
+        self.set_now(now);
         let Some(since) = self.paused.take() else { return Ok(()) };
         let pause = self.now.millis_since(since);
-        for deadline in [&mut self.t8, &mut self.linktest_t6].into_iter().flatten() {
-            *deadline = deadline.plus_millis(pause);
-        }
+        postpone(&mut self.t8, pause);
+        postpone(&mut self.linktest_t6, pause);
         if let Phase::Selected { quiet, .. } = &mut self.phase {
             *quiet = quiet.plus_millis(pause);
         }
-        for slots in [self.control.as_mut_slice(), &mut self.slots] {
-            for slot in slots {
-                slot.clock.postpone(pause);
-            }
+        if let Some(slot) = &mut self.control {
+            slot.clock.postpone(pause);
+        }
+        for slot in &mut self.slots {
+            slot.clock.postpone(pause);
         }
         for slot in self.session_requests_mut() {
             slot.clock.postpone(pause);
@@ -329,7 +345,7 @@ impl<const TRANSACTIONS: usize, S: Sessions> Connection<TRANSACTIONS, S> {
         if !equipment || about.stream() == 9 || about.stream_function().is_abort() {
             return Err(Error::NotForStream9);
         }
-        self.advance(now);
+        self.set_now(now);
         self.send_stream9(error.function(), about);
         Ok(())
     }
@@ -372,13 +388,22 @@ impl<const TRANSACTIONS: usize, S: Sessions> Connection<TRANSACTIONS, S> {
         self.outstanding = self.outstanding.wrapping_add(u64::from(body_len).wrapping_add(14));
     }
 
-    pub(super) fn make_room(&self) -> Result<(), Error> {
+    #[inline(never)]
+    pub(super) fn make_room(&self) -> Result<(), NoRoom> {
         match self.has_room() {
             true => Ok(()),
             // Polling would not help.
-            false if self.only_holds() => Err(Error::BodyOpen),
-            false => Err(Error::ActionsPending),
+            false if self.only_holds() => Err(NoRoom::BodyOpen),
+            false => Err(NoRoom::ActionsPending),
         }
+    }
+}
+
+/// Time stood still for so many milliseconds.
+#[inline(never)]
+fn postpone(deadline: &mut Option<Instant>, millis: u64) {
+    if let Some(deadline) = deadline {
+        *deadline = deadline.plus_millis(millis);
     }
 }
 
@@ -401,7 +426,7 @@ impl<const TRANSACTIONS: usize> Connection<TRANSACTIONS> {
         if let Some(slot) = &self.control {
             return Err(Error::ControlOpen { system: slot.system });
         }
-        self.advance(now);
+        self.set_now(now);
         // From here T6 guards the connection; a T7 that runs beside it would only end good attempts.
         self.phase = Phase::NotSelected { t7: None };
         Ok(self.request(ControlRequest::Select))

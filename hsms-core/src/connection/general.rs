@@ -69,7 +69,6 @@ impl SessionStep {
         self.change = change;
     }
 
-    #[inline(never)]
     const fn answer_select(&mut self, status: SelectStatus) {
         self.step.answer = Answer::Select(status);
         if matches!(status, SelectStatus::COMMUNICATION_ESTABLISHED) {
@@ -245,10 +244,8 @@ fn reject(to: &mut SessionStep, at: Situation, message: &Received, session: Sess
         Matched::Control(ControlRequest::Deselect) => SessionRefusal::DeselectRejected(reason),
         _ => return transition::reject(&mut to.step, at, message, reason),
     };
-    transition::reject(&mut to.step, at, &Received { matched: Matched::Nothing, ..*message }, reason);
-    if matches!(to.step.next, Next::Close(_)) {
+    if !transition::reject_text(&mut to.step, at, message) {
         return;
     }
-    to.step.report = Report::None;
     to.over(if session.requested.is_none() { Change::None } else { Change::Refused(refused) });
 }

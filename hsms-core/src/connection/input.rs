@@ -2,13 +2,14 @@
 
 use super::Sessions;
 use super::general::SessionStep;
+use super::output::close_gap;
 use super::transition::{self, Answer, Cause, Course, Matched, Next, Received, Report, Step};
 use super::{
     Action, Class, CloseReason, Connection, ControlFrame, ControlRequest, Event, Inbound, Leniency, MOST_ACTIONS,
     Notice, Phase, QUEUE, Stray, TransactionEnd,
 };
 use crate::config::{ConnectMode, DeviceId, Entity, SelectMode};
-use crate::connection::transaction::{Clock, Reading, Slot};
+use crate::connection::transaction::{Clock, Slot};
 use crate::error::Error;
 use crate::frame::{LengthTooShort, Piece};
 use crate::time::Instant;
@@ -36,8 +37,8 @@ pub enum Timer {
     T8,
     /// The linktest period.
     Linktest,
-    /// HSMS-GS: T6 of the request about a session that expires first.
-    SessionT6,
+    /// HSMS-GS: T6 of our request about a session that asks for this.
+    SessionT6(ControlRequest),
 }
 
 // B. Inputs.
@@ -59,7 +60,7 @@ impl<const TRANSACTIONS: usize, S: Sessions> Connection<TRANSACTIONS, S> {
             return Err(Error::InputPaused);
         }
         let Some(first) = input.first() else { return Ok((0, None)) };
-        if !self.has_room() && !self.has_room_for_text() {
+        if !self.has_room_for_octets() {
             return if self.stalls(now) { Ok((input.len(), None)) } else { Err(Error::ActionsPending) };
         }
         self.advance(now);
@@ -118,15 +119,14 @@ impl<const TRANSACTIONS: usize, S: Sessions> Connection<TRANSACTIONS, S> {
 
     /// Lets `cause` happen. Where it cannot, that is [`Error::NotConnected`], and changes nothing.
     pub(super) fn happen(&mut self, now: Instant, cause: Cause) -> Result<(), Error> {
-        // Where frames only wait for a text to end, all that can happen to the connection is that it closes.
-        if !self.has_room() && !self.only_holds() {
+        if !self.can_act() {
             return Err(Error::ActionsPending);
         }
         let course = self.course(cause);
         if matches!(course, Course::Refuse) {
             return Err(Error::NotConnected);
         }
-        self.advance(now);
+        self.set_now(now);
         self.take_course(course);
         Ok(())
     }
@@ -174,15 +174,17 @@ impl<const TRANSACTIONS: usize, S: Sessions> Connection<TRANSACTIONS, S> {
     #[cold]
     #[inline(never)]
     pub(super) fn broken(&mut self, reason: CloseReason) {
-        self.take_course(self.course(Cause::Broken(reason)));
+        self.meet(Cause::Broken(reason));
+    }
+
+    /// What cannot be refused happens.
+    fn meet(&mut self, cause: Cause) {
+        self.take_course(self.course(cause));
     }
 
     fn close(&mut self, reason: CloseReason, farewell: bool, again: bool) {
-        if S::GENERAL {
-            if let Some(slot) = self.session_requests().last() {
-                self.system.ended = slot.system.0;
-            }
-            self.sessions.end(farewell && !self.body_open);
+        if let Some(system) = self.sessions.end(farewell && !self.body_open) {
+            self.system.ended = system.0;
         }
         if self.body_open {
             // A frame in the middle of a text would be taken for text.
@@ -307,7 +309,7 @@ impl<const TRANSACTIONS: usize, S: Sessions> Connection<TRANSACTIONS, S> {
             known_device: true,
             direction_bit: false,
         };
-        let mut slot = None;
+        let (mut slot, mut about) = (None, original.session);
         if original.stype == SType::DATA && original.ptype == PType::SECS_II {
             let mut session = original.session;
             // Ids of session entities have sixteen bits.
@@ -317,7 +319,7 @@ impl<const TRANSACTIONS: usize, S: Sessions> Connection<TRANSACTIONS, S> {
                     session.0 &= !DIRECTION_BIT;
                     received.direction_bit = true;
                 }
-                received.known_device = self.knows(session);
+                received.known_device = self.serves(session);
                 if received.known_device {
                     piece.header.session = session;
                 } else {
@@ -329,13 +331,19 @@ impl<const TRANSACTIONS: usize, S: Sessions> Connection<TRANSACTIONS, S> {
             }
         } else if answers_request(original.stype) {
             received.matched = self.match_control(&original);
+            // Some peers answer with 0xFFFF whatever session was asked about.
+            if S::GENERAL
+                && let Some(request) = self.session_request(original.system)
+            {
+                about = request.session();
+            }
         }
         let last = piece.last();
         // What is carried out is the same for both standards, and stands here once. Without sessions a step is the smaller one.
         let class = if S::GENERAL {
-            let (mut to, mut about) = (SessionStep::NOTHING, original.session);
+            let mut to = SessionStep::NOTHING;
             if general {
-                about = self.judge_session(&mut to, at, &received, &original);
+                self.judge_session(&mut to, at, &received, about);
             } else {
                 to.step = transition::judge(at, &received, self.config.max_message, self.config.skip_limit);
             }
@@ -404,7 +412,7 @@ impl<const TRANSACTIONS: usize, S: Sessions> Connection<TRANSACTIONS, S> {
     }
 
     /// Sends what the transition table answers to the message with the header `about`.
-    fn answer(&mut self, about: &Header, answer: Answer) {
+    pub(super) fn answer(&mut self, about: &Header, answer: Answer) {
         let frame = match answer {
             Answer::None => return,
             Answer::Select(status) => {
@@ -438,10 +446,8 @@ impl<const TRANSACTIONS: usize, S: Sessions> Connection<TRANSACTIONS, S> {
 
     /// Which of our transactions a control message belongs to.
     pub(super) fn match_control(&self, header: &Header) -> Matched {
-        let fits = |slot: &&Slot| slot.system == header.system && !matches!(slot.clock.reading(), Reading::Queued);
-        let of_session = if S::GENERAL { self.session_request(header.system) } else { None };
-        let slot = self.control.iter().chain(of_session).chain(self.slots.iter()).find(fits);
-        let Some(slot) = slot else { return self.match_ended(header.system) };
+        let sent = |slot: &&Slot| slot.clock != Clock::QUEUED;
+        let Some(slot) = self.open_slot(header.system).filter(sent) else { return self.match_ended(header.system) };
         if header.stype == SType::REJECT_REQ && !names(header, slot) {
             return Matched::Nothing;
         }
@@ -459,10 +465,17 @@ impl<const TRANSACTIONS: usize, S: Sessions> Connection<TRANSACTIONS, S> {
         if self.is_general() {
             return self.selected(session).is_some();
         }
-        DeviceId::new(session.0).is_some_and(|id| self.config.device_ids.contains(id))
+        self.serves(session)
+    }
+
+    /// Whether the id is a device id of ours.
+    #[inline]
+    fn serves(&self, device: SessionId) -> bool {
+        DeviceId::new(device.0).is_some_and(|id| self.config.device_ids.contains(id))
     }
 
     /// The reply's header has come: T3 stops (E37 9.4.1).
+    #[inline(never)]
     pub(super) fn reply_arrives(&mut self, index: usize, last: bool) {
         let Some(slot) = self.slots.get_mut(index) else { return };
         if last {
@@ -483,15 +496,12 @@ impl<const TRANSACTIONS: usize, S: Sessions> Connection<TRANSACTIONS, S> {
     }
 
     /// Takes the slot at `index` out by moving those behind it forward.
+    #[inline(never)]
     pub(super) fn remove_slot(&mut self, index: usize) {
-        let mut place: Option<&mut Slot> = None;
-        for slot in self.slots.iter_mut().skip(index) {
-            if let Some(place) = place {
-                *place = *slot;
-            }
-            place = Some(slot);
+        if let Some(slots) = self.slots.get_mut(index..) {
+            close_gap(slots);
+            self.slots.pop();
         }
-        self.slots.pop();
     }
 
     /// Fires the one timer that is due first, where one is due.
@@ -500,10 +510,10 @@ impl<const TRANSACTIONS: usize, S: Sessions> Connection<TRANSACTIONS, S> {
             Some((deadline, timer)) if deadline <= now.max(self.now) => timer,
             _ => return Ok(()),
         };
-        if !self.has_room() && !self.only_holds() {
+        if !self.can_act() {
             return Err(Error::ActionsPending);
         }
-        self.advance(now);
+        self.set_now(now);
         self.expire(timer);
         Ok(())
     }
@@ -513,15 +523,9 @@ impl<const TRANSACTIONS: usize, S: Sessions> Connection<TRANSACTIONS, S> {
     pub(super) fn expire(&mut self, timer: Timer) {
         match timer {
             Timer::T3(system) => self.t3(system),
-            Timer::T5 => self.take_course(self.course(Cause::SeparationOver)),
+            Timer::T5 => self.meet(Cause::SeparationOver),
             Timer::T6 => self.t6(),
-            Timer::SessionT6 => {
-                if S::GENERAL
-                    && let Some((_, request)) = self.session_deadline()
-                {
-                    self.broken(CloseReason::T6(request));
-                }
-            }
+            Timer::SessionT6(request) => self.broken(CloseReason::T6(request)),
             Timer::T7 => self.broken(CloseReason::T7),
             Timer::T8 => {
                 let received = u32::try_from(self.decoder.received()).unwrap_or(u32::MAX);
@@ -572,10 +576,19 @@ impl<const TRANSACTIONS: usize, S: Sessions> Connection<TRANSACTIONS, S> {
         self.queue.len() <= QUEUE - MOST_ACTIONS && !self.has_ends_to_tell()
     }
 
-    /// Inside a text that is arriving, octets make one action at most. So whether there is room depends on messages, not on
-    /// how they are cut.
-    fn has_room_for_text(&self) -> bool {
-        self.decoder.body_left() > 0 && !self.queue.is_full() && !self.has_ends_to_tell()
+    /// Whether something can happen beside octets. Where frames only wait for a text to end, all that can is that the connection
+    /// closes.
+    #[inline(never)]
+    pub(super) fn can_act(&self) -> bool {
+        self.has_room() || self.only_holds()
+    }
+
+    /// Whether there is room for what octets make. Inside a text that is arriving they make one action at most: so whether there is room depends on
+    /// messages, not on how they are cut.
+    #[inline]
+    fn has_room_for_octets(&self) -> bool {
+        let actions = if self.decoder.body_left() > 0 { 1 } else { MOST_ACTIONS };
+        self.queue.len() <= QUEUE.saturating_sub(actions) && !self.has_ends_to_tell()
     }
 
     /// Octets came and there is no room for what they may ask for. While a text is open the application cannot make any, so
@@ -584,7 +597,7 @@ impl<const TRANSACTIONS: usize, S: Sessions> Connection<TRANSACTIONS, S> {
     fn stalls(&mut self, now: Instant) -> bool {
         let stalls = self.only_holds();
         if stalls {
-            self.advance(now);
+            self.set_now(now);
             self.broken(CloseReason::OutputStalled);
         }
         stalls
@@ -593,9 +606,8 @@ impl<const TRANSACTIONS: usize, S: Sessions> Connection<TRANSACTIONS, S> {
     /// Whether all that is queued are frames that wait for the end of a text, so that nothing can be polled. There are never
     /// more than six: a closing drops them, and a notice fits behind them.
     pub(super) fn only_holds(&self) -> bool {
-        let held = self.queue.iter().all(|action| matches!(action, Action::Send(_)));
         // A text is open while connected only.
-        self.body_open && held && !self.has_ends_to_tell()
+        self.body_open && self.only_frames() && !self.has_ends_to_tell()
     }
 
     /// The greatest length field that is not closed upon.
@@ -612,7 +624,13 @@ impl<const TRANSACTIONS: usize, S: Sessions> Connection<TRANSACTIONS, S> {
         self.now.plus_millis(span.into())
     }
 
-    /// Time goes on, and never back.
+    /// Time goes on, and never back. Out of line, for all but what every message passes.
+    #[inline(never)]
+    pub(super) fn set_now(&mut self, now: Instant) {
+        self.advance(now);
+    }
+
+    /// The same in place.
     #[inline]
     pub(super) fn advance(&mut self, now: Instant) {
         if now > self.now {
@@ -622,7 +640,7 @@ impl<const TRANSACTIONS: usize, S: Sessions> Connection<TRANSACTIONS, S> {
 }
 
 /// Whether a message of this type is about a control request of ours, or rejects a message.
-pub(super) const fn answers_request(stype: SType) -> bool {
+const fn answers_request(stype: SType) -> bool {
     matches!(stype, SType::LINKTEST_RSP | SType::SELECT_RSP | SType::DESELECT_RSP | SType::REJECT_REQ)
 }
 

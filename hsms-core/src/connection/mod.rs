@@ -84,35 +84,37 @@ const MOST_ACTIONS: usize = 3;
 /// [`begin_primary`](Self::begin_primary) gives the fourteen octets in front of a text. Append them and the text to the
 /// ordered output, then call [`end_body`](Self::end_body); meanwhile the machine holds its own frames back. Tell
 /// [`written`](Self::written) what the transport took: T3 and T6 count from there.
+// What is looked at most comes first, and stays there: short instructions reach no further than that.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[repr(C)]
 pub struct Connection<const TRANSACTIONS: usize = 4, S = Single> {
-    config: Config,
-    now: Instant,
     phase: Phase,
-    decoder: Decoder,
+    /// A text is being written by the application.
+    body_open: bool,
     /// What the message that is arriving counts as, and whether bit 15 of its session id was cleared.
     class: Class,
     cleared: bool,
     /// Whether this connection only tells its caller that another one is served.
     refusing: bool,
-    /// A text is being written by the application.
-    body_open: bool,
+    decoder: Decoder,
+    now: Instant,
+    /// Octets of the ordered output that the transport has not taken.
+    outstanding: u64,
     /// When a message that stopped in the middle counts as broken.
     t8: Option<Instant>,
     /// When T6 of our open linktest would have passed, had no text moved it.
     linktest_t6: Option<Instant>,
     /// Since when the adapter does not read.
     paused: Option<Instant>,
-    /// Octets of the ordered output that the transport has not taken.
-    outstanding: u64,
-    /// Open primaries of ours, in order of opening.
-    slots: Vec<Slot, TRANSACTIONS, u16>,
     /// Our open Select.req or Linktest.req. It has a place of its own: no load of data keeps a linktest from being sent.
     control: Option<Slot>,
     system: SystemCounter,
     /// Which connection since the start, so that a reply cannot go out over another one than its primary came over.
     link: u32,
+    config: Config,
     queue: Vec<Action, QUEUE, u8>,
+    /// Open primaries of ours, in order of opening.
+    slots: Vec<Slot, TRANSACTIONS, u16>,
     sessions: S,
 }
 
@@ -131,7 +133,7 @@ impl<const TRANSACTIONS: usize> Connection<TRANSACTIONS> {
     /// A disabled connection with these settings.
     #[must_use]
     pub const fn new(config: Config) -> Self {
-        Self::over(config, Single)
+        Self::over(config, Single, false)
     }
 
     /// A connection for a caller beyond the first (E37 9.2.4 option a).
@@ -141,23 +143,22 @@ impl<const TRANSACTIONS: usize> Connection<TRANSACTIONS> {
     /// transactions are needed: `Connection::<0>::refusing(config)`.
     #[must_use]
     pub const fn refusing(config: Config) -> Self {
-        let mut connection = Self::new(config.with_mode(ConnectMode::Passive));
-        connection.refusing = true;
-        connection.phase = Phase::Opening;
-        connection
+        Self::over(config, Single, true)
     }
 }
 
 impl<const TRANSACTIONS: usize, S: Sessions> Connection<TRANSACTIONS, S> {
-    const fn over(config: Config, sessions: S) -> Self {
+    /// `refusing`: for a caller beyond those that are served.
+    #[inline(never)]
+    const fn over(config: Config, sessions: S, refusing: bool) -> Self {
         Connection {
-            config,
+            config: if refusing { config.with_mode(ConnectMode::Passive) } else { config },
             now: Instant::EPOCH,
-            phase: Phase::Disabled { t5: None },
+            phase: if refusing { Phase::Opening } else { Phase::Disabled { t5: None } },
             decoder: Decoder::new(),
             class: Class::Control,
             cleared: false,
-            refusing: false,
+            refusing,
             body_open: false,
             t8: None,
             linktest_t6: None,
@@ -266,25 +267,41 @@ impl<const TRANSACTIONS: usize, S: Sessions> Connection<TRANSACTIONS, S> {
 
     /// Whether the transaction with these system bytes is open.
     #[must_use]
-    #[inline]
     pub fn is_open(&self, system: SystemBytes) -> bool {
-        self.control.is_some_and(|slot| slot.system == system)
-            || self.slots.iter().any(|slot| slot.system == system)
-            || (S::GENERAL && self.session_request(system).is_some())
+        self.open_slot(system).is_some()
+    }
+
+    /// The open transaction with these system bytes: no two have the same. Out of line, as many places ask.
+    #[inline(never)]
+    fn open_slot(&self, system: SystemBytes) -> Option<&Slot> {
+        let of_session = if S::GENERAL { self.session_request(system) } else { None };
+        of_session.or_else(|| self.control.iter().chain(&self.slots).find(|slot| slot.system == system))
     }
 
     /// The system bytes that the next request will carry.
     #[must_use]
     pub fn next_system_bytes(&self) -> SystemBytes {
-        self.first_free(|system| self.is_waiting(system))
+        self.first_free(|system| self.is_open(system) || self.is_waiting(system))
     }
 
-    /// The next system bytes that are neither open, nor ended last, nor `taken` otherwise.
+    /// The next system bytes where nothing waits for the end of a text. In place, as every primary asks.
+    #[inline(always)]
+    fn next_for_primary(&self) -> SystemBytes {
+        self.first_free(|system| match S::GENERAL {
+            true => self.is_open(system),
+            false => {
+                self.control.is_some_and(|slot| slot.system == system)
+                    || self.slots.iter().any(|slot| slot.system == system)
+            }
+        })
+    }
+
+    /// The next system bytes that are neither `taken` nor ended last.
     #[inline(always)]
     fn first_free(&self, taken: impl Fn(SystemBytes) -> bool) -> SystemBytes {
         let mut candidate = self.system.next;
         // Fewer messages are open or wait than there are values, so this ends; each round passes one value that is taken.
-        while candidate == self.system.ended || self.is_open(SystemBytes(candidate)) || taken(SystemBytes(candidate)) {
+        while candidate == self.system.ended || taken(SystemBytes(candidate)) {
             candidate = candidate.wrapping_add(1);
         }
         SystemBytes(candidate)

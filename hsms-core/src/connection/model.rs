@@ -45,7 +45,7 @@ impl<const TRANSACTIONS: usize, S: Sessions> Connection<TRANSACTIONS, S> {
         if !armed {
             return Ok(());
         }
-        if !self.has_room() && !self.only_holds() {
+        if !self.can_act() {
             return Err(Error::ActionsPending);
         }
         self.expire(timer);

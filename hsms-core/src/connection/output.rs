@@ -2,9 +2,7 @@
 
 use super::input::Timer;
 use super::transaction::{Clock, Slot};
-use super::{
-    Action, Connection, ControlFrame, ControlRequest, Notice, Phase, Sessions, State, SystemBytes, TransactionEnd,
-};
+use super::{Action, Connection, ControlFrame, ControlRequest, Notice, Phase, Sessions, SystemBytes, TransactionEnd};
 use crate::config::DeviceId;
 use crate::time::Instant;
 use crate::wire::{Header, SType, SessionId};
@@ -17,7 +15,11 @@ impl<const TRANSACTIONS: usize, S: Sessions> Connection<TRANSACTIONS, S> {
     #[must_use]
     #[inline]
     pub fn poll_action(&mut self) -> Option<Action> {
-        if self.queue.is_empty() && matches!(self.phase, Phase::Selected { .. }) && !self.has_session_output() {
+        if self.queue.is_empty()
+            && matches!(self.phase, Phase::Selected { .. })
+            && !self.has_ends_to_tell()
+            && !self.has_queued_request()
+        {
             // By far the most frequent case.
             return None;
         }
@@ -36,32 +38,31 @@ impl<const TRANSACTIONS: usize, S: Sessions> Connection<TRANSACTIONS, S> {
 
     /// Whether `poll_action` would give something.
     fn has_output(&self) -> bool {
-        if self.queue.iter().any(|action| !self.body_open || !matches!(action, Action::Send(_)))
-            || self.has_session_output()
-        {
-            return true;
-        }
-        self.phase.state() != State::Selected && (self.has_ends() || matches!(self.phase, Phase::Ready))
+        matches!(self.phase, Phase::Ready)
+            || self.has_ends_to_tell()
+            || self.has_queued_request()
+            || !(if self.body_open { self.only_frames() } else { self.queue.is_empty() })
     }
 
-    /// Whether transactions have ended with their session and have not been told of.
-    pub(super) fn has_ends(&self) -> bool {
-        !self.slots.is_empty() || self.has_linktest_to_end()
-    }
-
-    /// The same, where their session has ended.
-    #[inline]
-    pub(super) fn has_ends_to_tell(&self) -> bool {
-        match self.phase.state() {
-            State::Selected => S::GENERAL && self.has_void_ends(),
-            State::NotConnected | State::NotSelected => self.has_ends(),
-        }
-    }
-
-    /// Out of line, as many places ask; where there is a single session none of them does.
+    /// Whether nothing but frames is queued.
     #[inline(never)]
-    fn has_void_ends(&self) -> bool {
-        self.slots.iter().any(Slot::is_void)
+    pub(super) fn only_frames(&self) -> bool {
+        self.queue.iter().all(|action| matches!(action, Action::Send(_)))
+    }
+
+    /// Whether transactions have ended with their session and have not been told of. Of a single session none has while SELECTED.
+    #[inline(always)]
+    pub(super) fn has_ends_to_tell(&self) -> bool {
+        (S::GENERAL || !matches!(self.phase, Phase::Selected { .. })) && self.has_ends()
+    }
+
+    /// Out of line, as many places ask.
+    #[inline(never)]
+    fn has_ends(&self) -> bool {
+        match self.phase {
+            Phase::Selected { .. } => self.slots.iter().any(Slot::is_void),
+            _ => !self.slots.is_empty() || self.has_linktest_to_end(),
+        }
     }
 
     /// Of HSMS-SS a linktest is part of the session, of HSMS-GS it is not.
@@ -90,6 +91,8 @@ impl<const TRANSACTIONS: usize, S: Sessions> Connection<TRANSACTIONS, S> {
         Some(Action::Notify(Notice::TransactionEnded { system: ended.system, end: TransactionEnd::SessionEnded }))
     }
 
+    /// Out of line, so that the frequent case is short enough to be inlined.
+    #[inline(never)]
     fn poll_queue(&mut self) -> Option<Action> {
         if S::GENERAL
             && let Some(farewell) = self.poll_farewell()
@@ -114,13 +117,7 @@ impl<const TRANSACTIONS: usize, S: Sessions> Connection<TRANSACTIONS, S> {
     #[inline]
     fn take_action(&mut self, index: usize) -> Option<Action> {
         let taken = *self.queue.get(index)?;
-        let mut place: Option<&mut Action> = None;
-        for action in self.queue.iter_mut().skip(index) {
-            if let Some(place) = place {
-                *place = *action;
-            }
-            place = Some(action);
-        }
+        close_gap(self.queue.get_mut(index..)?);
         self.queue.pop();
         if let Action::Send(frame) = &taken {
             self.sent(frame);
@@ -183,8 +180,8 @@ impl<const TRANSACTIONS: usize, S: Sessions> Connection<TRANSACTIONS, S> {
             if let Some(slot) = &self.control {
                 consider(slot.clock.deadline(), Timer::T6);
             }
-            if S::GENERAL {
-                consider(self.session_deadline().map(|(deadline, _)| deadline), Timer::SessionT6);
+            for slot in self.session_requests() {
+                consider(slot.clock.deadline(), Timer::SessionT6(slot.request()));
             }
             // T3 never ends a link: where its S9F9 has no room behind an open text, it waits for the end of that text.
             if !self.body_open || self.has_room() {
@@ -209,14 +206,9 @@ impl<const TRANSACTIONS: usize, S: Sessions> Connection<TRANSACTIONS, S> {
     /// Sends a control request. Gives its system bytes.
     pub(super) fn request(&mut self, request: ControlRequest) -> SystemBytes {
         let system = self.take_system_bytes();
-        let header = match request {
-            ControlRequest::Select => Header::select_req(system),
-            ControlRequest::Linktest => Header::linktest_req(system),
-            // Sent by `poll_session`, like every request about a session of HSMS-GS.
-            ControlRequest::Deselect => Header::deselect_req(system),
-        };
-        self.control = Some(Slot::control(request, SessionId::CONTROL, system));
-        self.push(Action::Send(ControlFrame::Control(header)));
+        let slot = Slot::control(request, SessionId::CONTROL, system);
+        self.control = Some(slot);
+        self.push(Action::Send(ControlFrame::Control(slot.request_header())));
         system
     }
 
@@ -235,6 +227,7 @@ impl<const TRANSACTIONS: usize, S: Sessions> Connection<TRANSACTIONS, S> {
         self.push(Action::Send(ControlFrame::Stream9 { function, session, system, about: *about }));
     }
 
+    #[inline(never)]
     pub(super) fn take_system_bytes(&mut self) -> SystemBytes {
         let system = self.next_system_bytes();
         self.system.next = system.0.wrapping_add(1);
@@ -254,25 +247,46 @@ impl<const TRANSACTIONS: usize, S: Sessions> Connection<TRANSACTIONS, S> {
     }
 
     /// The transport took `octets` more: requests that are on their way now start their timers.
+    #[inline]
     pub(super) fn start_timers(&mut self, octets: u64) {
         // While input is paused timers stand still: at the resume the whole pause is added to each.
         if let Some(slot) = &mut self.control {
-            slot.clock.written(octets, self.paused.unwrap_or(self.now), self.config.t6);
+            Self::start_timer(slot, octets, self.paused.unwrap_or(self.now), self.config.t6);
         }
-        if S::GENERAL {
-            let (now, t6) = (self.paused.unwrap_or(self.now), self.config.t6);
-            for slot in self.session_requests_mut() {
-                slot.clock.written(octets, now, t6);
-            }
+        let (now, t6) = (self.paused.unwrap_or(self.now), self.config.t6);
+        for slot in self.session_requests_mut() {
+            Self::start_timer(slot, octets, now, t6);
         }
         for slot in &mut self.slots {
-            slot.clock.written(octets, self.paused.unwrap_or(self.now), self.config.t3);
+            Self::start_timer(slot, octets, self.paused.unwrap_or(self.now), self.config.t3);
+        }
+    }
+
+    /// Out of line where sessions have requests as well; elsewhere it would take instructions of every message that is sent.
+    #[inline(always)]
+    fn start_timer(slot: &mut Slot, octets: u64, now: Instant, span: u32) {
+        if S::GENERAL {
+            slot.clock.written_apart(octets, now, span);
+        } else {
+            slot.clock.written(octets, now, span);
         }
     }
 }
 
-/// Keeps in `first` which of two timers expires first.
-pub(super) fn sooner<T>(first: &mut Option<(Instant, T)>, deadline: Option<Instant>, timer: T) {
+/// Moves all but the first forward, over the first.
+#[inline]
+pub(super) fn close_gap<T: Copy>(items: &mut [T]) {
+    let mut items = items.iter_mut();
+    let Some(mut place) = items.next() else { return };
+    for item in items {
+        *place = *item;
+        place = item;
+    }
+}
+
+/// Keeps in `first` which of two timers expires first. Out of line, as many places ask.
+#[inline(never)]
+fn sooner(first: &mut Option<(Instant, Timer)>, deadline: Option<Instant>, timer: Timer) {
     if let Some(deadline) = deadline
         && first.as_ref().is_none_or(|(sooner, _)| deadline < *sooner)
     {

@@ -24,7 +24,7 @@ pub struct Single;
 /// [pause](Connection::pause_input) input where that takes long.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct General<const N: usize> {
-    /// Places behind the last entity are [`Entry::FREE`]. No `heapless::Vec`, as no constant can be filled with one.
+    /// Places behind the last entity are [`SessionEntity::NONE`]. No `heapless::Vec`, as no constant can be filled with one.
     entries: [Entry; N],
     or_single: bool,
     mode: Mode,
@@ -82,6 +82,10 @@ pub enum SessionsError {
 }
 
 impl SessionEntity {
+    /// Stands in places without entity. No message finds it, as no entity has its id.
+    const NONE: SessionEntity =
+        SessionEntity { session: SessionId::CONTROL, offered: false, wanted: false, admission: Admission::Always };
+
     /// One that the peer can select here, and share with others.
     #[must_use]
     pub const fn offered(session: SessionId) -> Self {
@@ -128,17 +132,17 @@ impl<const N: usize> General<N> {
     ///
     /// # Errors
     /// [`SessionsError`], where there are more than `N`, an id is there twice, or an id is 0xFFFF.
+    // Inline, or the list stands on the stack twice.
+    #[inline(always)]
     pub const fn new(entities: &[SessionEntity]) -> Result<Self, SessionsError> {
-        if let Err(error) = check(entities, N) {
-            return Err(error);
+        let mut made = match check(entities, N) {
+            Ok(()) => Ok(General { entries: [Entry::BLANK; N], or_single: false, mode: Mode::General }),
+            Err(error) => Err(error),
+        };
+        if let Ok(general) = &mut made {
+            fill(&mut general.entries, entities);
         }
-        let mut general = General::EMPTY;
-        let (mut from, mut to): (_, &mut [Entry]) = (entities, &mut general.entries);
-        while let ([entity, others @ ..], [place, places @ ..]) = (from, to) {
-            place.entity = *entity;
-            (from, to) = (others, places);
-        }
-        Ok(general)
+        made
     }
 
     /// The same list for a peer that may also speak HSMS-SS: where its first Select.req carries 0xFFFF, the connection is run
@@ -156,8 +160,6 @@ impl<const N: usize> General<N> {
         let listed = self.entries.iter().position(Entry::is_free).unwrap_or(N);
         self.entries.get(..listed).unwrap_or_default().iter().map(|entry| &entry.entity)
     }
-
-    const EMPTY: Self = General { entries: [Entry::FREE; N], or_single: false, mode: Mode::General };
 }
 
 /// Whether these entities can be a list. Not generic, so that lists of all lengths share it.
@@ -185,10 +187,27 @@ const fn check(entities: &[SessionEntity], room: usize) -> Result<(), SessionsEr
     Ok(())
 }
 
+/// Puts these entities into the first places, and none into the others.
+const fn fill(places: &mut [Entry], entities: &[SessionEntity]) {
+    let (mut from, mut to) = (entities, places);
+    while let [place, places @ ..] = to {
+        place.entity = SessionEntity::NONE;
+        if let [entity, others @ ..] = from {
+            place.entity = *entity;
+            from = others;
+        }
+        to = places;
+    }
+}
+
 /// The empty list.
 impl<const N: usize> Default for General<N> {
     fn default() -> Self {
-        General::EMPTY
+        General {
+            entries: [Entry { entity: SessionEntity::NONE, ..Entry::BLANK }; N],
+            or_single: false,
+            mode: Mode::General,
+        }
     }
 }
 
@@ -220,7 +239,9 @@ pub enum Mode {
 }
 
 /// A session entity and where it is on this connection.
+// In this order for the same reason as in `Connection`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[repr(C)]
 pub struct Entry {
     pub(super) entity: SessionEntity,
     pub(super) selected: bool,
@@ -228,25 +249,20 @@ pub struct Entry {
     pub(super) busy: bool,
     /// Separate.req goes out before the transport is closed.
     pub(super) farewell: bool,
+    /// The session began or ended otherwise while the request was open: its answer says nothing about the session any more.
+    pub(super) moot: bool,
     /// Counts selections over all sessions, so that a reply cannot go out in a later session than its primary came in.
     pub(super) serial: u32,
     /// The Select.req that the application has to decide on.
     pub(super) asked: Option<SystemBytes>,
     /// Our open Select.req or Deselect.req.
     pub(super) request: Option<Slot>,
-    /// The session began or ended otherwise while the request was open: its answer says nothing about the session any more.
-    pub(super) moot: bool,
 }
 
 impl Entry {
-    /// A place without entity. No message finds it, as no entity has its id.
-    const FREE: Entry = Entry {
-        entity: SessionEntity {
-            session: SessionId::CONTROL,
-            offered: false,
-            wanted: false,
-            admission: Admission::Always,
-        },
+    /// All zeros, so that an array of them takes no place in flash. [`fill`] puts an entity in.
+    const BLANK: Entry = Entry {
+        entity: SessionEntity { session: SessionId(0), ..SessionEntity::NONE },
         selected: false,
         busy: false,
         farewell: false,
@@ -304,12 +320,15 @@ impl Entry {
     }
 }
 
-/// Once for beginning and for ending.
+/// Once for beginning and for ending. Gives the system bytes of the last request that was open.
 #[inline(never)]
-fn end_all(entries: &mut [Entry], farewell: bool) {
+fn end_all(entries: &mut [Entry], farewell: bool) -> Option<SystemBytes> {
+    let mut last = None;
     for entry in entries {
+        last = entry.request.map(|slot| slot.system).or(last);
         entry.end(farewell);
     }
+    last
 }
 
 pub(super) mod sealed {
@@ -329,8 +348,8 @@ pub(super) mod sealed {
         fn decide(&mut self, mode: Mode);
         /// A connection begins.
         fn begin(&mut self);
-        /// A connection ends.
-        fn end(&mut self, farewell: bool);
+        /// A connection ends. Gives the system bytes of the last request about a session that was open.
+        fn end(&mut self, farewell: bool) -> Option<SystemBytes>;
         /// Sends a Select.req that names no session.
         fn select<const TRANSACTIONS: usize>(
             connection: &mut Connection<TRANSACTIONS, Self>,
@@ -370,7 +389,9 @@ impl sealed::Sessions for Single {
     fn begin(&mut self) {}
 
     #[inline(always)]
-    fn end(&mut self, _: bool) {}
+    fn end(&mut self, _: bool) -> Option<SystemBytes> {
+        None
+    }
 
     fn select<const TRANSACTIONS: usize>(
         connection: &mut Connection<TRANSACTIONS>,
@@ -408,8 +429,8 @@ impl<const N: usize> sealed::Sessions for General<N> {
         end_all(&mut self.entries, false);
     }
 
-    fn end(&mut self, farewell: bool) {
-        end_all(&mut self.entries, farewell);
+    fn end(&mut self, farewell: bool) -> Option<SystemBytes> {
+        end_all(&mut self.entries, farewell)
     }
 
     fn select<const TRANSACTIONS: usize>(

@@ -2,8 +2,7 @@
 
 use super::general::{self, Change, Session, SessionStep};
 use super::inbound::{Class, Stray};
-use super::input::{GIVEN_UP, answers_request};
-use super::output::sooner;
+use super::input::GIVEN_UP;
 use super::session::sealed::Sessions as _;
 use super::session::{Admission, Entry, General, Mode, Sessions};
 use super::transaction::{Clock, Slot};
@@ -12,17 +11,17 @@ use super::{
     Action, Connection, ControlFrame, ControlRequest, Instant, Notice, Phase, ReplyToken, SessionEnd, State,
     TransactionEnd,
 };
-use crate::config::{Config, ConnectMode, SelectMode};
+use crate::config::{Config, SelectMode};
 use crate::error::Error;
 use crate::frame::Piece;
-use crate::wire::{Header, Kind, SelectStatus, SessionId, SystemBytes};
+use crate::wire::{Header, PType, SType, SelectStatus, SessionId, SystemBytes};
 
 // A and C, for connections with a list of session entities.
 impl<const TRANSACTIONS: usize, const N: usize> Connection<TRANSACTIONS, General<N>> {
     /// A disabled connection with these settings and session entities (HSMS-GS, E37.2).
     #[must_use]
     pub const fn general(config: Config, sessions: General<N>) -> Self {
-        Self::over(config, sessions)
+        Self::over(config, sessions, false)
     }
 
     /// A connection of HSMS-GS for a caller beyond those that are served (E37 9.2.4 option a), as
@@ -30,10 +29,7 @@ impl<const TRANSACTIONS: usize, const N: usize> Connection<TRANSACTIONS, General
     /// which may be [`or_single`](General::or_single) like that of the connection that is served.
     #[must_use]
     pub const fn general_refusing(config: Config, sessions: General<N>) -> Self {
-        let mut connection = Self::general(config.with_mode(ConnectMode::Passive), sessions);
-        connection.refusing = true;
-        connection.phase = Phase::Opening;
-        connection
+        Self::over(config, sessions, true)
     }
 
     /// The session ids that are selected on this connection (E37.2: the Selected Entity List). Where the peer chose HSMS-SS
@@ -69,10 +65,6 @@ impl<const TRANSACTIONS: usize, const N: usize> Connection<TRANSACTIONS, General
         if self.sessions.mode() == Mode::Single {
             return Err(Error::CannotSelect);
         }
-        let entry = self.entry(session).ok_or(Error::UnknownSession { session })?;
-        if entry.selected {
-            return Err(Error::SessionSelected { session });
-        }
         self.request_session(now, session, ControlRequest::Select)
     }
 
@@ -83,7 +75,6 @@ impl<const TRANSACTIONS: usize, const N: usize> Connection<TRANSACTIONS, General
     /// [`Error::UnknownSession`], [`Error::SessionNotSelected`], [`Error::ControlOpen`] while a request of ours about this
     /// session is open.
     pub fn deselect_session(&mut self, now: Instant, session: SessionId) -> Result<SystemBytes, Error> {
-        self.must_be_selected(session)?;
         self.request_session(now, session, ControlRequest::Deselect)
     }
 
@@ -95,12 +86,15 @@ impl<const TRANSACTIONS: usize, const N: usize> Connection<TRANSACTIONS, General
     /// of a text; [`Error::ActionsPending`].
     pub fn separate_session(&mut self, now: Instant, session: SessionId) -> Result<(), Error> {
         self.make_room()?;
-        self.must_be_selected(session)?;
-        self.advance(now);
+        let entry = self.entry(session).ok_or(Error::UnknownSession { session })?;
+        if !entry.selected {
+            return Err(Error::SessionNotSelected { session });
+        }
+        self.set_now(now);
         let system = self.take_system_bytes();
         self.push(Action::Send(ControlFrame::Control(Header::separate_req(system).with_session(session))));
         self.system.ended = system.0;
-        self.end_session(session, SessionEnd::Separated);
+        self.change_session(system, session, Change::Ended(SessionEnd::Separated));
         Ok(())
     }
 
@@ -113,9 +107,10 @@ impl<const TRANSACTIONS: usize, const N: usize> Connection<TRANSACTIONS, General
         self.make_room()?;
         let entry = self.entry_mut(session).ok_or(Error::UnknownSession { session })?;
         let system = entry.asked.take().ok_or(Error::NotAsked { session })?;
-        self.advance(now);
-        let about = Header::select_req(system).with_session(session);
-        self.take_session_step(&about, session, &general::answer_select(status));
+        self.set_now(now);
+        let step = general::answer_select(status);
+        self.answer(&Header::select_req(system).with_session(session), step.step.answer);
+        self.change_session(system, session, step.change);
         Ok(())
     }
 
@@ -139,24 +134,24 @@ impl<const TRANSACTIONS: usize, const N: usize> Connection<TRANSACTIONS, General
         Ok(())
     }
 
-    fn must_be_selected(&self, session: SessionId) -> Result<(), Error> {
-        match self.entry(session) {
-            None => Err(Error::UnknownSession { session }),
-            Some(entry) if !entry.selected => Err(Error::SessionNotSelected { session }),
-            Some(_) => Ok(()),
-        }
-    }
-
+    /// Sends a request that only makes sense of a session that is not selected, or of one that is.
+    #[inline(never)]
     fn request_session(
         &mut self,
         now: Instant,
         session: SessionId,
         request: ControlRequest,
     ) -> Result<SystemBytes, Error> {
-        if let Some(slot) = self.entry(session).and_then(|entry| entry.request) {
+        let entry = self.entry(session).ok_or(Error::UnknownSession { session })?;
+        match (request, entry.selected) {
+            (ControlRequest::Deselect, false) => return Err(Error::SessionNotSelected { session }),
+            (ControlRequest::Select, true) => return Err(Error::SessionSelected { session }),
+            _ => {}
+        }
+        if let Some(slot) = entry.request {
             return Err(Error::ControlOpen { system: slot.system });
         }
-        self.advance(now);
+        self.set_now(now);
         Ok(self.open_session_request(session, request))
     }
 }
@@ -244,10 +239,10 @@ impl<const TRANSACTIONS: usize, S: Sessions> Connection<TRANSACTIONS, S> {
         system
     }
 
-    /// Whether sessions have something to be polled. What waits for the end of a text does not count.
+    /// Whether a request of ours about a session can be polled.
     #[inline(always)]
-    pub(super) fn has_session_output(&self) -> bool {
-        S::GENERAL && (self.has_ends_to_tell() || self.queued_request().is_some())
+    pub(super) fn has_queued_request(&self) -> bool {
+        S::GENERAL && self.queued_request().is_some()
     }
 
     /// Our request about a session that can be polled.
@@ -268,11 +263,7 @@ impl<const TRANSACTIONS: usize, S: Sessions> Connection<TRANSACTIONS, S> {
             return Some(Action::Notify(Notice::TransactionEnded { system, end: TransactionEnd::SessionEnded }));
         }
         let slot = *self.queued_request()?;
-        let header = match slot.request() {
-            ControlRequest::Deselect => Header::deselect_req(slot.system),
-            _ => Header::select_req(slot.system),
-        };
-        let frame = ControlFrame::Control(header.with_session(slot.session()));
+        let frame = ControlFrame::Control(slot.request_header());
         self.sent(&frame);
         let clock = Clock::sending(self.outstanding);
         if let Some(request) = self.entry_mut(slot.session()).and_then(|entry| entry.request.as_mut()) {
@@ -293,32 +284,9 @@ impl<const TRANSACTIONS: usize, S: Sessions> Connection<TRANSACTIONS, S> {
         Some(Action::Send(ControlFrame::Control(Header::separate_req(system).with_session(session))))
     }
 
-    /// When T6 of a request about a session expires first, and what was asked.
+    /// What has to be done about a message about this session where E37.2 holds.
     #[inline(never)]
-    pub(super) fn session_deadline(&self) -> Option<(Instant, ControlRequest)> {
-        let mut first = None;
-        for slot in self.session_requests() {
-            sooner(&mut first, slot.clock.deadline(), slot.request());
-        }
-        first
-    }
-
-    /// What has to be done about a message where E37.2 holds, and about which session that is.
-    #[inline]
-    pub(super) fn judge_session(
-        &self,
-        to: &mut SessionStep,
-        at: Situation,
-        message: &Received,
-        header: &Header,
-    ) -> SessionId {
-        let mut about = header.session;
-        // Some peers answer with 0xFFFF whatever was asked.
-        if answers_request(header.stype)
-            && let Some(request) = self.session_request(header.system)
-        {
-            about = request.session();
-        }
+    pub(super) fn judge_session(&self, to: &mut SessionStep, at: Situation, message: &Received, about: SessionId) {
         let session = self.entry(about).map_or(Session::UNKNOWN, |entry| Session {
             offered: entry.entity.offered,
             selected: entry.selected,
@@ -328,13 +296,13 @@ impl<const TRANSACTIONS: usize, S: Sessions> Connection<TRANSACTIONS, S> {
             admission: entry.entity.admission,
         });
         general::judge(to, at, message, session, self.config.max_message, self.config.skip_limit);
-        about
     }
 
     /// Whether the peer's first Select.req turns an undecided connection into one of E37.1; decides on it.
     pub(super) fn decides_for_single(&mut self, piece: &Piece<'_>) -> bool {
-        if self.sessions.mode() != Mode::Undecided || piece.header.kind() != Ok(Kind::SelectReq) || piece.body_len != 0
-        {
+        let header = &piece.header;
+        let selects = header.ptype == PType::SECS_II && header.stype == SType::SELECT_REQ && piece.body_len == 0;
+        if self.sessions.mode() != Mode::Undecided || !selects {
             return false;
         }
         let single = piece.header.session == SessionId::CONTROL;
@@ -343,6 +311,7 @@ impl<const TRANSACTIONS: usize, S: Sessions> Connection<TRANSACTIONS, S> {
     }
 
     /// Carries out a step that the table of E37.2 asked for.
+    #[inline(never)]
     pub(super) fn take_session_step(&mut self, about: &Header, session: SessionId, step: &SessionStep) {
         if step.answered
             && let Some(slot) = self.entry_mut(session).and_then(|entry| entry.request.take())
@@ -350,20 +319,34 @@ impl<const TRANSACTIONS: usize, S: Sessions> Connection<TRANSACTIONS, S> {
             self.system.ended = slot.system.0;
         }
         self.take(about, &step.step);
-        match step.change {
-            Change::None => {}
-            Change::Selected => self.begin_session(session),
-            Change::Ended(end) => self.end_session(session, end),
-            Change::Ask => {
-                if let Some(entry) = self.entry_mut(session) {
-                    entry.asked = Some(about.system);
-                }
-                self.notify(Notice::SelectAsked { session });
-            }
-            Change::Refused(refusal) => self.notify(Notice::SessionRefused { session, refusal }),
-        }
+        self.change_session(about.system, session, step.change);
     }
 
+    /// Carries out what becomes of the session, because of a message with these system bytes.
+    #[inline(never)]
+    fn change_session(&mut self, system: SystemBytes, session: SessionId, change: Change) {
+        let notice = match change {
+            Change::None => return,
+            Change::Selected => {
+                self.begin_session(session);
+                Notice::SessionSelected { session }
+            }
+            Change::Ended(end) => {
+                self.end_session(session);
+                Notice::SessionEnded { session, end }
+            }
+            Change::Ask => {
+                if let Some(entry) = self.entry_mut(session) {
+                    entry.asked = Some(system);
+                }
+                Notice::SelectAsked { session }
+            }
+            Change::Refused(refusal) => Notice::SessionRefused { session, refusal },
+        };
+        self.notify(notice);
+    }
+
+    #[inline(never)]
     fn begin_session(&mut self, session: SessionId) {
         self.link = self.link.wrapping_add(1);
         if let Some(system) = self.turn(session, true) {
@@ -375,11 +358,11 @@ impl<const TRANSACTIONS: usize, S: Sessions> Connection<TRANSACTIONS, S> {
             // An application may answer while input is paused: the resume adds the whole pause.
             self.phase = Phase::Selected { quiet: self.paused.unwrap_or(self.now), missed: 0 };
         }
-        self.notify(Notice::SessionSelected { session });
     }
 
     /// The session is no longer selected; its transactions are void.
-    fn end_session(&mut self, session: SessionId, end: SessionEnd) {
+    #[inline(never)]
+    fn end_session(&mut self, session: SessionId) {
         self.turn(session, false);
         let mut arriving = false;
         for slot in self.slots.iter_mut().filter(|slot| slot.session() == session) {
@@ -397,7 +380,6 @@ impl<const TRANSACTIONS: usize, S: Sessions> Connection<TRANSACTIONS, S> {
         if !self.sessions.entries().iter().any(|entry| entry.selected) {
             self.phase = Phase::NotSelected { t7: Some(self.after(self.config.t7)) };
         }
-        self.notify(Notice::SessionEnded { session, end });
     }
 
     /// The session is selected or no longer, so what we asked for it is pointless. Gives the peer's Select.req that waits for an answer.

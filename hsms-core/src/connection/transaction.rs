@@ -43,6 +43,11 @@ impl Slot {
         }
     }
 
+    /// The header of this control request.
+    pub(super) const fn request_header(&self) -> Header {
+        Header { stype: SType(self.byte3), ..Header::linktest_req(self.system).with_session(self.session) }
+    }
+
     /// The SType of the request.
     pub(super) const fn stype(&self) -> SType {
         if self.byte2 & 0x80 != 0 { SType::DATA } else { SType(self.byte3) }
@@ -135,14 +140,17 @@ impl Clock {
     /// So many octets more have been written. Where that was the last one, the timer runs for `span` milliseconds from `now`.
     #[inline]
     pub(super) fn written(&mut self, octets: u64, now: Instant, span: u32) {
-        let left = self.0.get().wrapping_sub(SENDING);
-        if left & TAG != 0 {
-            return;
-        }
+        let Reading::Sending(left) = self.reading() else { return };
         *self = match left.checked_sub(octets) {
             None | Some(0) => Clock::running(now.plus_millis(span.into())),
             Some(left) => Clock::sending(left),
         };
+    }
+
+    /// The same, out of line: for requests that are rare.
+    #[inline(never)]
+    pub(super) fn written_apart(&mut self, octets: u64, now: Instant, span: u32) {
+        self.written(octets, now, span);
     }
 
     /// Time stood still for so many milliseconds.

@@ -315,9 +315,8 @@ const fn not_open(step: &mut Step, closes: bool) -> bool {
 
 /// E37 7.7. A Reject.req is never answered.
 pub(super) fn reject(step: &mut Step, at: Situation, message: &Received, reason: RejectReason) {
-    let body_len = message.body_len;
-    if body_len != 0 && (at.strict || body_len > REJECT_TEXT) {
-        return step.close(CloseReason::ControlText { stype: message.stype, body_len });
+    if !reject_text(step, at, message) {
+        return;
     }
     match message.matched {
         Matched::Control(ControlRequest::Select) => step.close(CloseReason::SelectRejected(reason)),
@@ -328,9 +327,21 @@ pub(super) fn reject(step: &mut Step, at: Situation, message: &Received, reason:
             step.report = Report::StrayReject;
         }
     }
-    if body_len != 0 {
-        step.lenient(Leniency::RejectText { body_len });
+}
+
+/// What text a Reject.req has: gives whether it is taken nevertheless.
+#[inline(never)]
+pub(super) const fn reject_text(step: &mut Step, at: Situation, message: &Received) -> bool {
+    let body_len = message.body_len;
+    if body_len == 0 {
+        return true;
     }
+    if at.strict || body_len > REJECT_TEXT {
+        step.close(CloseReason::ControlText { stype: message.stype, body_len });
+        return false;
+    }
+    step.lenient(Leniency::RejectText { body_len });
+    true
 }
 
 /// An SType or PType that E37 does not define (E37 7.7, reasons 1 and 2; E37.1 8.1).

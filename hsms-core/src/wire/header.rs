@@ -133,7 +133,8 @@ impl Header {
         self.prefix_with_length(super::MIN_LENGTH)
     }
 
-    const fn prefix_with_length(&self, length: u32) -> [u8; PREFIX_LEN] {
+    /// The fourteen octets with this value in the length field.
+    pub(crate) const fn prefix_with_length(&self, length: u32) -> [u8; PREFIX_LEN] {
         // Stored field by field: put together octet by octet, this takes twice the instructions.
         let mut prefix = [0; PREFIX_LEN];
         let [field @ .., _, _, _, _, _, _, _, _, _, _] = &mut prefix;

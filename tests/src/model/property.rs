@@ -107,7 +107,7 @@ fn armed<M: Subject>(machine: &M) -> Armed {
     machine.armed_timers(&mut |timer, _| match timer {
         Timer::T3(_) => armed.t3 += 1,
         Timer::T5 => armed.t5 = true,
-        Timer::T6 | Timer::SessionT6 => armed.t6 += 1,
+        Timer::T6 | Timer::SessionT6(_) => armed.t6 += 1,
         Timer::T7 => armed.t7 = true,
         Timer::T8 => armed.t8 = true,
         Timer::Linktest => armed.linktest = true,

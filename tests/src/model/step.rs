@@ -88,7 +88,7 @@ fn haste(step: &Step) -> u8 {
         Step::Deliver { .. } => 2,
         Step::Dial | Step::Accept => 3,
         Step::Fire(_, Timer::T8) => 4,
-        Step::Fire(_, Timer::T6 | Timer::SessionT6) => 5,
+        Step::Fire(_, Timer::T6 | Timer::SessionT6(_)) => 5,
         Step::Fire(_, Timer::T7) => 6,
         Step::Fire(_, Timer::T5) => 7,
         Step::Fire(_, Timer::Linktest) => 8,
@@ -283,7 +283,9 @@ impl<M: Subject> Run<'_, M> {
             (Timer::T8, _) => self.met(Situation::T8),
             (Timer::T6, Some(CloseReason::T6(ControlRequest::Select))) => self.met(Situation::SelectUnanswered),
             (Timer::T6, Some(CloseReason::T6(ControlRequest::Linktest))) => self.met(Situation::LinktestUnanswered),
-            (Timer::SessionT6, Some(CloseReason::T6(ControlRequest::Select))) => self.met(Situation::SelectUnanswered),
+            (Timer::SessionT6(_), Some(CloseReason::T6(ControlRequest::Select))) => {
+                self.met(Situation::SelectUnanswered)
+            }
             (Timer::T3(_), _) => {
                 let report =
                     |action: &Action| matches!(action, Action::Send(ControlFrame::Stream9 { function: 9, .. }));

@@ -30,7 +30,7 @@ impl<M: Subject> Stage<M> {
             }
             Timer::T5 => actions.contains(&Action::OpenTransport),
             // One linktest that is not answered ends the link, as does any other request.
-            Timer::T6 | Timer::SessionT6 => matches!(reason, Some(CloseReason::T6(_))),
+            Timer::T6 | Timer::SessionT6(_) => matches!(reason, Some(CloseReason::T6(_))),
             Timer::T7 => reason == Some(CloseReason::T7),
             Timer::T8 => matches!(reason, Some(CloseReason::T8 { .. })),
             Timer::Linktest => super::sent(&actions).any(|header| header.stype == SType::LINKTEST_REQ),

@@ -15,7 +15,7 @@ pub const fn kind_of(timer: Timer) -> Kind {
     match timer {
         Timer::T3(_) => Kind::T3,
         Timer::T5 => Kind::T5,
-        Timer::T6 | Timer::SessionT6 => Kind::T6,
+        Timer::T6 | Timer::SessionT6(_) => Kind::T6,
         Timer::T7 => Kind::T7,
         Timer::T8 => Kind::T8,
         Timer::Linktest => Kind::Linktest,

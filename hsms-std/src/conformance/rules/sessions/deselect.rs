@@ -69,7 +69,7 @@ pub(in super::super) const RULES: &[Rule] = &[
         id: "E37-7.4.1/T6",
         duty: "A Deselect.req that is not answered within T6 ends the connection.",
         applies: Applies::GS,
-        place: "hsms-core/src/connection/sessions.rs: session_deadline",
+        place: "hsms-core/src/connection/output.rs: each_timer",
         test: t6,
     },
     Rule {
@@ -91,7 +91,7 @@ pub(in super::super) const RULES: &[Rule] = &[
         id: "E37.2-7.4/own-list",
         duty: "It deselects and separates no session that is not selected on this connection.",
         applies: Applies::GS,
-        place: "hsms-core/src/connection/sessions.rs: must_be_selected",
+        place: "hsms-core/src/connection/sessions.rs: request_session",
         test: does_not_ask,
     },
     Rule {

@@ -48,14 +48,14 @@ pub(in super::super) const RULES: &[Rule] = &[
         id: "E37.2-7.2.1/T6",
         duty: "A Select.req for a session that is not answered within T6 ends the connection, also where it is SELECTED.",
         applies: Applies::GS,
-        place: "hsms-core/src/connection/sessions.rs: session_deadline",
+        place: "hsms-core/src/connection/output.rs: each_timer",
         test: t6,
     },
     Rule {
         id: "E37-9.3.1/each",
         duty: "Each open request has its own T6: the answer to one does not stop that of another.",
         applies: Applies::GS,
-        place: "hsms-core/src/connection/sessions.rs: session_deadline",
+        place: "hsms-core/src/connection/output.rs: each_timer",
         test: t6_each,
     },
     Rule {
