@@ -164,6 +164,9 @@ fn ids_taken_and_pairs_that_cannot_be_are_typed_errors() {
     assert_eq!(services.data_name(ServiceId::READ, 1), Some("pressure"));
     assert_eq!(services.service_name(ServiceId::new(253).unwrap()), Some("last response"));
     assert_eq!(services.service_name(ServiceId::WRITE), None);
+    let mut full = Services::<2>::new();
+    full.add_service(10, 11, "read", "read response").unwrap();
+    assert_eq!(full.add_service(20, 21, "", ""), Err(RegisterError::Full));
 }
 
 #[test]
@@ -184,6 +187,7 @@ fn log_lines_name_services_data_ids_statuses_streams_and_functions() {
     assert_eq!(line(11, 7, 9), "service 11 (read response), data id 7 (temperature), status 9 (sensor broken)");
     assert_eq!(line(11, 8, 200), "service 11 (read response), data id 8 (as read), status 200");
     assert_eq!(line(20, 7, 4), "service 20, data id 7, status 4 (service or data unknown)");
+    assert_eq!(line(0, 0, 0), "service 0 (authentication request), data id 0 (authentication seed), status 0 (okay)");
     assert_eq!(line(0, 1, 0), "service 0 (authentication request), data id 1 (authentication key), status 0 (okay)");
     assert_eq!(line(9, 0, 0), "service 9 (channel name response), data id 0 (channel name), status 0 (okay)");
     let line = |stream, function, w| {

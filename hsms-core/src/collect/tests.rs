@@ -244,6 +244,32 @@ fn a_message_whose_beginning_was_not_given_is_reported_once_and_skipped() {
 }
 
 #[test]
+fn behind_a_whole_message_and_behind_a_reset_the_rest_of_one_is_a_gap() {
+    let stream = frame(b"abcdef");
+    let pieces = pieces(&stream, 17);
+    let mut collector = Collector::new(heapless::Vec::<u8, 16>::new(), 16);
+    for piece in &pieces {
+        collector.push_piece(piece).unwrap();
+    }
+    assert_eq!(collector.push_piece(&pieces[1]), Err(CollectError::Gap { filled: 0, offset: 3 }));
+    assert_eq!(collector.push_piece(&pieces[0]), Ok(None));
+    collector.reset();
+    assert_eq!(collector.push_piece(&pieces[1]), Err(CollectError::Gap { filled: 0, offset: 3 }));
+}
+
+#[cfg(feature = "alloc")]
+#[test]
+fn a_vec_with_room_for_a_text_is_left_as_it_is() {
+    let stream = frame(b"abcdef");
+    let mut collector = Collector::new(Vec::with_capacity(6), usize::MAX);
+    let before = collector.storage_mut().capacity();
+    for chunk in [64, 3] {
+        assert_eq!(collect(&mut collector, &stream, chunk), [Ok(b"abcdef".to_vec())]);
+    }
+    assert_eq!(collector.storage_mut().capacity(), before);
+}
+
+#[test]
 fn a_text_can_be_taken_out_between_messages_and_its_loss_in_the_middle_is_an_error() {
     let stream = frame(b"abcdef");
     let mut collector = Collector::new(heapless::Vec::<u8, 8>::new(), 8);

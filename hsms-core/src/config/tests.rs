@@ -51,6 +51,7 @@ fn the_strict_profile_refuses_what_e37_does_not_name_in_either_order() {
     }
     assert!(strict.with_linktest_threshold(2).is_err());
     let tolerant = Config::host(DEVICE).with_linktest_threshold(3).unwrap();
+    assert_eq!(tolerant.linktest_threshold(), 3);
     assert_eq!(tolerant.with_profile(Profile::Strict).unwrap_err().field, Field::LinktestThreshold);
     assert_eq!(Config::host(DEVICE).outside_standard().count(), 0);
 }

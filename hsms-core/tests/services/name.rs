@@ -79,6 +79,7 @@ fn with_the_link_the_other_ends_name_is_gone() {
 #[test]
 fn names_that_cannot_be_are_refused_at_home_and_from_the_peer() {
     assert_eq!(Name::new(Active, Some("nine char")), Err(NameError::TooLong { octets: 9, limit: 8 }));
+    assert_eq!(Name::new(Active, Some("8 octets")).unwrap().name(), Some("8 octets"));
     assert_eq!(Name::new(Active, Some("\u{e4}tzer")), Err(NameError::NotPrintable));
     for control in ["a\nb", "a\rb", "\x1b[2J", "\x7f"] {
         assert_eq!(Name::new(Active, Some(control)), Err(NameError::NotPrintable));

@@ -429,6 +429,25 @@ fn after_so_many_failures_in_a_time_every_handshake_is_refused_until_it_has_pass
 }
 
 #[test]
+fn the_time_in_which_failures_count_begins_with_the_first_of_them() {
+    let settings = TrustSettings {
+        failures: NonZeroU8::new(2).unwrap(),
+        within: Duration::from_secs(10),
+        ..TrustSettings::default()
+    };
+    let (mut client, _) = pair(settings);
+    let refused = text(&message(TrustMessage::SEED, Status::OPERATION_NOT_PERMITTED, None));
+    for (guess, seconds) in [(0, 5), (1, 12), (2, 24)] {
+        client.authenticate(at(seconds * 1_000), counted(guess)).unwrap();
+        client.sent(SystemBytes(1));
+        let _ = client.handle_response(at(seconds * 1_000), &secret(), &response(1), &refused);
+        let blocked = client.blocked_until(at(seconds * 1_000));
+        // The third one is alone in a time of its own.
+        assert_eq!(blocked, (guess == 1).then_some(at(15_000)), "failure {guess}");
+    }
+}
+
+#[test]
 fn a_source_of_randomness_that_repeats_itself_is_noticed() {
     let (mut client, mut server) = pair(TrustSettings::default());
     client.authenticate(at(0), counted(5)).unwrap();
