@@ -75,6 +75,7 @@ fn device_ids_have_fifteen_bits_and_lists_are_bounded() {
     assert_eq!(DeviceIds::list(&[]).unwrap_err().field, Field::DeviceIds);
     assert!(DeviceIds::list(&[DEVICE; MAX_DEVICE_IDS + 1]).is_err());
     let list = DeviceIds::list(&[DEVICE, DeviceId::MAX]).unwrap();
+    assert_eq!(std::format!("{:?} {list:?}", DeviceIds::ANY), "any [DeviceId(7), DeviceId(32767)]");
     assert!(list.contains(DeviceId::MAX) && !list.contains(DeviceId::new(8).unwrap()));
     assert!(DeviceIds::ANY.contains(DeviceId::new(8).unwrap()));
 }

@@ -4,7 +4,7 @@ use crate::drain;
 use crate::support::{DEVICE, OURS, Output, PAUSE, Scene, T3, T5, T6, T8, active, closes, hex, opens, passive, stays};
 use hsms_core::Error;
 use hsms_core::connection::{Action, Class, CloseReason, Connection, Event, Notice, State, Stray, TransactionEnd};
-use hsms_core::frame::Piece;
+use hsms_core::frame::{Decoder, Piece};
 use hsms_core::time::Instant;
 use hsms_core::wire::{Header, RejectReason, StreamFunction, SystemBytes};
 
@@ -255,4 +255,16 @@ fn no_message_of_ours_overtakes_an_answer_of_ours() {
     assert_eq!(connection, before);
     assert!(matches!(connection.poll_action(), Some(Action::Send(_))));
     connection.begin_reply(now, &token, 0).unwrap();
+}
+
+#[test]
+fn an_input_without_an_octet_moves_no_decoder() {
+    let stream = hex("0000000D 0001 81 01 00 00 00000009 010203");
+    let mut decoder = Decoder::new();
+    for octet in &stream {
+        let before = decoder.clone();
+        assert_eq!((decoder.decode(&[]), &decoder), (Ok((0, None)), &before));
+        decoder.decode(&[*octet]).unwrap();
+    }
+    assert_eq!((decoder.decode(&[]), decoder), (Ok((0, None)), Decoder::new()));
 }
