@@ -2,8 +2,9 @@
 //!
 //! Everything that reads goes through here but four short cuts in front of it, all of them for items with one length octet: that of
 //! [`Reader::value`](super::Reader::value) for one value, that of [`Reader::list`](super::Reader::list) and its like for lists, that of
-//! [`Reader::values`](super::Reader::values) and of texts, and that of [`Walk`](super::Walk). In instructions per item of the bench's three texts a
-//! typed read takes 20.4 / 24.8 / 30.9 (rmp: 16.4 / 35.0 / 58.0, and 1.5 times that is the limit), a walk 52.3 / 63.1 / 69.4, and with nom alone
+//! [`Reader::values`](super::Reader::values) and of texts, and that of [`Walk`](super::Walk), [`check`](super::check) and
+//! [`Reader::skip`](super::Reader::skip), which not all machines have ([`SHORT_CUTS`]). In instructions per item of the bench's three texts a typed
+//! read takes 20.4 / 24.8 / 30.9 (rmp: 16.4 / 35.0 / 58.0, and 1.5 times that is the limit), a walk 52.3 / 63.1 / 69.4, and with nom alone
 //! 116.6 / 119.6 / 121.2. `cargo bench -p hsms-core --bench secs2` prints all of them;
 //! `the_fast_path_and_the_parser_agree_on_every_short_item` holds both together.
 
@@ -13,6 +14,10 @@ use nom::bytes::complete::take;
 use nom::error::ParseError;
 use nom::number::complete::be_u8;
 use nom::{Err, IResult, Parser};
+
+/// Whether items of any format have a short cut. Without it a [`Walk`](super::Walk) takes about twice the instructions and, on a Cortex-M4, 390
+/// octets less of flash, which is what microcontrollers lack.
+pub(super) const SHORT_CUTS: bool = cfg!(target_pointer_width = "64");
 
 /// Takes an item header from the front of `text`; gives it and what is behind it. Once for all that read: flash is dear.
 #[inline(never)]

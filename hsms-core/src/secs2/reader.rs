@@ -101,15 +101,10 @@ impl<'a> Reader<'a> {
     /// be in what is left.
     #[inline]
     pub fn list(&mut self) -> Result<usize, Error> {
-        if let [LIST, count, rest @ ..] = self.rest {
-            let count = usize::from(*count);
-            // No number of one octet overflows.
-            if rest.len() >= count.wrapping_mul(LEAST) {
-                self.rest = rest;
-                return Ok(count);
-            }
+        match self.count() {
+            Some(count) => Ok(count),
+            None => Err(self.no_values(Format::List)),
         }
-        self.parsed_count(Some(Format::List))
     }
 
     /// Takes the header of a list of `count` elements.
@@ -119,14 +114,11 @@ impl<'a> Reader<'a> {
     #[inline]
     pub fn list_of(&mut self, count: usize) -> Result<(), Error> {
         let before = self.rest;
-        match self.list() {
-            Ok(found) if found == count => Ok(()),
-            Ok(found) => {
-                self.rest = before;
-                Err(self.here(ErrorKind::OtherCount { format: Format::List, expected: count, found }))
-            }
-            Err(error) => Err(error),
+        if self.count() == Some(count) {
+            return Ok(());
         }
+        self.rest = before;
+        Err(self.no_item(Some(Format::List), count))
     }
 
     /// Takes an item of exactly one value. [`u4`](Self::u4) and its like are the same by the standard's names.
@@ -227,19 +219,10 @@ impl<'a> Reader<'a> {
     /// Of the first item that is wrong, at its offset: those of [`peek`](Self::peek), [`ErrorKind::Truncated`],
     /// [`ErrorKind::PartOfValue`], [`ErrorKind::NoEncoding`].
     pub fn skip(&mut self) -> Result<(), Error> {
-        let before = self.rest;
-        // Never above half of the octets that are left, thanks to the check in `pass`, and one more for each list.
-        let mut due = 1_usize;
-        while let Some(left) = due.checked_sub(1) {
-            match self.pass() {
-                Ok(count) => due = left.saturating_add(count),
-                Err(error) => {
-                    self.rest = before;
-                    return Err(error);
-                }
-            }
+        match self.raw() {
+            Ok(_) => Ok(()),
+            Err(error) => Err(error),
         }
-        Ok(())
     }
 
     /// Takes a whole item with all its elements, as octets. Linear in the number of items.
@@ -248,9 +231,14 @@ impl<'a> Reader<'a> {
     /// Those of [`skip`](Self::skip).
     pub fn raw(&mut self) -> Result<&'a [u8], Error> {
         let before = self.rest;
-        self.skip()?;
-        let taken = before.len().saturating_sub(self.rest.len());
-        Ok(before.get(..taken).unwrap_or_default())
+        match self.whole() {
+            Some(octets) => Ok(octets),
+            None => {
+                let error = self.no_item(None, 1);
+                self.rest = before;
+                Err(error)
+            }
+        }
     }
 
     /// Takes a whole list; gives its elements, each to be read by a reader of its own. Linear in the number of items, and
@@ -276,10 +264,14 @@ impl<'a> Reader<'a> {
     /// ```
     pub fn elements(&mut self) -> Result<Elements<'a>, Error> {
         let mut inside = self.clone();
-        let left = inside.parsed_count(Some(Format::List))?;
-        self.skip()?;
-        let whole = inside.rest.len().saturating_sub(self.rest.len());
-        Ok(Elements { reader: self.behind(inside.rest.get(..whole).unwrap_or_default()), left })
+        let Some(left) = inside.parsed_count(Some(Format::List)) else { return Err(self.no_values(Format::List)) };
+        match self.skip() {
+            Ok(()) => {
+                let whole = inside.rest.len().saturating_sub(self.rest.len());
+                Ok(Elements { reader: self.behind(inside.rest.get(..whole).unwrap_or_default()), left })
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// A reader of these octets, which are those in front of this one.
@@ -289,12 +281,14 @@ impl<'a> Reader<'a> {
 
     /// As [`parsed_item`](Self::parsed_item), and short of the parser where an item has one length octet.
     #[inline(always)]
-    pub(super) fn next_item(&mut self) -> Result<Item<'a>, Error> {
-        if let Some((item, rest)) = Item::short(self.rest) {
+    pub(super) fn next_item(&mut self, strict: bool) -> Result<Item<'a>, Error> {
+        if parse::SHORT_CUTS
+            && let Some((item, rest)) = Item::short(self.rest, strict)
+        {
             self.rest = rest;
             return Ok(item);
         }
-        self.parsed_item(false)
+        self.parsed_item(strict)
     }
 
     /// As [`item`](Self::item); whether the elements of a list can be there is looked at where it is `strict`. Once for all that read
@@ -307,15 +301,41 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// As [`item`](Self::item), but of the item gives only how many elements come next.
-    pub(super) fn pass(&mut self) -> Result<usize, Error> {
-        if let Some((header, octets, rest)) = parse::short(self.rest)
+    /// Takes the header of a list, if there is one.
+    #[inline]
+    fn count(&mut self) -> Option<usize> {
+        if let [LIST, count, rest @ ..] = self.rest {
+            let count = usize::from(*count);
+            // No number of one octet overflows.
+            if rest.len() >= count.wrapping_mul(LEAST) {
+                self.rest = rest;
+                return Some(count);
+            }
+        }
+        self.parsed_count(Some(Format::List))
+    }
+
+    /// Takes a whole item with all its elements, as octets. Where there is none, it stands in front of what is wrong.
+    fn whole(&mut self) -> Option<&'a [u8]> {
+        let before = self.rest;
+        // Never above half of the octets that are left, thanks to the check in `pass`, and one more for each list.
+        let mut due = 1_usize;
+        while let Some(left) = due.checked_sub(1) {
+            due = left.saturating_add(self.pass()?);
+        }
+        before.get(..before.len().saturating_sub(self.rest.len()))
+    }
+
+    /// As [`item`](Self::item), but of the item gives only how many elements come next. [`no_item`](Self::no_item) tells why there is none.
+    pub(super) fn pass(&mut self) -> Option<usize> {
+        if parse::SHORT_CUTS
+            && let Some((header, octets, rest)) = parse::short(self.rest)
             && header.format().is_whole(octets.len())
         {
             let count = if header.format() == Format::List { header.size() } else { 0 };
-            if too_many(count, rest).is_none() {
+            if rest.len() >= count.wrapping_mul(LEAST) {
                 self.rest = rest;
-                return Ok(count);
+                return Some(count);
             }
         }
         self.parsed_count(None)
@@ -324,12 +344,9 @@ impl<'a> Reader<'a> {
     /// The same whatever the header looks like; of the `expected` format, if there is one.
     #[cold]
     #[inline(never)]
-    fn parsed_count(&mut self, expected: Option<Format>) -> Result<usize, Error> {
-        match self.take(expected, true) {
-            Ok((header, _)) if header.format() == Format::List => Ok(header.size()),
-            Ok(_) => Ok(0),
-            Err(error) => Err(error),
-        }
+    fn parsed_count(&mut self, expected: Option<Format>) -> Option<usize> {
+        let (header, _) = self.take(expected, true).ok()?;
+        Some(if header.format() == Format::List { header.size() } else { 0 })
     }
 
     /// Takes the item in front, of the `expected` format if there is one: its header, and the octets of its values, none of a
@@ -365,12 +382,6 @@ impl<'a> Reader<'a> {
         }
         self.rest = rest;
         Ok((header, octets))
-    }
-
-    /// What is wrong with a list of `count` elements whose header was taken last, if anything.
-    #[inline]
-    pub(super) fn too_many(&self, count: usize) -> Option<ErrorKind> {
-        too_many(count, self.rest)
     }
 
     /// Takes an item of `format`, which is no list; gives its octets, a localized text's with its encoding. Once for all formats: flash is
@@ -435,10 +446,18 @@ impl<'a> Reader<'a> {
     #[cold]
     #[inline(never)]
     fn no_values(&self, format: Format) -> Error {
-        match self.clone().take(Some(format), true) {
-            Ok((_, octets)) => {
-                let found = octets.len().checked_div(format.value_len()).unwrap_or_default();
-                self.here(ErrorKind::OtherCount { format, expected: 1, found })
+        self.no_item(Some(format), 1)
+    }
+
+    /// Why there is no item here, of the `expected` format if there is one, or not of so many values or elements.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn no_item(&self, expected: Option<Format>, count: usize) -> Error {
+        match self.clone().take(expected, true) {
+            Ok((header, _)) => {
+                let format = header.format();
+                let found = header.size().checked_div(format.value_len()).unwrap_or_default();
+                self.here(ErrorKind::OtherCount { format, expected: count, found })
             }
             Err(error) => error,
         }
@@ -454,13 +473,6 @@ impl<'a> Reader<'a> {
 const fn octet(number: usize) -> u8 {
     let [low, ..] = number.to_le_bytes();
     low
-}
-
-/// What is wrong with a list of `count` elements in front of these octets, if anything.
-#[inline]
-fn too_many(count: usize, behind: &[u8]) -> Option<ErrorKind> {
-    let missing = count.saturating_mul(LEAST).saturating_sub(behind.len());
-    if missing > 0 { Some(ErrorKind::Truncated { missing }) } else { None }
 }
 
 /// Format octet of a list with one length octet.
@@ -509,7 +521,7 @@ impl<'a> Iterator for Elements<'a> {
     fn next(&mut self) -> Option<Reader<'a>> {
         self.left = self.left.checked_sub(1)?;
         // All of them were looked at when the list was taken.
-        let octets = self.reader.raw().ok()?;
+        let octets = self.reader.whole()?;
         Some(self.reader.behind(octets))
     }
 

@@ -56,12 +56,16 @@ pub struct Summary {
 pub fn check(text: &[u8], limits: Limits) -> Result<Summary, Error> {
     let mut found = Summary { items: 0, depth: 0 };
     let mut walk = Walk::<32>::with_limits(text, limits);
-    while let Some(depth) = walk.ahead() {
+    let ended = loop {
+        let Some(depth) = walk.ahead() else { break walk.at_end() };
         found.items = found.items.saturating_add(1);
         found.depth = found.depth.max(depth);
-        walk.pass()?;
-    }
-    match walk.at_end() {
+        let passed = walk.pass();
+        if passed.is_err() {
+            break passed;
+        }
+    };
+    match ended {
         Ok(()) => Ok(found),
         Err(error) => Err(error),
     }
@@ -172,7 +176,7 @@ impl<'a, const DEPTH: usize> Walk<'a, DEPTH> {
     fn step(&mut self) -> Result<Step<'a>, Error> {
         let (depth, offset) = (self.depth, self.reader.position());
         self.left = self.left.wrapping_sub(1);
-        let item = self.reader.next_item()?;
+        let item = self.reader.next_item(self.strict)?;
         if let Item::List(count) = item
             && let Err(error) = self.enter(offset, count)
         {
@@ -186,17 +190,14 @@ impl<'a, const DEPTH: usize> Walk<'a, DEPTH> {
         let offset = self.reader.position();
         self.left = self.left.wrapping_sub(1);
         match self.reader.pass() {
-            Ok(count) => self.enter(offset, count),
-            Err(error) => Err(error),
+            Some(count) => self.enter(offset, count),
+            None => Err(self.reader.no_item(None, 1)),
         }
     }
 
-    /// Enters the list at this offset. One of no elements is as good as any other item.
+    /// Enters the list at this offset, whose elements can all be there where that matters. One of no elements is as good as any other item.
     fn enter(&mut self, offset: usize, count: usize) -> Result<(), Error> {
         if self.strict {
-            if let Some(kind) = self.reader.too_many(count) {
-                return Err(Error { offset, kind });
-            }
             match self.items.checked_sub(count) {
                 Some(items) => self.items = items,
                 None => return Err(Error { offset, kind: ErrorKind::TooManyItems { limit: self.limits.items } }),
@@ -241,10 +242,14 @@ impl<'a, const DEPTH: usize> Iterator for Walk<'a, DEPTH> {
 
     #[inline(always)]
     fn next(&mut self) -> Option<Self::Item> {
-        if !self.leave_lists() {
-            return self.at_end().err().map(Err);
-        }
-        let step = self.step();
+        let step = if self.leave_lists() {
+            self.step()
+        } else {
+            match self.at_end() {
+                Ok(()) => return None,
+                Err(error) => Err(error),
+            }
+        };
         if step.is_err() {
             self.give_up();
         }

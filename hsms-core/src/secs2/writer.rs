@@ -190,8 +190,14 @@ impl<S: Sink, const OPEN: usize> Writer<S, OPEN> {
     /// [`WriteError::NoItem`] where `octets` are not one item, [`WriteError::TextComplete`], and those of the sink.
     pub fn raw(&mut self, octets: &[u8]) -> Result<(), WriteError> {
         let mut reader = Reader::new(octets);
-        reader.skip().and_then(|()| reader.finish()).map_err(WriteError::NoItem)?;
-        self.whole(octets)
+        let mut read = reader.skip();
+        if read.is_ok() {
+            read = reader.finish();
+        }
+        match read {
+            Ok(()) => self.whole(octets),
+            Err(error) => Err(WriteError::NoItem(error)),
+        }
     }
 
     /// An item of `format`, no list, of these octets; those of a localized text begin with its encoding.
@@ -306,11 +312,13 @@ impl<S: Patch, const OPEN: usize> Writer<S, OPEN> {
             return Err(WriteError::TooDeep { limit: OPEN });
         }
         let at = self.sink.position();
-        let mut written = self.whole(&ItemHeader::parsed(Format::List, 0).encode_longest());
+        let written = self.whole(&ItemHeader::parsed(Format::List, 0).encode_longest());
         if written.is_ok() {
             let list = Open { at, count: 0, due_around: self.due };
-            self.due = 0;
-            written = self.lists.push(list).map_err(|_| WriteError::TooDeep { limit: OPEN });
+            // There is room for it.
+            if self.lists.push(list).is_ok() {
+                self.due = 0;
+            }
         }
         written
     }
