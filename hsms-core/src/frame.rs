@@ -76,7 +76,7 @@ pub struct Decoder(Position);
 enum Position {
     /// The next octet begins a message.
     Between,
-    /// Inside length field or header: the first `filled` (1 to 13) octets are there, the others zero.
+    /// Inside length field or header: the first `filled` (1 to 13; 14 only until they are taken apart) octets are there, the others zero.
     Prefix { octets: [u8; PREFIX_LEN], filled: u8 },
     /// Inside a text: `offset` octets of `body_len` have come.
     Body { header: Header, body_len: u32, offset: u32 },
@@ -167,32 +167,26 @@ impl Decoder {
             }
             return Ok(body.len());
         }
-        match (&self.0, input.split_first_chunk::<PREFIX_LEN>()) {
-            (Position::Between, Some((prefix, rest))) => {
-                self.begin(prefix, rest, piece).map(|taken| taken.wrapping_add(PREFIX_LEN))
+        let (prefix, taken) = match (&self.0, input.first_chunk::<PREFIX_LEN>()) {
+            (Position::Between, Some(prefix)) => (prefix, PREFIX_LEN),
+            _ => {
+                let taken = self.fill(input)?;
+                match &self.0 {
+                    Position::Prefix { octets, filled } if usize::from(*filled) == PREFIX_LEN => (octets, taken),
+                    _ => return Ok(taken),
+                }
             }
-            _ => self.fill(input, piece),
-        }
-    }
-
-    /// Begins a message with what `rest` has of its text; gives how many octets that is.
-    #[inline]
-    fn begin<'i>(
-        &mut self,
-        prefix: &[u8; PREFIX_LEN],
-        rest: &'i [u8],
-        piece: &mut Option<Piece<'i>>,
-    ) -> Result<usize, LengthTooShort> {
+        };
         let [field @ .., _, _, _, _, _, _, _, _, _, _] = prefix;
         let [_, _, _, _, header @ ..] = prefix;
         let field = u32::from_be_bytes(*field);
         let body_len = field.checked_sub(MIN_LENGTH).ok_or(LengthTooShort { length: field })?;
         let header = Header::decode(header);
-        let body = front(rest, body_len);
+        let body = front(input.get(taken..).unwrap_or_default(), body_len);
         *piece = Some(Piece { header, body_len, offset: 0, body, begins: true });
         let offset = length(body, body_len);
         self.0 = if offset == body_len { Position::Between } else { Position::Body { header, body_len, offset } };
-        Ok(body.len())
+        Ok(taken.wrapping_add(body.len()))
     }
 
     /// Back to the beginning of a connection.
@@ -208,32 +202,27 @@ impl Decoder {
         }
     }
 
-    /// Length field and header in more than one piece: collects them, and begins the message as soon as they are whole.
+    /// Length field and header in more than one piece: collects them, and gives how many octets that took.
     #[cold]
     #[inline(never)]
-    fn fill<'i>(&mut self, input: &'i [u8], piece: &mut Option<Piece<'i>>) -> Result<usize, LengthTooShort> {
-        let (mut octets, filled) = match self.0 {
+    fn fill(&mut self, input: &[u8]) -> Result<usize, LengthTooShort> {
+        let (mut octets, mut filled) = match self.0 {
             Position::Prefix { octets, filled } => (octets, filled),
             Position::Between | Position::Body { .. } => ([0; PREFIX_LEN], 0),
         };
-        let had = usize::from(filled);
-        let mut have = had;
-        for (place, octet) in octets.iter_mut().skip(had).zip(input) {
+        let mut taken = 0_usize;
+        for (place, octet) in octets.iter_mut().skip(filled.into()).zip(input) {
             *place = *octet;
-            have = have.wrapping_add(1);
+            filled = filled.wrapping_add(1);
+            taken = taken.wrapping_add(1);
         }
         let [l0, l1, l2, l3, ..] = octets;
         let length = u32::from_be_bytes([l0, l1, l2, l3]);
-        if have >= 4 && length < MIN_LENGTH {
+        if filled >= 4 && length < MIN_LENGTH {
             return Err(LengthTooShort { length });
         }
-        let taken = have.wrapping_sub(had);
-        if have >= PREFIX_LEN {
-            let rest = input.get(taken..).unwrap_or_default();
-            return self.begin(&octets, rest, piece).map(|text| taken.wrapping_add(text));
-        }
-        if have > 0 {
-            self.0 = Position::Prefix { octets, filled: u8::try_from(have).unwrap_or(filled) };
+        if filled > 0 {
+            self.0 = Position::Prefix { octets, filled };
         }
         Ok(taken)
     }

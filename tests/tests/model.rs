@@ -28,7 +28,11 @@ fn two_ends_with_a_single_session() {
     run(setups::pausing());
     if scale() > 10 {
         let figures = run_within_memory(setups::two_each());
-        assert!(figures.complete || figures.states >= ENOUGH, "{} states, and those are not all: see HSMS_MODEL_MEMORY", figures.states);
+        assert!(
+            figures.complete || figures.states >= ENOUGH,
+            "{} states, and those are not all: see HSMS_MODEL_MEMORY",
+            figures.states
+        );
         run_within_memory(setups::texts_written_late());
     }
 }

@@ -7,7 +7,7 @@ use super::{Action, Class, CloseReason, Connection, ControlRequest, Phase, Reply
 use crate::config::{DeviceId, DeviceIds, Entity};
 use crate::error::Error;
 use crate::time::Instant;
-use crate::wire::{Header, PREFIX_LEN, SessionId, StreamFunction, SystemBytes};
+use crate::wire::{BodyTooLong, Header, MIN_LENGTH, PREFIX_LEN, SessionId, StreamFunction, SystemBytes};
 
 /// The error messages of stream 9 that only the application can decide on (E5 7.13).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -173,7 +173,7 @@ impl<const TRANSACTIONS: usize, S: Sessions> Connection<TRANSACTIONS, S> {
         // Nothing waits for the end of a text here, or it could not be sent.
         let system = self.next_for_primary();
         let header = Header::data(system, stream_function, reply_expected, session);
-        let prefix = header.encode_prefix(body_len).map_err(Error::BodyTooLong)?;
+        let length = length_field(body_len)?;
         self.system.next = system.0.wrapping_add(1);
         self.open_body(now, body_len);
         if reply_expected {
@@ -182,7 +182,7 @@ impl<const TRANSACTIONS: usize, S: Sessions> Connection<TRANSACTIONS, S> {
         } else {
             self.system.ended = system.0;
         }
-        Ok((system, prefix))
+        Ok((system, header.prefix_with_length(length)))
     }
 
     /// Begins the reply to the primary that `token` came with: gives the fourteen octets in front of its text of `body_len`
@@ -361,9 +361,10 @@ impl<const TRANSACTIONS: usize, S: Sessions> Connection<TRANSACTIONS, S> {
             return Err(Error::StaleToken);
         }
         self.can_send()?;
-        let prefix = header.encode_prefix(body_len).map_err(Error::BodyTooLong)?;
+        let length = length_field(body_len)?;
         self.open_body(now, body_len);
-        Ok(prefix)
+        // Made last and where it stays: one that is handed on is copied octet by octet.
+        Ok(header.prefix_with_length(length))
     }
 
     #[inline]
@@ -397,6 +398,12 @@ impl<const TRANSACTIONS: usize, S: Sessions> Connection<TRANSACTIONS, S> {
             false => Err(NoRoom::ActionsPending),
         }
     }
+}
+
+/// What the length field says of a message with a text of `body_len` octets.
+#[inline]
+fn length_field(body_len: u32) -> Result<u32, Error> {
+    body_len.checked_add(MIN_LENGTH).ok_or(Error::BodyTooLong(BodyTooLong { body_len }))
 }
 
 /// Time stood still for so many milliseconds.

@@ -149,13 +149,13 @@ pub(super) fn too_long(
     length: u32,
     limits: (u32, u32),
 ) {
-    to.step = transition::too_long(at, message, length, limits.0, limits.1);
+    transition::too_long(&mut to.step, at, message, length, limits.0, limits.1);
     if matches!(message.kind, Ok(Kind::Data { .. })) && !session.selected {
         // There is no session for an S9F11 either.
         to.step.answer = Answer::None;
         if matches!(to.step.next, Next::Stay) {
             // Whatever its length, it is for a session that there is not.
-            to.step = transition::NOTHING;
+            to.step.report = Report::None;
             to.step.reject(RejectReason::ENTITY_NOT_SELECTED);
         }
     }

@@ -345,13 +345,13 @@ impl<const TRANSACTIONS: usize, S: Sessions> Connection<TRANSACTIONS, S> {
             if general {
                 self.judge_session(&mut to, at, &received, about);
             } else {
-                to.step = transition::judge(at, &received, self.config.max_message, self.config.skip_limit);
+                transition::judge(&mut to.step, at, &received, self.config.max_message, self.config.skip_limit);
             }
             self.take_reply(to.step.class, slot, last);
             self.take_session_step(&original, about, &to);
             to.step.class
         } else {
-            let step = transition::judge(at, &received, self.config.max_message, self.config.skip_limit);
+            let step = transition::judged(at, &received, self.config.max_message, self.config.skip_limit);
             self.take_reply(step.class, slot, last);
             self.take(&original, &step);
             step.class

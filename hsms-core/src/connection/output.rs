@@ -6,6 +6,7 @@ use super::{Action, Connection, ControlFrame, ControlRequest, Notice, Phase, Ses
 use crate::config::DeviceId;
 use crate::time::Instant;
 use crate::wire::{Header, SType, SessionId};
+use core::cell::Cell;
 
 // D. Outputs.
 impl<const TRANSACTIONS: usize, S: Sessions> Connection<TRANSACTIONS, S> {
@@ -276,11 +277,10 @@ impl<const TRANSACTIONS: usize, S: Sessions> Connection<TRANSACTIONS, S> {
 /// Moves all but the first forward, over the first.
 #[inline]
 pub(super) fn close_gap<T: Copy>(items: &mut [T]) {
-    let mut items = items.iter_mut();
-    let Some(mut place) = items.next() else { return };
-    for item in items {
-        *place = *item;
-        place = item;
+    for pair in Cell::from_mut(items).as_slice_of_cells().windows(2) {
+        if let [place, next] = pair {
+            place.set(next.get());
+        }
     }
 }
 

@@ -129,18 +129,27 @@ pub(super) fn is_plain_linktest(state: State, header: &crate::wire::Header) -> b
     matches!(state, State::Selected) && header.stype == SType::LINKTEST_REQ && header.ptype == PType::SECS_II
 }
 
-/// A message was received. Out of line, so that the caller has room on its stack for one step and not for one of each case.
+/// A message was received. What has to be done is written into `step`, which is [`NOTHING`].
 #[inline(never)]
-pub(super) fn judge(at: Situation, message: &Received, max_message: u32, skip_limit: u32) -> Step {
+pub(super) fn judge(step: &mut Step, at: Situation, message: &Received, max_message: u32, skip_limit: u32) {
     let length = message.body_len.saturating_add(crate::wire::MIN_LENGTH);
     if length > max_message {
-        return too_long(at, message, length, max_message, skip_limit);
+        too_long(step, at, message, length, max_message, skip_limit);
+    } else {
+        of_message(step, at, message);
     }
-    received(at, message)
+}
+
+/// The same, handed over: where this is all that is done with a step, its caller needs less stack for it so.
+#[inline(never)]
+pub(super) fn judged(at: Situation, message: &Received, max_message: u32, skip_limit: u32) -> Step {
+    let mut step = NOTHING;
+    judge(&mut step, at, message, max_message, skip_limit);
+    step
 }
 
 /// A message of acceptable length was received.
-#[inline]
+#[cfg(test)]
 pub(super) fn received(at: Situation, message: &Received) -> Step {
     let mut step = NOTHING;
     of_message(&mut step, at, message);
@@ -183,6 +192,7 @@ fn data(step: &mut Step, at: Situation, message: &Received, stream_function: cra
 
 impl Received {
     /// What data counts as that is for a session of ours.
+    #[inline(never)]
     pub(super) const fn class_of_data(&self, stream_function: crate::wire::StreamFunction) -> Class {
         match self.matched {
             _ if stream_function.is_primary() => Class::Primary,
@@ -358,8 +368,15 @@ fn unknown(step: &mut Step, at: Situation, message: &Received, reason: RejectRea
 
 /// A message longer than accepted was announced (E37.1 Tables 1 and 2 row 5; E5 7.13 S9F11).
 #[cold]
-pub(super) fn too_long(at: Situation, message: &Received, length: u32, max_message: u32, skip_limit: u32) -> Step {
-    let mut step = Step { class: Class::TooLong, ..NOTHING };
+pub(super) fn too_long(
+    step: &mut Step,
+    at: Situation,
+    message: &Received,
+    length: u32,
+    max_message: u32,
+    skip_limit: u32,
+) {
+    step.class = Class::TooLong;
     if matches!(message.matched, Matched::Reply) && message.known_device {
         // From a device that is served no more it is none, however long it is.
         step.report = Report::Ended(TransactionEnd::ReplyTooLong { length });
@@ -380,7 +397,6 @@ pub(super) fn too_long(at: Situation, message: &Received, length: u32, max_messa
     } else if message.direction_bit {
         step.lenient(Leniency::DirectionBit(message.session));
     }
-    step
 }
 
 /// Where a connection is, with what stands behind NOT CONNECTED.

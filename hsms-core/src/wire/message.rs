@@ -55,12 +55,13 @@ impl<'a> Message<'a> {
     /// [`EncodeError::NoRoom`] where `out` is too short; nothing is written then.
     pub fn encode(&self, out: &mut [u8]) -> Result<usize, EncodeError> {
         let body_len = u32::try_from(self.body.len()).unwrap_or(u32::MAX);
-        let prefix = self.header.encode_prefix(body_len).map_err(EncodeError::BodyTooLong)?;
+        let length = body_len.checked_add(MIN_LENGTH).ok_or(EncodeError::BodyTooLong(BodyTooLong { body_len }))?;
         let needed = self.body.len().saturating_add(PREFIX_LEN);
         let no_room = EncodeError::NoRoom { needed, room: out.len() };
         let (front, rest) = out.split_first_chunk_mut::<PREFIX_LEN>().ok_or(no_room)?;
         let text = rest.get_mut(..self.body.len()).ok_or(no_room)?;
-        *front = prefix;
+        // Not before there is room for the text as well.
+        *front = self.header.prefix_with_length(length);
         copy(text, self.body);
         Ok(needed)
     }

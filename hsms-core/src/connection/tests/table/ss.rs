@@ -253,10 +253,11 @@ fn length(cause: &str, point: Point<'_>) -> Option<u32> {
 }
 
 fn ask(at: Situation, message: &Received, length: Option<u32>) -> Outcome {
-    let step = match length {
-        Some(length) => transition::too_long(at, message, length, MAX_MESSAGE, SKIP_LIMIT),
-        None => transition::received(at, message),
-    };
+    let mut step = transition::received(at, message);
+    if let Some(length) = length {
+        step = transition::NOTHING;
+        transition::too_long(&mut step, at, message, length, MAX_MESSAGE, SKIP_LIMIT);
+    }
     describe(at, message, length, &step)
 }
 
