@@ -262,8 +262,8 @@ fn an_input_without_an_octet_moves_no_decoder() {
     let stream = hex("0000000D 0001 81 01 00 00 00000009 010203");
     let mut decoder = Decoder::new();
     for octet in &stream {
-        let before = decoder.clone();
-        assert_eq!((decoder.decode(&[]), &decoder), (Ok((0, None)), &before));
+        let before = decoder;
+        assert_eq!((decoder.decode(&[]), decoder), (Ok((0, None)), before));
         decoder.decode(&[*octet]).unwrap();
     }
     assert_eq!((decoder.decode(&[]), decoder), (Ok((0, None)), Decoder::new()));
