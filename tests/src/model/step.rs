@@ -284,7 +284,7 @@ impl<M: Subject> Run<'_, M> {
             (Timer::T6, Some(CloseReason::T6(ControlRequest::Select))) => self.met(Situation::SelectUnanswered),
             (Timer::T6, Some(CloseReason::T6(ControlRequest::Linktest))) => self.met(Situation::LinktestUnanswered),
             (Timer::SessionT6(_), Some(CloseReason::T6(ControlRequest::Select))) => {
-                self.met(Situation::SelectUnanswered)
+                self.met(Situation::SelectUnanswered);
             }
             (Timer::T3(_), _) => {
                 let report =
