@@ -71,7 +71,7 @@ pub(super) const RULES: &[Rule] = &[
         id: "E37-A1-1.4/merged",
         duty: "Messages that come in one piece, the last of them cut, are taken one by one and in order.",
         applies: Applies::ALL,
-        place: "hsms-core/src/frame.rs: begin",
+        place: "hsms-core/src/frame.rs: decode_to",
         test: merged,
     },
     Rule {

@@ -32,7 +32,7 @@ pub(super) const RULES: &[Rule] = &[
         id: "E37-A1-1.4/many",
         duty: "Hundreds of messages that come at once are all delivered and answered, in their order.",
         applies: Applies::ALL,
-        place: "hsms-core/src/frame.rs: begin",
+        place: "hsms-core/src/frame.rs: decode_to",
         test: many_at_once,
     },
     Rule {

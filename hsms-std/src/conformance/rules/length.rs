@@ -13,7 +13,7 @@ pub(super) const RULES: &[Rule] = &[
         id: "E37-8.1.3",
         duty: "A length field below 10 ends the connection.",
         applies: Applies::ALL,
-        place: "hsms-core/src/frame.rs: begin",
+        place: "hsms-core/src/frame.rs: decode_to",
         test: too_short,
     },
     Rule {
@@ -49,7 +49,7 @@ pub(super) const RULES: &[Rule] = &[
         id: "E37-8.1.1/received",
         duty: "The length field is read with its most significant octet first, and counts header and text but not itself.",
         applies: Applies::ALL,
-        place: "hsms-core/src/frame.rs: begin",
+        place: "hsms-core/src/frame.rs: decode_to",
         test: received,
     },
     Rule {
