@@ -33,6 +33,12 @@ fn pair(settings: TrustSettings) -> (Trust, Trust) {
     (Trust::new(ConnectMode::Active, SESSION, settings), Trust::new(ConnectMode::Passive, SESSION, settings))
 }
 
+/// So many failures are the limit.
+fn in_ten_seconds(failures: u8) -> TrustSettings {
+    let failures = NonZeroU8::new(failures).unwrap();
+    TrustSettings { failures, within: Duration::from_secs(10), ..TrustSettings::default() }
+}
+
 fn text(message: &TrustMessage) -> Vec<u8> {
     let mut octets = [0; 64];
     let mut text = Writer::new(Slice::new(&mut octets));
@@ -394,12 +400,7 @@ fn the_end_of_the_link_ends_trust() {
 
 #[test]
 fn after_so_many_failures_in_a_time_every_handshake_is_refused_until_it_has_passed() {
-    let settings = TrustSettings {
-        failures: NonZeroU8::new(3).unwrap(),
-        within: Duration::from_secs(10),
-        ..TrustSettings::default()
-    };
-    let (mut client, mut server) = pair(settings);
+    let (mut client, mut server) = pair(in_ten_seconds(3));
     let key = text(&message(TrustMessage::KEY, Status::OKAY, Some(counted(0))));
     let seed = text(&message(TrustMessage::SEED, Status::OKAY, Some(counted(0))));
     for guess in 0..3 {
@@ -430,12 +431,7 @@ fn after_so_many_failures_in_a_time_every_handshake_is_refused_until_it_has_pass
 
 #[test]
 fn the_time_in_which_failures_count_begins_with_the_first_of_them() {
-    let settings = TrustSettings {
-        failures: NonZeroU8::new(2).unwrap(),
-        within: Duration::from_secs(10),
-        ..TrustSettings::default()
-    };
-    let (mut client, _) = pair(settings);
+    let (mut client, _) = pair(in_ten_seconds(2));
     let refused = text(&message(TrustMessage::SEED, Status::OPERATION_NOT_PERMITTED, None));
     for (guess, seconds) in [(0, 5), (1, 12), (2, 24)] {
         client.authenticate(at(seconds * 1_000), counted(guess)).unwrap();
