@@ -583,8 +583,8 @@ impl<const TRANSACTIONS: usize, S: Sessions> Connection<TRANSACTIONS, S> {
         self.has_room() || self.only_holds()
     }
 
-    /// Whether there is room for what octets make. Inside a text that is arriving they make one action at most: so whether there is room depends on
-    /// messages, not on how they are cut.
+    /// Whether there is room for what octets make. Inside a text that is arriving they make one action at most: so whether there is room
+    /// depends on messages, not on how they are cut.
     #[inline]
     fn has_room_for_octets(&self) -> bool {
         let actions = if self.decoder.body_left() > 0 { 1 } else { MOST_ACTIONS };

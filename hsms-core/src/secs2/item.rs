@@ -1,6 +1,5 @@
 //! One item of any format.
 
-use super::reader::LEAST;
 use super::{Error, ErrorKind, Format, ItemHeader, Values};
 use ascii::{AsAsciiStr, AsAsciiStrError, AsciiStr};
 use core::fmt;
@@ -80,18 +79,14 @@ impl<'a> Item<'a> {
         }
     }
 
-    /// The item in front, where it is whole and has one length octet; and what is behind it. Where it is
-    /// `strict`, a list has octets enough behind it for its elements.
+    /// The item in front, where it is whole and has one length octet; and what is behind it.
     #[inline(always)]
-    pub(super) fn short(text: &'a [u8], strict: bool) -> Option<(Self, &'a [u8])> {
+    pub(super) fn short(text: &'a [u8]) -> Option<(Self, &'a [u8])> {
         let [format, length, behind @ ..] = text else { return None };
-        let length = usize::from(*length);
         if *format == 0x01 {
-            // No number of one octet overflows.
-            let there = !strict || behind.len() >= length.wrapping_mul(LEAST);
-            return there.then_some((Item::List(length), behind));
+            return Some((Item::List(usize::from(*length)), behind));
         }
-        let (octets, rest) = behind.split_at_checked(length)?;
+        let (octets, rest) = behind.split_at_checked(usize::from(*length))?;
         Some((Self::of(*format, octets)?, rest))
     }
 

@@ -4,7 +4,7 @@
 //! [`Reader::value`](super::Reader::value) for one value, that of [`Reader::list`](super::Reader::list) and its like for lists, that of
 //! [`Reader::values`](super::Reader::values) and of texts, and that of [`Walk`](super::Walk), [`check`](super::check) and
 //! [`Reader::skip`](super::Reader::skip), which not all machines have ([`SHORT_CUTS`]). In instructions per item of the bench's three texts a typed
-//! read takes 20.4 / 24.9 / 32.2 (rmp: 16.4 / 36.4 / 59.2, and 1.5 times that is the limit), a walk 60.3 / 72.1 / 78.4, and with nom alone
+//! read takes 20.4 / 24.9 / 32.2 (rmp: 16.4 / 36.4 / 59.2, and 1.5 times that is the limit), a walk 58.3 / 70.4 / 76.8, and with nom alone
 //! 113.5 / 113.8 / 113.8. `cargo bench -p hsms-core --bench secs2` prints all of them;
 //! `the_fast_path_and_the_parser_agree_on_every_short_item` holds both together.
 

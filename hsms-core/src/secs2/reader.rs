@@ -281,14 +281,14 @@ impl<'a> Reader<'a> {
 
     /// As [`parsed_item`](Self::parsed_item), and short of the parser where an item has one length octet.
     #[inline(always)]
-    pub(super) fn next_item(&mut self, strict: bool) -> Result<Item<'a>, Error> {
+    pub(super) fn next_item(&mut self) -> Result<Item<'a>, Error> {
         if parse::SHORT_CUTS
-            && let Some((item, rest)) = Item::short(self.rest, strict)
+            && let Some((item, rest)) = Item::short(self.rest)
         {
             self.rest = rest;
             return Ok(item);
         }
-        self.parsed_item(strict)
+        self.parsed_item(false)
     }
 
     /// As [`item`](Self::item); whether the elements of a list can be there is looked at where it is `strict`. Once for all that read
@@ -382,6 +382,13 @@ impl<'a> Reader<'a> {
         }
         self.rest = rest;
         Ok((header, octets))
+    }
+
+    /// What is wrong with a list of `count` elements whose header was taken last, if anything.
+    #[inline]
+    pub(super) fn too_many(&self, count: usize) -> Option<ErrorKind> {
+        let missing = count.saturating_mul(LEAST).saturating_sub(self.rest.len());
+        if missing > 0 { Some(ErrorKind::Truncated { missing }) } else { None }
     }
 
     /// Takes an item of `format`, which is no list; gives its octets, a localized text's with its encoding. Once for all formats: flash is

@@ -176,7 +176,7 @@ impl<'a, const DEPTH: usize> Walk<'a, DEPTH> {
     fn step(&mut self) -> Result<Step<'a>, Error> {
         let (depth, offset) = (self.depth, self.reader.position());
         self.left = self.left.wrapping_sub(1);
-        let item = self.reader.next_item(self.strict)?;
+        let item = self.reader.next_item()?;
         if let Item::List(count) = item
             && let Err(error) = self.enter(offset, count)
         {
@@ -195,9 +195,12 @@ impl<'a, const DEPTH: usize> Walk<'a, DEPTH> {
         }
     }
 
-    /// Enters the list at this offset, whose elements can all be there where that matters. One of no elements is as good as any other item.
+    /// Enters the list at this offset. One of no elements is as good as any other item.
     fn enter(&mut self, offset: usize, count: usize) -> Result<(), Error> {
         if self.strict {
+            if let Some(kind) = self.reader.too_many(count) {
+                return Err(Error { offset, kind });
+            }
             match self.items.checked_sub(count) {
                 Some(items) => self.items = items,
                 None => return Err(Error { offset, kind: ErrorKind::TooManyItems { limit: self.limits.items } }),
