@@ -365,8 +365,7 @@ impl<'a> Reader<'a> {
             return Err(self.here(ErrorKind::OtherFormat { expected, found: format }));
         }
         let (len, needed) = match format {
-            // Two times three octets fit.
-            Format::List if strict => (0, header.size().wrapping_mul(LEAST)),
+            Format::List if strict => (0, header.size().saturating_mul(LEAST)),
             Format::List => (0, 0),
             _ => (header.size(), header.size()),
         };
