@@ -160,6 +160,18 @@ fn renamed_system_bytes_are_matched_by_their_new_names() {
 }
 
 #[test]
+fn a_message_that_is_arriving_goes_on_under_its_new_name() {
+    let now = Instant::EPOCH;
+    let (mut connection, _) = waiting(now);
+    let mut octets = Header::data(SystemBytes(0x80), S1F1, true, device().session()).encode_prefix(2).unwrap().to_vec();
+    octets.push(1);
+    connection.receive(now, &octets).unwrap();
+    connection.map_system_bytes(|system| SystemBytes(system.0 + 0x500));
+    let (_, inbound) = connection.receive(now, &[2]).unwrap();
+    assert_eq!(inbound.unwrap().header().system, SystemBytes(0x580));
+}
+
+#[test]
 fn frames_that_wait_to_be_polled_are_renamed_and_notices_are_not() {
     let now = Instant::EPOCH;
     let (mut connection, system) = waiting(now);

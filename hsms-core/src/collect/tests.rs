@@ -270,6 +270,15 @@ fn a_vec_with_room_for_a_text_is_left_as_it_is() {
 }
 
 #[test]
+fn a_vec_grows_for_octets_alone_that_it_has_no_room_for() {
+    let mut storage = Vec::with_capacity(4);
+    let room = storage.capacity();
+    let octets = std::vec![7; room];
+    storage.put(0, &octets, 4 * room).unwrap();
+    assert_eq!((storage.capacity(), &storage), (room, &octets));
+}
+
+#[test]
 fn a_text_can_be_taken_out_between_messages_and_its_loss_in_the_middle_is_an_error() {
     let stream = frame(b"abcdef");
     let mut collector = Collector::new(heapless::Vec::<u8, 8>::new(), 8);

@@ -2,7 +2,9 @@
 
 use crate::drain;
 use hsms_core::config::{Config, DeviceId, DeviceIds};
-use hsms_core::connection::{Action, Class, CloseReason, Connection, Event, Leniency, Notice, Stream9, TransactionEnd};
+use hsms_core::connection::{
+    Action, Class, CloseReason, Connection, ControlFrame, Event, Leniency, Notice, Stream9, TransactionEnd,
+};
 use hsms_core::error::Error;
 use hsms_core::time::Instant;
 use hsms_core::wire::{Header, SessionId, StreamFunction, SystemBytes};
@@ -341,5 +343,32 @@ fn a_too_long_reply_from_a_device_that_is_served_no_more_is_none() {
         });
         assert_eq!(drain(&mut machine).contains(&told), end);
         assert_eq!(machine.open_transactions(), usize::from(!end));
+    }
+}
+
+#[test]
+fn a_linktest_that_is_answered_at_its_own_t6_used_no_leniency_although_a_text_ended_when_it_began() {
+    let mut machine = selected(0);
+    machine.linktest(at(10)).unwrap();
+    let Some(Action::Send(ControlFrame::Control(asked))) = machine.poll_action() else { panic!("no Linktest.req") };
+    machine.written(at(10), 14).unwrap();
+    let mut octets = Header::data(SystemBytes(9), S1F1, false, SessionId(1)).encode_prefix(1).unwrap().to_vec();
+    octets.push(0);
+    machine.receive(at(10), &octets).unwrap();
+    // T6 is 5 s.
+    machine.receive(at(5_010), &Header::linktest_rsp(asked.system).encode_alone()).unwrap();
+    assert_eq!(drain(&mut machine), [Action::Notify(Notice::LinktestAnswered { system: asked.system })]);
+}
+
+#[test]
+fn commands_are_taken_while_there_is_room_for_the_most_that_one_can_make() {
+    let mut machine = selected(0);
+    for waiting in 0..=6 {
+        let asked = machine.clone().linktest(at(1)).map(drop);
+        // Eight can wait, and an input makes three at most.
+        assert_eq!(asked, if waiting <= 5 { Ok(()) } else { Err(Error::ActionsPending) }, "{waiting} actions wait");
+        if waiting < 6 {
+            machine.receive(at(1), &Header::linktest_req(SystemBytes(waiting)).encode_alone()).unwrap();
+        }
     }
 }

@@ -213,3 +213,21 @@ fn a_connection_moves_to_more_room_and_back_with_all_that_is_open() {
     assert!(smaller.is_open(fifth));
     assert_eq!(smaller.resized::<5>().as_ref(), Some(&larger));
 }
+
+#[test]
+fn what_ends_a_request_is_told_apart_as_answer_abort_or_neither() {
+    let told = |frame: &str| {
+        let mut scene = active().requesting();
+        let now = scene.now();
+        let octets = hex(frame);
+        let (_, inbound) = scene.connection.receive(now, &octets).unwrap();
+        let inbound = inbound.unwrap();
+        (inbound.is_reply(), inbound.is_abort(), inbound.is_unawaited())
+    };
+    assert_eq!(told("0000000A 0001 01 02 00 00 00000061"), (true, false, false), "the reply");
+    assert_eq!(told("0000000A 0001 01 00 00 00 00000061"), (true, true, false), "the peer's abort");
+    assert_eq!(told("0000000A 0001 01 02 00 00 00000099"), (false, false, true), "a reply to nothing");
+    assert_eq!(told("0000000A 0001 01 00 00 00 00000099"), (false, false, true), "an abort of nothing");
+    assert_eq!(told("0000000A 0001 81 03 00 00 00000099"), (false, false, false), "a primary");
+    assert_eq!(told("0000000A FFFF 00 00 00 05 00000099"), (false, false, false), "a linktest");
+}

@@ -188,6 +188,19 @@ fn the_end_of_a_transaction_tells_who_has_to_act() {
 }
 
 #[test]
+fn the_end_of_a_connection_tells_who_has_to_act() {
+    let of = |fault, reasons: &[CloseReason]| {
+        for reason in reasons {
+            assert_eq!(reason.fault(), fault, "{reason}");
+        }
+    };
+    of(Fault::Caller, &[CloseReason::Disabled, CloseReason::Separated, CloseReason::BodyAborted]);
+    of(Fault::Capacity, &[CloseReason::OutputStalled, CloseReason::CallerRefused]);
+    of(Fault::Link, &[CloseReason::TransportClosed, CloseReason::SeparateReceived, CloseReason::DeselectAnswered]);
+    of(Fault::Peer, &[CloseReason::T6(ControlRequest::Select), CloseReason::T7]);
+}
+
+#[test]
 fn every_setting_has_a_name() {
     reads([
         (Field::T3, "T3 in milliseconds"),
