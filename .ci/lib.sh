@@ -474,6 +474,8 @@ fuzz_target() { # target
     done=$((done + ${words:-0}))
     if [ "$status" != 0 ]; then
       {
+        # What was said first, which is far above the end.
+        grep -A 3 -E 'panicked at|^SUMMARY: ' "$place/log" | head -n 20
         tail -n 40 "$place/log"
         printf '%-20s FAILED after %d executions; the input: %s\n' "$target" "$done" "$(find "$place/artifacts" -type f | head -n 1)"
       } >"$place/result"

@@ -33,6 +33,10 @@ fn the_gate_calls_every_public_function_of_the_core() {
         assert!(!called.contains(*name), "{name} is left out ({why}), and is called");
     }
     println!("nopanic: {} public functions, {} left out", public.len(), LEFT_OUT.len());
+    let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();
+    let row = page.lines().find(|line| line.starts_with("| panic-free |")).unwrap();
+    let told = format!("each of the {} public functions", public.len());
+    assert!(row.contains(&told), "the row of README.md does not say \"{told}\": {row}");
 }
 
 fn core() -> &'static Path {

@@ -3,10 +3,8 @@
 use super::waits::{KINDS, kind_of};
 use super::{Dialogue, Kind, MOST_TIMEOUTS, Runs, Stage};
 use crate::invariants::{Broken, closed};
-use crate::machine::Machine;
 use crate::model::Subject;
-use hsms_core::connection::{Action, CloseReason, Event, GeneralInput, Input, Notice, Timer, TransactionEnd};
-use hsms_core::time::Instant;
+use hsms_core::connection::{Action, CloseReason, Notice, Timer, TransactionEnd};
 use hsms_core::wire::SType;
 use std::collections::BTreeMap;
 
@@ -15,6 +13,18 @@ impl<M: Subject> Stage<M> {
         let mut armed = Vec::new();
         self.machine().armed_timers(&mut |timer, _| armed.push(timer));
         armed
+    }
+
+    /// The timers that have to run, in order of their kinds, and do; an error where others do.
+    fn due(&self) -> Result<Vec<Kind>, String> {
+        let armed = self.armed_timers();
+        let due = self.waits.due(self.machine(), self.wanted);
+        let mut kinds: Vec<Kind> = armed.iter().copied().map(kind_of).collect();
+        kinds.sort_unstable();
+        if kinds == due {
+            return Ok(due);
+        }
+        Err(format!("{due:?} have to run, and {armed:?} do: {:?}", self.machine()))
     }
 
     /// Lets this timer expire, and does what has to come of that.
@@ -50,18 +60,10 @@ impl<M: Subject> Dialogue<M> {
         let mut runs: BTreeMap<Kind, Runs> = KINDS.into_iter().map(|kind| (kind, Runs::default())).collect();
         for (place, stage) in self.stages.iter().enumerate() {
             let now = self.time(place);
-            let armed = stage.armed_timers();
-            let due = stage.waits.due(stage.machine(), stage.wanted);
-            let mut kinds: Vec<Kind> = armed.iter().copied().map(kind_of).collect();
-            kinds.sort_unstable();
-            if kinds != due {
-                let why = format!("{due:?} have to run, and {armed:?} do: {:?}", stage.machine());
-                return Err(self.failed("timers", place, why));
-            }
-            for kind in due {
+            for kind in stage.due().map_err(|why| self.failed("timers", place, why))? {
                 runs.entry(kind).or_default().due += 1;
             }
-            for timer in armed {
+            for timer in stage.armed_timers() {
                 let what = format!("{timer:?} expires");
                 let mut stage = stage.clone();
                 stage.expire(timer).map_err(|why| self.failed(&what, place, why))?;
@@ -72,25 +74,29 @@ impl<M: Subject> Dialogue<M> {
         }
         Ok(runs)
     }
-}
 
-impl<M: Machine> Dialogue<M> {
     /// At every step the timer that is due first expires, then with it the second, and so on to the last that is armed, or that
-    /// these arm. Each time the dialogue goes on, as far as that is possible still.
+    /// these arm. Each time the dialogue goes on, as far as that is possible still. Those due are reckoned from the messages: there has to
+    /// be another timeout as long as anything is waited for.
     ///
     /// # Errors
-    /// What does not hold.
+    /// What does not hold; and timers that run and have no reason to, or do not and have one.
     pub fn time_out_in_order(&self) -> Result<Runs, String> {
         let mut runs = Runs::default();
         for place in 0..self.stages.len() {
-            runs.due += self.timers(place)?;
             let mut stage = self.stages[place].clone();
             let mut now = self.time(place);
             for timeouts in 1.. {
                 let what = format!("{timeouts} timeouts");
+                if timeouts > MOST_TIMEOUTS {
+                    return Err(self.failed(&what, place, "they do not end"));
+                }
                 let told = |broken| self.failed(&what, place, broken);
                 let written = if stage.machine().is_body_open() { 0 } else { stage.unwritten };
                 stage.written(now, written).map_err(told)?;
+                let due = stage.due().map_err(|why| self.failed(&what, place, why))?;
+                // Which of them expire at one moment, and so in one run, is the machine's word: what is reckoned has no times.
+                runs.due += usize::from(!due.is_empty());
                 let Some(at) = stage.time_out(now).map_err(told)? else { break };
                 now = at;
                 let mut tortured = stage.clone();
@@ -102,44 +108,5 @@ impl<M: Machine> Dialogue<M> {
             }
         }
         Ok(runs)
-    }
-
-    /// How many timeouts can follow each other from this place, by the machine alone.
-    fn timers(&self, place: usize) -> Result<usize, String> {
-        let mut machine = self.machine_at(place);
-        let mut count = 0;
-        while let Some(deadline) = machine.next_deadline() {
-            if count == MOST_TIMEOUTS {
-                return Err(self.failed("timeouts", place, "they do not end"));
-            }
-            count += 1;
-            // What is due at the same moment expires with it.
-            for _ in 0..MOST_TIMEOUTS {
-                if machine.next_deadline().is_none_or(|next| next > deadline) {
-                    break;
-                }
-                machine.tell(deadline, GeneralInput::Common(Input::Handle(Event::Timeout)));
-                let frames: Vec<_> = std::iter::from_fn(|| machine.poll_action()).collect();
-                for frame in &frames {
-                    if let Action::Send(frame) = frame {
-                        let octets = frame.len() as u64;
-                        // Refused behind a close.
-                        machine.tell(deadline, GeneralInput::Common(Input::Written { octets }));
-                    }
-                }
-            }
-        }
-        Ok(count)
-    }
-
-    /// The machine as it stands before this step, with all written that can be.
-    fn machine_at(&self, place: usize) -> M {
-        let stage = &self.stages[place];
-        let mut machine = stage.machine().clone();
-        if !machine.is_body_open() && stage.unwritten > 0 {
-            let now = Instant::from_millis(self.time(place));
-            machine.tell(now, GeneralInput::Common(Input::Written { octets: stage.unwritten }));
-        }
-        machine
     }
 }

@@ -41,10 +41,11 @@ enum Failure {
 /// Those that only say "again".
 const HARMLESS: [ErrorKind; 3] = [ErrorKind::Interrupted, ErrorKind::WouldBlock, ErrorKind::TimedOut];
 
-/// Those that a socket ends with.
-const HARD: [ErrorKind; 12] = [
+/// Those that a socket ends with, and TLS: with `InvalidData` it tells whatever it does not trust.
+const HARD: [ErrorKind; 15] = [
     ErrorKind::ConnectionReset,
     ErrorKind::ConnectionAborted,
+    ErrorKind::ConnectionRefused,
     ErrorKind::BrokenPipe,
     ErrorKind::NotConnected,
     ErrorKind::UnexpectedEof,
@@ -52,7 +53,9 @@ const HARD: [ErrorKind; 12] = [
     ErrorKind::OutOfMemory,
     ErrorKind::PermissionDenied,
     ErrorKind::InvalidInput,
+    ErrorKind::InvalidData,
     ErrorKind::HostUnreachable,
+    ErrorKind::NetworkUnreachable,
     ErrorKind::NetworkDown,
     ErrorKind::Other,
 ];
@@ -71,8 +74,12 @@ struct Shape {
     owes: bool,
 }
 
-const SHAPES: [Shape; 3] =
-    [Shape { active: false, owes: false }, Shape { active: true, owes: false }, Shape { active: false, owes: true }];
+const SHAPES: [Shape; 4] = [
+    Shape { active: false, owes: false },
+    Shape { active: true, owes: false },
+    Shape { active: false, owes: true },
+    Shape { active: true, owes: true },
+];
 
 /// The peer, and the stream to it.
 #[derive(Default)]
