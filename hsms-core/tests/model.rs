@@ -266,6 +266,7 @@ fn a_renamed_connection_takes_the_tokens_that_were_renamed_with_it() {
     assert!(!connection.is_current_token(&token));
     assert_eq!(connection.begin_reply(now, &token, 0), Err(Error::StaleToken));
     let renamed = token.renamed(token.link() + 6, SystemBytes(8));
+    assert_eq!(renamed.link(), token.link() + 6);
     assert!(connection.is_current_token(&renamed));
     let prefix = connection.begin_reply(now, &renamed, 0).unwrap();
     assert_eq!(prefix[10..], [0, 0, 0, 8]);
@@ -290,4 +291,58 @@ fn what_is_never_looked_at_again_is_cleared() {
     ended.set_issued(5..5);
     ended.map_links(|_| 0);
     assert_eq!(ended, fresh);
+}
+
+#[test]
+fn t5_that_runs_is_not_cleared() {
+    let now = Instant::EPOCH;
+    let mut ended = Connection::<2>::new(Config::host(device()));
+    ended.enable(now).unwrap();
+    drain(&mut ended);
+    ended.handle(now, Event::TransportOpen).unwrap();
+    drain(&mut ended);
+    ended.disable(now).unwrap();
+    drain(&mut ended);
+    ended.clear_unused();
+    ended.enable(now).unwrap();
+    assert_eq!(armed(&ended), [(Timer::T5, now.saturating_add(Duration::from_secs(10)))]);
+}
+
+#[test]
+fn numbers_that_were_issued_are_cleared_with_their_connection_and_not_before() {
+    let now = Instant::EPOCH;
+    let (mut connection, system) = waiting(now);
+    connection.clear_unused();
+    assert_eq!(connection.issued(), system.0..system.0 + 1);
+    connection.disable(now).unwrap();
+    drain(&mut connection);
+    connection.clear_unused();
+    assert!(connection.issued().is_empty(), "{:?}", connection.issued());
+}
+
+#[test]
+fn a_session_that_is_selected_keeps_its_number_and_one_that_is_not_has_none() {
+    let (now, session) = (Instant::EPOCH, SessionId(5));
+    let sessions = General::<2>::new(&[SessionEntity::offered(session)]).unwrap();
+    let mut connection = Connection::<2, _>::general(Config::equipment(device()), sessions);
+    connection.enable(now).unwrap();
+    while connection.poll_action().is_some() {}
+    connection.handle(now, Event::TransportOpen).unwrap();
+    let select = Header::select_req(SystemBytes(1)).with_session(session);
+    connection.receive(now, &select.encode_alone()).unwrap();
+    while connection.poll_action().is_some() {}
+    let primary = Header::data(SystemBytes(9), S1F1, true, session).encode_alone();
+    let token = connection.receive(now, &primary).unwrap().1.unwrap().reply_token().unwrap();
+    connection.clear_unused();
+    assert!(connection.is_current_token(&token));
+    let mut other = connection.clone();
+    other.receive(now, &Header::separate_req(SystemBytes(2)).with_session(session).encode_alone()).unwrap();
+    while other.poll_action().is_some() {}
+    other.clear_unused();
+    let mut serials = Vec::new();
+    other.map_links(|link| {
+        serials.push(link);
+        link
+    });
+    assert_eq!(serials.last(), Some(&0), "{serials:?}");
 }
