@@ -15,7 +15,7 @@ use std::fmt;
 pub enum Invariant {
     /// A call that is refused changes nothing.
     RefusalChangesNothing,
-    /// One input makes a bounded number of actions.
+    /// One input, a timer included, puts at most three actions in the queue, and all that can be polled then is bounded too.
     FewActions,
     /// Nothing is sent without a transport, or after it was closed; it is closed once.
     NothingAfterClose,
@@ -71,6 +71,9 @@ fn hold(invariant: Invariant, holds: bool, seen: impl FnOnce() -> String) -> Res
 /// Actions that can wait in a machine at once; one more opens the transport.
 const QUEUE: usize = 8;
 
+/// Actions that one input can put in the queue, which every input makes sure of the room for.
+const PUT: usize = 3;
+
 /// Timers that can be armed at once beside one for each transaction and session: T5 or T7, T6, T8, linktest.
 const TIMERS: usize = 4;
 
@@ -91,8 +94,10 @@ pub fn step<'i, M: Machine>(
             format!("{input:?} was refused ({error}) and changed\n{before:?}\nto\n{machine:?}")
         })?;
     }
+    let waiting = machine.waiting_actions();
     let actions = drain(machine)?;
-    Step { before: &before, now, input: Some(&input), outcome: &outcome, actions: &actions, after: machine }.check()?;
+    Step { before: &before, now, input: Some(&input), outcome: &outcome, waiting, actions: &actions, after: machine }
+        .check()?;
     Ok((outcome, actions))
 }
 
@@ -129,6 +134,24 @@ pub fn fire<M: Machine>(machine: &mut M, now: Instant) -> Result<Vec<Action>, Br
         actions.extend(step(machine, now, GeneralInput::Common(Input::Handle(Event::Timeout)))?.1);
     }
     Ok(actions)
+}
+
+/// Lets this timer of a drained machine alone expire, whatever its deadline and those of others say, drains the machine, and
+/// checks what [`step`] checks. `now` is the last that the machine was told. Gives what it gave back, and the actions.
+///
+/// # Errors
+/// The invariant that does not hold.
+pub fn expire<M: Subject>(
+    machine: &mut M,
+    now: Instant,
+    timer: Timer,
+) -> Result<(Outcome<'static>, Vec<Action>), Broken> {
+    let before = machine.clone();
+    let outcome = machine.fire(timer).map_or_else(Outcome::Refused, |()| Outcome::Done);
+    let waiting = machine.waiting_actions();
+    let actions = drain(machine)?;
+    Step { before: &before, now, input: None, outcome: &outcome, waiting, actions: &actions, after: machine }.check()?;
+    Ok((outcome, actions))
 }
 
 /// As long as no deadline lies between `now` and `later`, a machine told `input` at either does the same.
@@ -242,7 +265,7 @@ impl<M: Machine> Watch<M> {
         Ok(actions)
     }
 
-    /// Lets this timer alone expire now, whatever its deadline and those of others say. Gives the actions.
+    /// Lets this timer alone expire now. Gives the actions. See [`expire`].
     ///
     /// # Errors
     /// The invariant that does not hold.
@@ -250,12 +273,7 @@ impl<M: Machine> Watch<M> {
     where
         M: Subject,
     {
-        let (before, now) = (self.machine.clone(), self.now);
-        let outcome = self.machine.fire(timer).map_or_else(Outcome::Refused, |()| Outcome::Done);
-        let actions = drain(&mut self.machine)?;
-        let step =
-            Step { before: &before, now, input: None, outcome: &outcome, actions: &actions, after: &self.machine };
-        step.check()?;
+        let (_, actions) = expire(&mut self.machine, self.now, timer)?;
         self.notice(&actions);
         Ok(actions)
     }
@@ -280,6 +298,8 @@ struct Step<'s, 'i, M> {
     /// `None`: a timer was made to expire.
     input: Option<&'s GeneralInput<'i>>,
     outcome: &'s Outcome<'i>,
+    /// Actions in the queue before any was polled.
+    waiting: usize,
     actions: &'s [Action],
     after: &'s M,
 }
@@ -330,6 +350,9 @@ impl<M: Machine> Step<'_, '_, M> {
     }
 
     fn few_actions(&self) -> Result<(), Broken> {
+        let (held, waiting) = (self.before.waiting_actions(), self.waiting);
+        let told = format_args!("{held} actions were held, and then {waiting}");
+        self.broken(Invariant::FewActions, waiting <= held + PUT, told)?;
         let ends = self.actions.iter().filter(|action| is_link_loss(action)).count();
         // HSMS-GS makes requests and farewells for each session as there is room for them.
         let sessions = if M::GENERAL { 3 * QUEUE } else { 0 };

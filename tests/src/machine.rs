@@ -15,6 +15,8 @@ pub trait Machine: Clone + PartialEq + Debug {
     fn tell<'i>(&mut self, now: Instant, input: GeneralInput<'i>) -> Outcome<'i>;
     /// The next thing to do.
     fn poll_action(&mut self) -> Option<Action>;
+    /// How many actions wait in its queue.
+    fn waiting_actions(&self) -> usize;
     /// When to come back.
     fn next_deadline(&self) -> Option<Instant>;
     /// Where it is.
@@ -37,6 +39,10 @@ macro_rules! getters {
     () => {
         fn poll_action(&mut self) -> Option<Action> {
             self.poll_action()
+        }
+
+        fn waiting_actions(&self) -> usize {
+            self.waiting_actions()
         }
 
         fn next_deadline(&self) -> Option<Instant> {

@@ -19,6 +19,7 @@ enum Flaw {
     None,
     RefusalCounts,
     TooManyActions,
+    QueuesMore,
     SendsAfterClose,
     ClosesTwice,
     DeadlineInThePast,
@@ -99,6 +100,10 @@ impl Machine for Flawed {
                 let waits = Notice::LinktestMissed { system: SystemBytes(1), missed: 1 };
                 self.also.extend([Action::Notify(waits); 12]);
             }
+            Flaw::QueuesMore if early => {
+                let waits = Notice::LinktestMissed { system: SystemBytes(1), missed: 1 };
+                self.also.extend([Action::Notify(waits); 4]);
+            }
             Flaw::SendsAfterClose if matches!(input, GeneralInput::Common(Input::Separate)) => {
                 self.send(Header::linktest_req(SystemBytes(77)));
             }
@@ -149,6 +154,11 @@ impl Machine for Flawed {
 
     fn poll_action(&mut self) -> Option<Action> {
         self.sound.poll_action().or_else(|| self.also.pop_front())
+    }
+
+    fn waiting_actions(&self) -> usize {
+        let queued = if self.flaw == Flaw::QueuesMore { self.also.len() } else { 0 };
+        Machine::waiting_actions(&self.sound) + queued
     }
 
     fn next_deadline(&self) -> Option<Instant> {
@@ -266,6 +276,7 @@ fn each_flaw_breaks_the_invariant_meant_for_it() {
     let flaws = [
         (Flaw::RefusalCounts, Invariant::RefusalChangesNothing),
         (Flaw::TooManyActions, Invariant::FewActions),
+        (Flaw::QueuesMore, Invariant::FewActions),
         (Flaw::SendsAfterClose, Invariant::NothingAfterClose),
         (Flaw::ClosesTwice, Invariant::NothingAfterClose),
         (Flaw::DeadlineInThePast, Invariant::DeadlineIsTrue),

@@ -21,8 +21,6 @@ pub enum Property {
     T7IsNotExtended,
     /// A Reject.req is answered with nothing.
     RejectIsNotAnswered,
-    /// One input puts at most three actions in the queue, which holds eight.
-    QueueHolds,
     /// What waits has its timer: NOT SELECTED, a control request, a transaction, a message in part, a reconnect.
     Guarded,
     /// A machine without a transport has no timer but T5, and nothing open.
@@ -52,14 +50,13 @@ pub type IsIt = fn(Property) -> bool;
 
 impl Property {
     /// All of them in words, the [`Invariant`]s of a machine as one.
-    pub const ALL: [(&'static str, IsIt); 17] = [
+    pub const ALL: [(&'static str, IsIt); 16] = [
         ("each machine keeps its invariants", |p| matches!(p, Property::Machine(_))),
         ("SELECTED means that the other accepted", |p| p == Property::SelectedMeansAccepted),
         ("each transaction ends once", |p| p == Property::EndsOnce),
         ("nothing is sent behind a close", |p| p == Property::NothingAfterClose),
         ("no message moves T7", |p| p == Property::T7IsNotExtended),
         ("a Reject.req is answered with nothing", |p| p == Property::RejectIsNotAnswered),
-        ("the action queue holds", |p| p == Property::QueueHolds),
         ("what waits has its timer", |p| p == Property::Guarded),
         ("nothing outlives its link", |p| p == Property::NothingLeft),
         ("chains of messages end", |p| p == Property::ChainsEnd),

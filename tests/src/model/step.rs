@@ -271,13 +271,10 @@ impl<M: Subject> Run<'_, M> {
         if timer == Timer::T7 && self.world.ends[at].traffic {
             self.met(Situation::T7AgainstTraffic);
         }
-        let machine = &mut self.world.ends[at].machine;
-        let fired = machine.fire(timer);
-        let queued = machine.waiting_actions();
-        let polled = invariants::drain(machine);
-        self.hold(Property::Obeys, fired.is_ok())?;
-        let actions = self.invariant(polled)?;
-        self.hold(Property::QueueHolds, queued <= 8)?;
+        let now = self.now;
+        let expired = invariants::expire(&mut self.world.ends[at].machine, now, timer);
+        let (outcome, actions) = self.invariant(expired)?;
+        self.hold(Property::Obeys, is_done(&outcome))?;
         let closes = invariants::closed(&actions);
         match (timer, closes) {
             (Timer::T8, _) => self.met(Situation::T8),
@@ -344,13 +341,7 @@ impl<M: Subject> Run<'_, M> {
             let was_open = self.world.ends[to].open.clone();
             let machine = &mut self.world.ends[to].machine;
             let queued = machine.waiting_actions();
-            let grown = (self.setup.free || self.setup.commands.texts).then(|| {
-                let mut probe = machine.clone();
-                probe.tell(self.now, GeneralInput::Common(Input::Receive(left)));
-                (probe.waiting_actions().saturating_sub(queued), probe.waiting_actions())
-            });
             let stepped = invariants::step(machine, self.now, GeneralInput::Common(Input::Receive(left)));
-            self.hold(Property::QueueHolds, grown.is_none_or(|(grown, waiting)| grown <= 3 && waiting <= 8))?;
             let (outcome, actions) = self.invariant(stepped)?;
             let Outcome::Received { taken, inbound } = outcome else { return Err(Property::Obeys) };
             left = &left[taken..];

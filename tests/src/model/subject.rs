@@ -14,7 +14,6 @@ use std::ops::Range;
 pub trait Subject: Machine + Eq + Hash + Send + Sync + 'static {
     fn armed_timers(&self, show: &mut dyn FnMut(Timer, Instant));
     fn fire(&mut self, timer: Timer) -> Result<(), Error>;
-    fn waiting_actions(&self) -> usize;
     fn rebase(&mut self, now: Instant);
     fn restart_timers(&mut self);
     fn map_system_bytes(&mut self, map: &mut dyn FnMut(SystemBytes) -> SystemBytes);
@@ -37,10 +36,6 @@ macro_rules! methods {
 
         fn fire(&mut self, timer: Timer) -> Result<(), Error> {
             self.fire(timer)
-        }
-
-        fn waiting_actions(&self) -> usize {
-            self.waiting_actions()
         }
 
         fn rebase(&mut self, now: Instant) {

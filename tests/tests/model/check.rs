@@ -53,7 +53,7 @@ impl<M: Subject> Model for Checked<M> {
                 }),)*]
             };
         }
-        let properties = properties!(0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16);
+        let properties = properties!(0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15);
         assert_eq!(properties.len(), Property::ALL.len());
         properties
     }
