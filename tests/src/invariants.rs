@@ -1,6 +1,10 @@
 //! What has to hold of a machine at every step, whatever it is told, and of two machines face to face. Written once: model
 //! checking, simulation, torture, properties and fuzzing all look at a machine through [`step`] or a [`Watch`].
 
+mod ends;
+
+pub use ends::{Said, ends_agree, selected_means_accepted};
+
 use crate::machine::Machine;
 use crate::model::Subject;
 use hsms_core::connection::{
@@ -9,6 +13,7 @@ use hsms_core::connection::{
 use hsms_core::time::Instant;
 use hsms_core::wire::{Header, PType, SType, SessionId, SystemBytes};
 use std::fmt;
+use std::time::Duration;
 
 /// What a machine promises.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -43,6 +48,8 @@ pub enum Invariant {
     WaitingIsGuarded,
     /// As long as no deadline passes, time changes nothing but deadlines.
     TimeIsOnlyDeadlines,
+    /// An end is SELECTED only where the other accepted that, or asked for it and was accepted.
+    SelectedMeansAccepted,
     /// Once nothing is under way between them, both ends of a link agree whether it is SELECTED.
     EndsAgree,
 }
@@ -76,6 +83,9 @@ const PUT: usize = 3;
 
 /// Timers that can be armed at once beside one for each transaction and session: T5 or T7, T6, T8, linktest.
 const TIMERS: usize = 4;
+
+/// How much later time must not matter.
+const LATER: Duration = Duration::from_millis(1_500);
 
 /// Tells `input` to a drained machine, drains it, and checks every invariant that can be seen in one step. Gives what it gave
 /// back, and the actions.
@@ -150,7 +160,8 @@ pub fn expire<M: Subject>(
     let outcome = machine.fire(timer).map_or_else(Outcome::Refused, |()| Outcome::Done);
     let waiting = machine.waiting_actions();
     let actions = drain(machine)?;
-    Step { before: &before, now, input: None, outcome: &outcome, waiting, actions: &actions, after: machine }.check()?;
+    Step { before: &before, now, input: None, outcome: &outcome, waiting, actions: &actions, after: machine }
+        .check()?;
     Ok((outcome, actions))
 }
 
@@ -197,31 +208,27 @@ pub fn waiting_is_guarded<M: Machine>(machine: &M) -> Result<(), Broken> {
     })
 }
 
-/// Two ends of one link between which nothing is under way: no octet, and no control request is open.
-///
-/// # Errors
-/// [`Invariant::EndsAgree`].
-pub fn ends_agree<A: Machine, B: Machine>(a: &A, b: &B) -> Result<(), Broken> {
-    hold(Invariant::EndsAgree, a.state() == b.state(), || {
-        format!("one end is {}, the other {}:\n{a:?}\n{b:?}", a.state(), b.state())
-    })
-}
-
 /// A machine and what has to hold of it over many steps.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Watch<M> {
     machine: M,
     now: Instant,
-    /// Since when it has been NOT SELECTED, with input read and all timeouts told.
+    /// Since when it has been NOT SELECTED, with input read and no Select.req of its own unwritten.
     unselected: Option<Instant>,
     /// Its timers stand still.
     paused: bool,
+    /// Octets that it was not told of as written.
+    unwritten: u64,
+    /// How many of them there are up to the end of its last Select.req.
+    selecting: u64,
+    said: Said,
 }
 
 impl<M: Machine> Watch<M> {
     /// Watches a machine from here on.
     pub const fn new(machine: M) -> Self {
-        Watch { machine, now: Instant::EPOCH, unselected: None, paused: false }
+        let said = Said::NOTHING;
+        Watch { machine, now: Instant::EPOCH, unselected: None, paused: false, unwritten: 0, selecting: 0, said }
     }
 
     /// The machine.
@@ -229,22 +236,36 @@ impl<M: Machine> Watch<M> {
         &self.machine
     }
 
-    /// Tells `input`, drains the machine, and checks. See [`step`].
+    /// What it has said about being SELECTED since its link began.
+    pub const fn said(&self) -> Said {
+        self.said
+    }
+
+    /// Tells `input`, drains the machine, and checks. See [`step`] and [`time_is_only_deadlines`].
     ///
     /// # Errors
-    /// The invariant that does not hold.
+    /// The invariant that does not hold, [`Invariant::UnselectedEnds`] among them.
     pub fn tell<'i>(&mut self, now: Instant, input: GeneralInput<'i>) -> Result<(Outcome<'i>, Vec<Action>), Broken> {
         let paused = match input {
             GeneralInput::Common(Input::PauseInput) => true,
             GeneralInput::Common(Input::ResumeInput) => false,
             _ => self.paused,
         };
+        let written = if let GeneralInput::Common(Input::Written { octets }) = input { octets } else { 0 };
+        let opens = matches!(input, GeneralInput::Common(Input::Handle(Event::TransportOpen)));
+        time_is_only_deadlines(&self.machine, now, now.saturating_add(LATER), &input)?;
         let (outcome, actions) = step(&mut self.machine, now, input)?;
         self.now = self.now.max(now);
+        if let Outcome::Begun { prefix: [a, b, c, d, ..], .. } = outcome {
+            self.unwritten += u64::from(u32::from_be_bytes([a, b, c, d])) + 4;
+        }
         if !matches!(outcome, Outcome::Refused(_)) {
             self.paused = paused;
+            self.unwritten = self.unwritten.saturating_sub(written);
+            self.selecting = self.selecting.saturating_sub(written);
+            self.said = if opens { Said::NOTHING } else { self.said };
         }
-        self.notice(&actions);
+        self.notice(&actions)?;
         Ok((outcome, actions))
     }
 
@@ -255,13 +276,7 @@ impl<M: Machine> Watch<M> {
     pub fn fire(&mut self, now: Instant) -> Result<Vec<Action>, Broken> {
         let actions = fire(&mut self.machine, now)?;
         self.now = self.now.max(now);
-        self.notice(&actions);
-        let config = self.machine.config();
-        let longest = config.t7() + config.t6();
-        let overdue = self.unselected.is_some_and(|since| self.now.saturating_since(since) > longest);
-        hold(Invariant::UnselectedEnds, !overdue, || {
-            format!("NOT SELECTED since {:?}, and it is {:?}: {:?}", self.unselected, self.now, self.machine)
-        })?;
+        self.notice(&actions)?;
         Ok(actions)
     }
 
@@ -274,20 +289,41 @@ impl<M: Machine> Watch<M> {
         M: Subject,
     {
         let (_, actions) = expire(&mut self.machine, self.now, timer)?;
-        self.notice(&actions);
+        self.notice(&actions)?;
         Ok(actions)
     }
 
-    fn notice(&mut self, actions: &[Action]) {
+    fn notice(&mut self, actions: &[Action]) -> Result<(), Broken> {
+        for action in actions {
+            match action {
+                Action::Send(frame) => {
+                    let header = frame.header();
+                    self.said.note(&header);
+                    self.unwritten += frame.len() as u64;
+                    if header.stype == SType::SELECT_REQ {
+                        self.selecting = self.unwritten;
+                    }
+                }
+                Action::CloseTransport(_) => (self.unwritten, self.selecting) = (0, 0),
+                Action::OpenTransport | Action::Notify(_) => {}
+            }
+        }
         let ended = actions.iter().any(|action| matches!(action, Action::CloseTransport(_)));
         // A pause ends with its connection.
         self.paused &= !ended && self.machine.state() != State::NotConnected;
         self.unselected = match self.machine.state() {
-            State::NotSelected if self.paused => None,
+            State::NotSelected if self.paused || self.selecting > 0 => None,
             State::NotSelected if ended => Some(self.now),
             State::NotSelected => self.unselected.or(Some(self.now)),
             State::NotConnected | State::Selected => None,
         };
+        let config = self.machine.config();
+        let longest = config.t7() + config.t6();
+        let is_due = self.machine.next_deadline().is_some_and(|deadline| deadline <= self.now);
+        let overdue = self.unselected.is_some_and(|since| self.now.saturating_since(since) > longest);
+        hold(Invariant::UnselectedEnds, is_due || !overdue, || {
+            format!("NOT SELECTED since {:?}, and it is {:?}: {:?}", self.unselected, self.now, self.machine)
+        })
     }
 }
 
