@@ -194,6 +194,8 @@ pub struct Faced {
     pub ended: usize,
     /// Transports that ended.
     pub closed: usize,
+    /// Sessions whose Select.req or Deselect.req was refused.
+    pub refused: usize,
 }
 
 /// Harness `face_to_face`: two machines with a link between them. The first octet says which: bits 0 and 1 make either end
@@ -364,6 +366,7 @@ impl<M: Machine> Table<M> {
                     }
                 }
                 Action::Notify(Notice::SelectAsked { session }) => self.sides[end].asked_for.push(*session),
+                Action::Notify(Notice::SessionRefused { .. }) => self.faced.refused += 1,
                 Action::Notify(_) => {}
             }
         }
@@ -462,8 +465,10 @@ impl<M: Machine> Table<M> {
             14 => self.tell(end, Input::Linktest.into()),
             15 => self.tell(end, Input::Separate.into()),
             16 => self.tell(end, Input::Disable.into()),
+            18 if M::GENERAL => self.tell(end, GeneralInput::SetBusy { session: SESSIONS[1], busy: false }.into()),
             17 | 18 => self.tell(end, Input::Enable.into()),
             19 => self.tell(end, Input::PauseInput.into()),
+            21 if M::GENERAL => self.tell(end, GeneralInput::SeparateSession(SESSIONS[1]).into()),
             20 | 21 => self.tell(end, Input::ResumeInput.into()),
             22 => {
                 if let Some(system) = self.sides[end].open.first().copied() {
@@ -475,10 +480,10 @@ impl<M: Machine> Table<M> {
                 }
             }
             23 => self.tell(end, Input::AbortBody.into()),
-            24..=26 => self.tell(end, GeneralInput::SelectSession(session).into()),
-            27 => self.tell(end, GeneralInput::DeselectSession(session).into()),
-            28 => self.tell(end, GeneralInput::SeparateSession(session).into()),
-            29 => self.tell(end, GeneralInput::SetBusy { session, busy: number.is_multiple_of(2) }.into()),
+            24 | 25 => self.tell(end, GeneralInput::SelectSession(session).into()),
+            26 | 27 => self.tell(end, GeneralInput::DeselectSession(session).into()),
+            28 => self.tell(end, GeneralInput::SeparateSession(SESSIONS[0]).into()),
+            29 => self.tell(end, GeneralInput::SetBusy { session: SESSIONS[1], busy: true }.into()),
             _ => {
                 let status = SelectStatus(if number == 30 { 0 } else { 5 });
                 if let Some(session) = self.sides[end].asked_for.pop() {
