@@ -1,10 +1,13 @@
 //! Harnesses for a fuzzer: octets in, and a panic where something does not hold. The tests run them too, over the corpus, over
 //! what the generators make, and over random changes of both.
 
+use crate::invariants::Watch;
 use hsms_core::Error;
 use hsms_core::collect::{CollectError, Collector};
 use hsms_core::config::{Config, ConnectMode, DeviceId, DeviceIds, Entity, Profile, SelectMode};
-use hsms_core::connection::{Action, Class, CloseReason, Connection, Event, Inbound, ReplyToken, State};
+use hsms_core::connection::{
+    Action, Class, CloseReason, Connection, Event, GeneralInput, Inbound, Input, Outcome, ReplyToken, State,
+};
 use hsms_core::counters::Counters;
 use hsms_core::frame::{Decoder, LengthTooShort};
 use hsms_core::generate::Chunking;
@@ -280,18 +283,16 @@ pub fn run(setup: Setup, chunks: &[&[u8]]) -> Run {
         driver.receive(chunk);
     }
     driver.check_counters();
-    let run = Run { happenings: driver.happenings.clone(), connection: driver.connection.clone() };
+    let run = Run { happenings: driver.happenings.clone(), connection: driver.watch.machine().clone() };
     driver.rest();
     run
 }
 
-/// A driver that checks what the machine promises, at every step.
+/// A driver of a machine that is watched.
 struct Driver {
-    connection: Connection,
+    watch: Watch<Connection>,
     now: Instant,
     happenings: Vec<Happening>,
-    /// Octets of frames that the transport has not taken.
-    unwritten: u64,
     /// The machine closed the transport.
     closed: bool,
     collector: Collector<heapless::Vec<u8, 64>>,
@@ -304,37 +305,33 @@ impl Driver {
         let config = setup.config();
         let refusing = setup.stage == Stage::Refusing;
         let mut driver = Driver {
-            connection: if refusing { Connection::refusing(config) } else { Connection::new(config) },
+            watch: Watch::new(if refusing { Connection::refusing(config) } else { Connection::new(config) }),
             // One moment for the opening and the stream: were the linktest older than the stream, a message in
             // pieces would keep it open and a whole one would not.
             now: Instant::from_millis(1000),
             happenings: Vec::new(),
-            unwritten: 0,
             closed: false,
             collector: Collector::new(heapless::Vec::new(), usize::MAX),
             counters: Counters::new(),
             octets: 0,
         };
         if !refusing {
-            driver.connection.enable(driver.now).unwrap();
-            assert_eq!(driver.connection.poll_action(), Some(Action::OpenTransport));
+            assert_eq!(driver.tell(Input::Enable), (Outcome::Done, vec![Action::OpenTransport]));
         }
-        driver.connection.handle(driver.now, Event::TransportOpen).unwrap();
-        driver.drain();
+        driver.command(Input::Handle(Event::TransportOpen));
         if matches!(setup.stage, Stage::Selected | Stage::Busy | Stage::Writing) {
             let system = SystemBytes(1);
             let opening = if setup.active { Header::select_rsp(system) } else { Header::select_req(system) };
             driver.receive(&opening.encode_alone());
-            assert_eq!(driver.connection.state(), State::Selected);
+            assert_eq!(driver.watch.machine().state(), State::Selected);
         }
         match setup.stage {
             Stage::Busy => {
                 driver.begin(1, 0);
-                driver.connection.end_body(driver.now).unwrap();
+                driver.command(Input::EndBody);
                 driver.begin(3, 0);
-                driver.connection.end_body(driver.now).unwrap();
-                driver.connection.linktest(driver.now).unwrap();
-                driver.drain();
+                driver.command(Input::EndBody);
+                driver.command(Input::Linktest);
             }
             Stage::Writing => driver.begin(1, 8),
             Stage::Open | Stage::Quiet | Stage::Refusing | Stage::Selected => {}
@@ -347,28 +344,36 @@ impl Driver {
 
     fn begin(&mut self, function: u8, body_len: u32) {
         let stream_function = StreamFunction::new(1, function);
-        self.connection.begin_primary(self.now, DEVICE, stream_function, true, body_len).unwrap();
-        self.connection.written(self.now, PREFIX_LEN as u64).unwrap();
+        self.command(Input::BeginPrimary { device: DEVICE, stream_function, reply_expected: true, body_len });
+        self.command(Input::Written { octets: PREFIX_LEN as u64 });
+    }
+
+    fn tell<'i>(&mut self, input: Input<'i>) -> (Outcome<'i>, Vec<Action>) {
+        self.watch.tell(self.now, GeneralInput::Common(input)).unwrap_or_else(|broken| panic!("{broken}"))
+    }
+
+    /// Tells what is not refused, and carries out what comes of it.
+    fn command(&mut self, input: Input<'_>) {
+        let (outcome, actions) = self.tell(input);
+        assert!(!matches!(outcome, Outcome::Refused(_)), "{outcome:?}");
+        self.carry_out(&actions);
     }
 
     fn receive(&mut self, chunk: &[u8]) {
         let mut input = chunk;
         while !input.is_empty() {
-            let before = self.connection.clone();
-            let (taken, inbound) = match self.connection.receive(self.now, input) {
-                Ok(received) => received,
-                Err(error) => {
-                    assert_eq!((error, self.closed), (Error::NotConnected, true));
-                    assert_eq!(self.connection, before, "an error changes nothing");
+            let (outcome, actions) = self.tell(Input::Receive(input));
+            let (taken, inbound) = match outcome {
+                Outcome::Received { taken, inbound } => (taken, inbound),
+                refused => {
+                    assert_eq!((refused, self.closed), (Outcome::Refused(Error::NotConnected), true));
                     return;
                 }
             };
             assert!((1..=input.len()).contains(&taken), "{taken} of {} octets taken", input.len());
             input = &input[taken..];
-            let index = inbound.map(|inbound| self.arrived(&inbound, before.state()));
-            let ends = before.open_transactions() + 2;
-            let actions = self.drain();
-            assert!(actions <= 3 + ends, "{actions} actions for one input");
+            let index = inbound.map(|inbound| self.arrived(&inbound));
+            self.carry_out(&actions);
             if self.closed
                 && let Some(Happening::Message { body, .. }) = index.and_then(|index| self.happenings.get_mut(index))
             {
@@ -378,10 +383,7 @@ impl Driver {
     }
 
     /// Takes a piece to where its message is among the happenings, and gives the index of that.
-    fn arrived(&mut self, inbound: &Inbound<'_>, state: State) -> usize {
-        if inbound.is_for_application() {
-            assert_eq!(state, State::Selected, "data flows while SELECTED only");
-        }
+    fn arrived(&mut self, inbound: &Inbound<'_>) -> usize {
         self.counters.record_inbound(inbound);
         self.octets += inbound.body().len() as u64;
         if inbound.first() {
@@ -420,59 +422,40 @@ impl Driver {
         index
     }
 
-    /// Carries out all actions and gives how many there were.
-    fn drain(&mut self) -> usize {
-        let mut count = 0;
-        loop {
-            let deadline = self.connection.next_deadline();
-            assert!(deadline.is_none_or(|deadline| deadline >= self.now), "a deadline that has passed");
-            let Some(action) = self.connection.poll_action() else { break };
-            assert_eq!(deadline, Some(self.now), "an action waits and the deadline is not now");
-            count += 1;
-            self.counters.record_action(&action);
+    /// The transport takes everything at once.
+    fn carry_out(&mut self, actions: &[Action]) {
+        let mut octets = 0;
+        for action in actions {
+            self.counters.record_action(action);
             match action {
                 Action::Send(frame) => {
-                    assert!(!self.closed, "sent after the close: {action}");
                     assert_eq!(frame.encode().len(), frame.len());
                     let (message, rest) = Message::parse(&frame.encode()).map(|(m, r)| (m.header, r.len())).unwrap();
                     assert_eq!((message, rest), (frame.header(), 0));
-                    self.unwritten += frame.len() as u64;
+                    octets += frame.len() as u64;
                 }
-                Action::CloseTransport(_) => {
-                    assert!(!self.closed, "closed twice");
-                    assert_eq!(self.connection.state(), State::NotConnected);
-                    self.closed = true;
-                }
+                Action::CloseTransport(_) => self.closed = true,
                 Action::OpenTransport => assert!(self.closed),
                 Action::Notify(_) => {}
             }
-            self.happenings.push(Happening::Did(action));
+            self.happenings.push(Happening::Did(*action));
         }
-        if !self.closed {
-            self.connection.written(self.now, self.unwritten).unwrap();
+        if octets > 0 && !self.closed {
+            assert_eq!(self.tell(Input::Written { octets }), (Outcome::Done, Vec::new()));
         }
-        self.unwritten = 0;
-        count
     }
 
     /// Nothing is due, and timers bring the connection to rest.
     fn rest(&mut self) {
         for _ in 0..32 {
-            let Some(due) = self.connection.next_deadline() else { return };
+            let Some(due) = self.watch.machine().next_deadline() else { return };
             assert!(due > self.now, "drained, and due at once");
-            let before = self.connection.clone();
-            self.connection.handle(self.now, Event::Timeout).unwrap();
-            assert_eq!(self.connection, before, "a timeout before its time changed something");
+            assert_eq!(self.tell(Input::Handle(Event::Timeout)), (Outcome::Done, Vec::new()), "before its time");
             self.now = due;
-            let mut calls = 0;
-            while self.connection.next_deadline() == Some(self.now) {
-                self.connection.handle(self.now, Event::Timeout).unwrap();
-                self.drain();
-                calls += 1;
-                assert!(calls <= 8, "more timers expire than can be armed");
-            }
+            let fired = self.watch.fire(due).unwrap_or_else(|broken| panic!("{broken}"));
+            self.carry_out(&fired);
         }
-        panic!("timers without end: {:?}", self.connection);
+        panic!("timers without end: {:?}", self.watch.machine());
     }
 
     fn check_counters(&self) {

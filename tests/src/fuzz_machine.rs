@@ -1,7 +1,7 @@
 //! Harnesses for a fuzzer of the machine: octets in, and a panic where a promise does not hold.
 
 use crate::generate::encode;
-use crate::invariants::{Broken, Watch, closed, ends_agree, time_is_only_deadlines, waiting_is_guarded};
+use crate::invariants::{Broken, Watch, closed, ends_agree, selected_means_accepted, waiting_is_guarded};
 use crate::machine::Machine;
 use arbitrary::Unstructured;
 use hsms_core::config::{Config, ConnectMode, DeviceId, DeviceIds, Entity, Profile};
@@ -118,8 +118,6 @@ impl<M: Machine> Hand<M> {
     }
 
     fn tell(&mut self, input: &OwnedInput) {
-        let later = self.now.saturating_add(Duration::from_millis(1_500));
-        keeps(time_is_only_deadlines(self.watch.machine(), self.now, later, &input.as_input()));
         let before = self.watch.machine().state();
         let (outcome, actions) = keeps(self.watch.tell(self.now, input.as_input()));
         match &outcome {
@@ -196,6 +194,8 @@ pub struct Faced {
     pub ended: usize,
     /// Transports that ended.
     pub closed: usize,
+    /// Sessions whose Select.req or Deselect.req was refused.
+    pub refused: usize,
 }
 
 /// Harness `face_to_face`: two machines with a link between them. The first octet says which: bits 0 and 1 make either end
@@ -298,6 +298,7 @@ impl<M: Machine> Table<M> {
                     self.settle();
                 }
             }
+            self.look();
         }
         self.settle();
         // Both give up: what was open ends with the link, and nothing is left to wait for.
@@ -365,6 +366,7 @@ impl<M: Machine> Table<M> {
                     }
                 }
                 Action::Notify(Notice::SelectAsked { session }) => self.sides[end].asked_for.push(*session),
+                Action::Notify(Notice::SessionRefused { .. }) => self.faced.refused += 1,
                 Action::Notify(_) => {}
             }
         }
@@ -463,8 +465,10 @@ impl<M: Machine> Table<M> {
             14 => self.tell(end, Input::Linktest.into()),
             15 => self.tell(end, Input::Separate.into()),
             16 => self.tell(end, Input::Disable.into()),
+            18 if M::GENERAL => self.tell(end, GeneralInput::SetBusy { session: SESSIONS[1], busy: false }.into()),
             17 | 18 => self.tell(end, Input::Enable.into()),
             19 => self.tell(end, Input::PauseInput.into()),
+            21 if M::GENERAL => self.tell(end, GeneralInput::SeparateSession(SESSIONS[1]).into()),
             20 | 21 => self.tell(end, Input::ResumeInput.into()),
             22 => {
                 if let Some(system) = self.sides[end].open.first().copied() {
@@ -476,10 +480,10 @@ impl<M: Machine> Table<M> {
                 }
             }
             23 => self.tell(end, Input::AbortBody.into()),
-            24..=26 => self.tell(end, GeneralInput::SelectSession(session).into()),
-            27 => self.tell(end, GeneralInput::DeselectSession(session).into()),
-            28 => self.tell(end, GeneralInput::SeparateSession(session).into()),
-            29 => self.tell(end, GeneralInput::SetBusy { session, busy: number.is_multiple_of(2) }.into()),
+            24 | 25 => self.tell(end, GeneralInput::SelectSession(session).into()),
+            26 | 27 => self.tell(end, GeneralInput::DeselectSession(session).into()),
+            28 => self.tell(end, GeneralInput::SeparateSession(SESSIONS[0]).into()),
+            29 => self.tell(end, GeneralInput::SetBusy { session: SESSIONS[1], busy: true }.into()),
             _ => {
                 let status = SelectStatus(if number == 30 { 0 } else { 5 });
                 if let Some(session) = self.sides[end].asked_for.pop() {
@@ -542,19 +546,31 @@ impl<M: Machine> Table<M> {
                 self.deliver(end, usize::MAX);
             }
         }
-        let [a, b] = &self.sides;
-        let quiet = |side: &Side<M>| {
-            let machine = side.watch.machine();
-            side.connected && !side.requests.iter().any(|system| machine.is_open(*system)) && side.asked_for.is_empty()
-        };
-        if quiet(a) && quiet(b) {
-            keeps(ends_agree(a.watch.machine(), b.watch.machine()));
-            if a.watch.machine().state() == State::Selected {
-                self.faced.both_selected += 1;
-            }
+        if self.look() && self.sides[0].watch.machine().state() == State::Selected {
+            self.faced.both_selected += 1;
         }
         for side in &self.sides {
             keeps(waiting_is_guarded(side.watch.machine()));
         }
+    }
+
+    /// What has to hold of both ends at any moment, and what once nothing is under way. Whether that is so.
+    fn look(&self) -> bool {
+        let [a, b] = &self.sides;
+        if !a.connected || !b.connected {
+            return false;
+        }
+        let both = [a, b].map(|side| (side.watch.machine(), side.watch.said()));
+        keeps(selected_means_accepted(both[0], both[1]));
+        let quiet = |side: &Side<M>| {
+            let machine = side.watch.machine();
+            let asks = side.requests.iter().any(|system| machine.is_open(*system));
+            side.arriving.is_empty() && !side.closing && !machine.is_body_open() && !asks && side.asked_for.is_empty()
+        };
+        let drained = quiet(a) && quiet(b);
+        if drained {
+            keeps(ends_agree(both[0].0, both[1].0));
+        }
+        drained
     }
 }

@@ -1,6 +1,10 @@
 //! What has to hold of a machine at every step, whatever it is told, and of two machines face to face. Written once: model
 //! checking, simulation, torture, properties and fuzzing all look at a machine through [`step`] or a [`Watch`].
 
+mod ends;
+
+pub use ends::{Said, ends_agree, selected_means_accepted};
+
 use crate::machine::Machine;
 use crate::model::Subject;
 use hsms_core::connection::{
@@ -9,13 +13,14 @@ use hsms_core::connection::{
 use hsms_core::time::Instant;
 use hsms_core::wire::{Header, PType, SType, SessionId, SystemBytes};
 use std::fmt;
+use std::time::Duration;
 
 /// What a machine promises.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Invariant {
     /// A call that is refused changes nothing.
     RefusalChangesNothing,
-    /// One input makes a bounded number of actions.
+    /// One input, a timer included, puts at most three actions in the queue, and all that can be polled then is bounded too.
     FewActions,
     /// Nothing is sent without a transport, or after it was closed; it is closed once.
     NothingAfterClose,
@@ -43,6 +48,8 @@ pub enum Invariant {
     WaitingIsGuarded,
     /// As long as no deadline passes, time changes nothing but deadlines.
     TimeIsOnlyDeadlines,
+    /// An end is SELECTED only where the other accepted that, or asked for it and was accepted.
+    SelectedMeansAccepted,
     /// Once nothing is under way between them, both ends of a link agree whether it is SELECTED.
     EndsAgree,
 }
@@ -71,8 +78,14 @@ fn hold(invariant: Invariant, holds: bool, seen: impl FnOnce() -> String) -> Res
 /// Actions that can wait in a machine at once; one more opens the transport.
 const QUEUE: usize = 8;
 
+/// Actions that one input can put in the queue, which every input makes sure of the room for.
+const PUT: usize = 3;
+
 /// Timers that can be armed at once beside one for each transaction and session: T5 or T7, T6, T8, linktest.
 const TIMERS: usize = 4;
+
+/// How much later time must not matter.
+const LATER: Duration = Duration::from_millis(1_500);
 
 /// Tells `input` to a drained machine, drains it, and checks every invariant that can be seen in one step. Gives what it gave
 /// back, and the actions.
@@ -91,8 +104,11 @@ pub fn step<'i, M: Machine>(
             format!("{input:?} was refused ({error}) and changed\n{before:?}\nto\n{machine:?}")
         })?;
     }
+    let waiting = machine.waiting_actions();
     let actions = drain(machine)?;
-    Step { before: &before, now, input: Some(&input), outcome: &outcome, actions: &actions, after: machine }.check()?;
+    Step { before: &before, now, input: Some(&input), outcome: &outcome, waiting, actions: &actions, after: machine }
+        .check()?;
+    time_is_only_deadlines(&before, now.saturating_add(LATER), input, &outcome, &actions)?;
     Ok((outcome, actions))
 }
 
@@ -131,36 +147,51 @@ pub fn fire<M: Machine>(machine: &mut M, now: Instant) -> Result<Vec<Action>, Br
     Ok(actions)
 }
 
-/// As long as no deadline lies between `now` and `later`, a machine told `input` at either does the same.
+/// Lets this timer of a drained machine alone expire, whatever its deadline and those of others say, drains the machine, and
+/// checks what [`step`] checks. `now` is the last that the machine was told. Gives what it gave back, and the actions.
 ///
 /// # Errors
-/// [`Invariant::TimeIsOnlyDeadlines`].
-pub fn time_is_only_deadlines<M: Machine>(
-    machine: &M,
+/// The invariant that does not hold.
+pub fn expire<M: Subject>(
+    machine: &mut M,
     now: Instant,
+    timer: Timer,
+) -> Result<(Outcome<'static>, Vec<Action>), Broken> {
+    let before = machine.clone();
+    let outcome = machine.fire(timer).map_or_else(Outcome::Refused, |()| Outcome::Done);
+    let waiting = machine.waiting_actions();
+    let actions = drain(machine)?;
+    Step { before: &before, now, input: None, outcome: &outcome, waiting, actions: &actions, after: machine }
+        .check()?;
+    Ok((outcome, actions))
+}
+
+/// As long as no deadline lies between, a machine told `input` `later` does the same: it gives `outcome` back, and makes `actions`.
+fn time_is_only_deadlines<M: Machine>(
+    before: &M,
     later: Instant,
-    input: &GeneralInput<'_>,
+    input: GeneralInput<'_>,
+    outcome: &Outcome<'_>,
+    actions: &[Action],
 ) -> Result<(), Broken> {
-    if machine.next_deadline().is_some_and(|deadline| deadline <= later) {
+    if before.next_deadline().is_some_and(|deadline| deadline <= later) {
         return Ok(());
     }
     // T5 runs on while a connection is disabled; it is no deadline, as nothing has to be done when it is over.
-    if !machine.is_enabled() && matches!(input, GeneralInput::Common(Input::Enable)) {
+    if !before.is_enabled() && matches!(input, GeneralInput::Common(Input::Enable)) {
         return Ok(());
     }
-    let (mut at_once, mut waited) = (machine.clone(), machine.clone());
-    let (first, second) = (at_once.tell(now, input.clone()), waited.tell(later, input.clone()));
-    let (first, second) =
-        ((first, without_extension(drain(&mut at_once)?)), (second, without_extension(drain(&mut waited)?)));
-    hold(Invariant::TimeIsOnlyDeadlines, first == second, || {
-        format!("{input:?} at {now:?} gave {first:?} and at {later:?} {second:?}, from {machine:?}")
+    let mut waited = before.clone();
+    let otherwise = waited.tell(later, input);
+    let other_actions = drain(&mut waited)?;
+    // That a message has kept a linktest open tells whether T6 would be over by now, and nothing is due then.
+    let extended = Action::Notify(Notice::Lenient(Leniency::LinktestExtended));
+    let does = |actions| <[Action]>::iter(actions).filter(|action| **action != extended);
+    let same = *outcome == otherwise && does(actions).eq(does(&other_actions));
+    hold(Invariant::TimeIsOnlyDeadlines, same, || {
+        let (now, then) = ((outcome, actions), (otherwise, other_actions));
+        format!("at once it is {now:?}, at {later:?} {then:?}, from {before:?}")
     })
-}
-
-/// Without the word that a message has kept a linktest open: it tells whether T6 would be over by now, and nothing is due then.
-fn without_extension(mut actions: Vec<Action>) -> Vec<Action> {
-    actions.retain(|action| *action != Action::Notify(Notice::Lenient(Leniency::LinktestExtended)));
-    actions
 }
 
 /// What is true of a machine at rest: all that it sent is written, input is not paused, no text is open.
@@ -174,31 +205,27 @@ pub fn waiting_is_guarded<M: Machine>(machine: &M) -> Result<(), Broken> {
     })
 }
 
-/// Two ends of one link between which nothing is under way: no octet, and no control request is open.
-///
-/// # Errors
-/// [`Invariant::EndsAgree`].
-pub fn ends_agree<A: Machine, B: Machine>(a: &A, b: &B) -> Result<(), Broken> {
-    hold(Invariant::EndsAgree, a.state() == b.state(), || {
-        format!("one end is {}, the other {}:\n{a:?}\n{b:?}", a.state(), b.state())
-    })
-}
-
 /// A machine and what has to hold of it over many steps.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Watch<M> {
     machine: M,
     now: Instant,
-    /// Since when it has been NOT SELECTED, with input read and all timeouts told.
+    /// Since when it has been NOT SELECTED, with input read and no Select.req of its own unwritten.
     unselected: Option<Instant>,
     /// Its timers stand still.
     paused: bool,
+    /// Octets that it was not told of as written.
+    unwritten: u64,
+    /// How many of them there are up to the end of its last Select.req.
+    selecting: u64,
+    said: Said,
 }
 
 impl<M: Machine> Watch<M> {
     /// Watches a machine from here on.
     pub const fn new(machine: M) -> Self {
-        Watch { machine, now: Instant::EPOCH, unselected: None, paused: false }
+        let said = Said::NOTHING;
+        Watch { machine, now: Instant::EPOCH, unselected: None, paused: false, unwritten: 0, selecting: 0, said }
     }
 
     /// The machine.
@@ -206,22 +233,35 @@ impl<M: Machine> Watch<M> {
         &self.machine
     }
 
+    /// What it has said about being SELECTED since its link began.
+    pub const fn said(&self) -> Said {
+        self.said
+    }
+
     /// Tells `input`, drains the machine, and checks. See [`step`].
     ///
     /// # Errors
-    /// The invariant that does not hold.
+    /// The invariant that does not hold, [`Invariant::UnselectedEnds`] among them.
     pub fn tell<'i>(&mut self, now: Instant, input: GeneralInput<'i>) -> Result<(Outcome<'i>, Vec<Action>), Broken> {
         let paused = match input {
             GeneralInput::Common(Input::PauseInput) => true,
             GeneralInput::Common(Input::ResumeInput) => false,
             _ => self.paused,
         };
+        let written = if let GeneralInput::Common(Input::Written { octets }) = input { octets } else { 0 };
+        let opens = matches!(input, GeneralInput::Common(Input::Handle(Event::TransportOpen)));
         let (outcome, actions) = step(&mut self.machine, now, input)?;
         self.now = self.now.max(now);
+        if let Outcome::Begun { prefix: [a, b, c, d, ..], .. } = outcome {
+            self.unwritten += u64::from(u32::from_be_bytes([a, b, c, d])) + 4;
+        }
         if !matches!(outcome, Outcome::Refused(_)) {
             self.paused = paused;
+            self.unwritten = self.unwritten.saturating_sub(written);
+            self.selecting = self.selecting.saturating_sub(written);
+            self.said = if opens { Said::NOTHING } else { self.said };
         }
-        self.notice(&actions);
+        self.notice(&actions)?;
         Ok((outcome, actions))
     }
 
@@ -232,17 +272,11 @@ impl<M: Machine> Watch<M> {
     pub fn fire(&mut self, now: Instant) -> Result<Vec<Action>, Broken> {
         let actions = fire(&mut self.machine, now)?;
         self.now = self.now.max(now);
-        self.notice(&actions);
-        let config = self.machine.config();
-        let longest = config.t7() + config.t6();
-        let overdue = self.unselected.is_some_and(|since| self.now.saturating_since(since) > longest);
-        hold(Invariant::UnselectedEnds, !overdue, || {
-            format!("NOT SELECTED since {:?}, and it is {:?}: {:?}", self.unselected, self.now, self.machine)
-        })?;
+        self.notice(&actions)?;
         Ok(actions)
     }
 
-    /// Lets this timer alone expire now, whatever its deadline and those of others say. Gives the actions.
+    /// Lets this timer alone expire now. Gives the actions. See [`expire`].
     ///
     /// # Errors
     /// The invariant that does not hold.
@@ -250,26 +284,42 @@ impl<M: Machine> Watch<M> {
     where
         M: Subject,
     {
-        let (before, now) = (self.machine.clone(), self.now);
-        let outcome = self.machine.fire(timer).map_or_else(Outcome::Refused, |()| Outcome::Done);
-        let actions = drain(&mut self.machine)?;
-        let step =
-            Step { before: &before, now, input: None, outcome: &outcome, actions: &actions, after: &self.machine };
-        step.check()?;
-        self.notice(&actions);
+        let (_, actions) = expire(&mut self.machine, self.now, timer)?;
+        self.notice(&actions)?;
         Ok(actions)
     }
 
-    fn notice(&mut self, actions: &[Action]) {
+    fn notice(&mut self, actions: &[Action]) -> Result<(), Broken> {
+        for action in actions {
+            match action {
+                Action::Send(frame) => {
+                    let header = frame.header();
+                    self.said.note(&header);
+                    self.unwritten += frame.len() as u64;
+                    if header.stype == SType::SELECT_REQ {
+                        self.selecting = self.unwritten;
+                    }
+                }
+                Action::CloseTransport(_) => (self.unwritten, self.selecting) = (0, 0),
+                Action::OpenTransport | Action::Notify(_) => {}
+            }
+        }
         let ended = actions.iter().any(|action| matches!(action, Action::CloseTransport(_)));
         // A pause ends with its connection.
         self.paused &= !ended && self.machine.state() != State::NotConnected;
         self.unselected = match self.machine.state() {
-            State::NotSelected if self.paused => None,
+            State::NotSelected if self.paused || self.selecting > 0 => None,
             State::NotSelected if ended => Some(self.now),
             State::NotSelected => self.unselected.or(Some(self.now)),
             State::NotConnected | State::Selected => None,
         };
+        let config = self.machine.config();
+        let longest = config.t7() + config.t6();
+        let is_due = self.machine.next_deadline().is_some_and(|deadline| deadline <= self.now);
+        let overdue = self.unselected.is_some_and(|since| self.now.saturating_since(since) > longest);
+        hold(Invariant::UnselectedEnds, is_due || !overdue, || {
+            format!("NOT SELECTED since {:?}, and it is {:?}: {:?}", self.unselected, self.now, self.machine)
+        })
     }
 }
 
@@ -280,6 +330,8 @@ struct Step<'s, 'i, M> {
     /// `None`: a timer was made to expire.
     input: Option<&'s GeneralInput<'i>>,
     outcome: &'s Outcome<'i>,
+    /// Actions in the queue before any was polled.
+    waiting: usize,
     actions: &'s [Action],
     after: &'s M,
 }
@@ -330,6 +382,9 @@ impl<M: Machine> Step<'_, '_, M> {
     }
 
     fn few_actions(&self) -> Result<(), Broken> {
+        let (held, waiting) = (self.before.waiting_actions(), self.waiting);
+        let told = format_args!("{held} actions were held, and then {waiting}");
+        self.broken(Invariant::FewActions, waiting <= held + PUT, told)?;
         let ends = self.actions.iter().filter(|action| is_link_loss(action)).count();
         // HSMS-GS makes requests and farewells for each session as there is room for them.
         let sessions = if M::GENERAL { 3 * QUEUE } else { 0 };

@@ -4,7 +4,7 @@ use hsms_core::Error;
 use hsms_core::config::Config;
 use hsms_core::connection::{Action, Connection, General, GeneralInput, Outcome, Single, State, apply, apply_general};
 use hsms_core::time::Instant;
-use hsms_core::wire::SystemBytes;
+use hsms_core::wire::{SessionId, SystemBytes};
 use std::fmt::Debug;
 
 /// A connection of HSMS-SS or of HSMS-GS. Each method is the one of [`Connection`] of the same name.
@@ -15,6 +15,8 @@ pub trait Machine: Clone + PartialEq + Debug {
     fn tell<'i>(&mut self, now: Instant, input: GeneralInput<'i>) -> Outcome<'i>;
     /// The next thing to do.
     fn poll_action(&mut self) -> Option<Action>;
+    /// How many actions wait in its queue.
+    fn waiting_actions(&self) -> usize;
     /// When to come back.
     fn next_deadline(&self) -> Option<Instant>;
     /// Where it is.
@@ -29,6 +31,8 @@ pub trait Machine: Clone + PartialEq + Debug {
     fn is_open(&self, system: SystemBytes) -> bool;
     /// How many primaries of ours wait for a reply.
     fn open_transactions(&self) -> usize;
+    /// The sessions that data can go in now; of HSMS-SS that is the device.
+    fn sessions(&self) -> heapless::Vec<SessionId, 4>;
     /// Its settings.
     fn config(&self) -> &Config;
 }
@@ -37,6 +41,10 @@ macro_rules! getters {
     () => {
         fn poll_action(&mut self) -> Option<Action> {
             self.poll_action()
+        }
+
+        fn waiting_actions(&self) -> usize {
+            self.waiting_actions()
         }
 
         fn next_deadline(&self) -> Option<Instant> {
@@ -92,6 +100,11 @@ impl<const TRANSACTIONS: usize> Machine for Connection<TRANSACTIONS, Single> {
         }
     }
 
+    fn sessions(&self) -> heapless::Vec<SessionId, 4> {
+        let device = self.config().device_ids().as_slice().first().filter(|_| self.state() == State::Selected);
+        device.map(|device| device.session()).into_iter().collect()
+    }
+
     getters!();
 }
 
@@ -100,6 +113,10 @@ impl<const TRANSACTIONS: usize, const N: usize> Machine for Connection<TRANSACTI
 
     fn tell<'i>(&mut self, now: Instant, input: GeneralInput<'i>) -> Outcome<'i> {
         apply_general(self, now, input)
+    }
+
+    fn sessions(&self) -> heapless::Vec<SessionId, 4> {
+        self.selected_sessions().collect()
     }
 
     getters!();

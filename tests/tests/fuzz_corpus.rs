@@ -123,6 +123,8 @@ fn the_seeds_for_face_to_face_do_what_their_names_say() {
     assert_eq!(faced("separate_against_a_request").ended, 1);
     assert!(faced("t7_and_redial_after_t5").closed > 0);
     assert_eq!(faced("a_text_given_up").ended, 1);
+    assert_eq!(faced("gs_busy_and_refused").refused, 2);
+    assert!(faced("gs_deselect_against_separate").both_selected > 1);
 }
 
 #[test]

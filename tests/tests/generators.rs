@@ -236,6 +236,8 @@ fn follow<M: Machine>(machine: M, steps: &[Step], reached: &mut BTreeMap<String,
         {
             assert_eq!(*taken, octets.len(), "all of it is taken at once");
         }
+        // What is due comes to an end, and so does NOT SELECTED.
+        watch.clone().fire(*now).unwrap_or_else(|broken| panic!("{broken}"));
         let mut note = |what: String| *reached.entry(what).or_default() += 1;
         if let Outcome::Received { inbound: Some(inbound), .. } = &outcome {
             note(variant(&inbound.class));

@@ -3,11 +3,12 @@
 
 use hsms_core::config::{Config, DeviceId};
 use hsms_core::connection::{
-    Action, CloseReason, Connection, ControlFrame, Event, GeneralInput, Input, Notice, Outcome, State, TransactionEnd,
+    Action, CloseReason, Connection, ControlFrame, Event, General, GeneralInput, Input, Notice, Outcome, SessionEntity,
+    State, TransactionEnd,
 };
 use hsms_core::time::Instant;
-use hsms_core::wire::{Header, RejectReason, SType, StreamFunction, SystemBytes};
-use hsms_tests::invariants::{Broken, Invariant, Watch, ends_agree, time_is_only_deadlines, waiting_is_guarded};
+use hsms_core::wire::{Header, RejectReason, SType, SessionId, StreamFunction, SystemBytes};
+use hsms_tests::invariants::{Broken, Invariant, Said, Watch, ends_agree, selected_means_accepted, waiting_is_guarded};
 use hsms_tests::machine::Machine;
 use std::collections::VecDeque;
 
@@ -19,6 +20,7 @@ enum Flaw {
     None,
     RefusalCounts,
     TooManyActions,
+    QueuesMore,
     SendsAfterClose,
     ClosesTwice,
     DeadlineInThePast,
@@ -99,6 +101,10 @@ impl Machine for Flawed {
                 let waits = Notice::LinktestMissed { system: SystemBytes(1), missed: 1 };
                 self.also.extend([Action::Notify(waits); 12]);
             }
+            Flaw::QueuesMore if early => {
+                let waits = Notice::LinktestMissed { system: SystemBytes(1), missed: 1 };
+                self.also.extend([Action::Notify(waits); 4]);
+            }
             Flaw::SendsAfterClose if matches!(input, GeneralInput::Common(Input::Separate)) => {
                 self.send(Header::linktest_req(SystemBytes(77)));
             }
@@ -129,7 +135,7 @@ impl Machine for Flawed {
                 while self.sound.poll_action().is_some() {}
             }
             Flaw::LooksAtTheClock
-                if matches!(input, GeneralInput::Common(Input::Linktest)) && now.as_millis() % 2 == 1 =>
+                if matches!(input, GeneralInput::Common(Input::Linktest)) && now.as_millis() > 2_000 =>
             {
                 self.also.push_back(Action::Notify(Notice::Selected));
             }
@@ -149,6 +155,11 @@ impl Machine for Flawed {
 
     fn poll_action(&mut self) -> Option<Action> {
         self.sound.poll_action().or_else(|| self.also.pop_front())
+    }
+
+    fn waiting_actions(&self) -> usize {
+        let queued = if self.flaw == Flaw::QueuesMore { self.also.len() } else { 0 };
+        Machine::waiting_actions(&self.sound) + queued
     }
 
     fn next_deadline(&self) -> Option<Instant> {
@@ -183,6 +194,10 @@ impl Machine for Flawed {
 
     fn open_transactions(&self) -> usize {
         self.sound.open_transactions()
+    }
+
+    fn sessions(&self) -> heapless::Vec<SessionId, 4> {
+        Machine::sessions(&self.sound)
     }
 
     fn config(&self) -> &Config {
@@ -235,7 +250,7 @@ fn life<M: Machine>(machine: M) -> Result<(), Broken> {
     life.tell(1_104, Input::BeginPrimary { device: DEVICE, stream_function, reply_expected: true, body_len: 0 })?;
     life.tell(1_104, Input::EndBody)?;
     life.tell(1_104, Input::Written { octets: 3 * 14 })?;
-    time_is_only_deadlines(life.0.machine(), at(1_106), at(1_107), &GeneralInput::Common(Input::Linktest))?;
+    life.tell(1_106, Input::Linktest)?;
     assert_eq!(life.0.machine().open_transactions(), 1);
     let system = (1..9).find(|system| life.0.machine().is_open(SystemBytes(*system))).unwrap();
     life.receive(1_108, data(system, 2, false))?;
@@ -262,10 +277,62 @@ fn ends_of_which_one_is_selected_do_not_agree() {
 }
 
 #[test]
+fn ends_that_are_selected_in_other_sessions_do_not_agree() {
+    let sessions = [SessionId(1), SessionId(2)];
+    let ends = sessions.map(|session| {
+        let list = General::<2>::new(&sessions.map(SessionEntity::offered)).unwrap();
+        let mut end = Connection::<4, General<2>>::general(Config::equipment(DEVICE), list);
+        end.enable(at(1)).unwrap();
+        while end.poll_action().is_some() {}
+        end.handle(at(1), Event::TransportOpen).unwrap();
+        end.receive(at(2), &Header::select_req(SystemBytes(1)).with_session(session).encode_alone()).unwrap();
+        while end.poll_action().is_some() {}
+        assert_eq!(end.state(), State::Selected);
+        end
+    });
+    ends_agree(&ends[0], &ends[0]).unwrap();
+    assert_eq!(ends_agree(&ends[0], &ends[1]).unwrap_err().invariant, Invariant::EndsAgree);
+}
+
+#[test]
+fn an_end_is_selected_where_the_other_accepted_or_was_accepted() {
+    let unselected = Connection::<4>::new(Config::host(DEVICE));
+    let mut watch = Watch::new(Connection::<4>::new(Config::equipment(DEVICE)));
+    for input in [Input::Enable, Input::Handle(Event::TransportOpen)] {
+        watch.tell(at(1), GeneralInput::Common(input)).unwrap();
+    }
+    let request = Header::select_req(SystemBytes(1));
+    watch.tell(at(2), GeneralInput::Common(Input::Receive(&request.encode_alone()))).unwrap();
+    assert_eq!(watch.machine().state(), State::Selected);
+    let says = |header: &Header| {
+        let mut said = Said::NOTHING;
+        said.note(header);
+        said
+    };
+    let (asks, accepts) = (says(&request), says(&Header::select_rsp(SystemBytes(1))));
+    let refuses = says(&Header::select_rsp(SystemBytes(1)).with_status(1));
+    assert_eq!((watch.said(), refuses), (accepts, Said::NOTHING));
+    let holds = |here, there| {
+        let one_way = selected_means_accepted((watch.machine(), here), (&unselected, there));
+        assert_eq!(one_way.is_ok(), selected_means_accepted((&unselected, there), (watch.machine(), here)).is_ok());
+        one_way.map_err(|broken| assert_eq!(broken.invariant, Invariant::SelectedMeansAccepted)).is_ok()
+    };
+    assert!(holds(accepts, asks) && holds(asks, accepts));
+    assert!(!holds(Said::NOTHING, Said::NOTHING) && !holds(asks, asks) && !holds(accepts, Said::NOTHING));
+    // What was said on a link that has ended counts no more.
+    for input in [Input::Handle(Event::TransportClosed), Input::Handle(Event::TransportOpen)] {
+        watch.tell(at(90_000), GeneralInput::Common(input)).unwrap();
+        let _ = watch.fire(at(90_000)).unwrap();
+    }
+    assert_eq!(watch.said(), Said::NOTHING);
+}
+
+#[test]
 fn each_flaw_breaks_the_invariant_meant_for_it() {
     let flaws = [
         (Flaw::RefusalCounts, Invariant::RefusalChangesNothing),
         (Flaw::TooManyActions, Invariant::FewActions),
+        (Flaw::QueuesMore, Invariant::FewActions),
         (Flaw::SendsAfterClose, Invariant::NothingAfterClose),
         (Flaw::ClosesTwice, Invariant::NothingAfterClose),
         (Flaw::DeadlineInThePast, Invariant::DeadlineIsTrue),

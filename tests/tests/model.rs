@@ -1,7 +1,7 @@
 //! Model checking with stateright: real machines, face to face or before a peer that may send anything, in every order of what can
 //! happen. See `hsms_tests::model`; `tests/README.md` says what is claimed.
 //!
-//! `HSMS_SCALE` is `quick`, `ci` or `full`. A run that needs more than `HSMS_MODEL_MEMORY` GiB, 6 where that is not set, fails; the three
+//! `HSMS_SCALE` is `quick`, `ci` or `full`. A run that needs more than `HSMS_MODEL_MEMORY` GiB, 6 where that is not set, fails; the four
 //! largest, which only `full` has, stop there and say so. One of them has to have seen ten million states then, which takes 13 GiB.
 
 #[path = "model/check.rs"]
@@ -9,7 +9,7 @@ mod check;
 #[path = "model/setups.rs"]
 mod setups;
 
-use check::{explore, run, run_within_memory, serially};
+use check::{Counterexample, WORLDS, explore, run, run_within_memory, serially};
 use hsms_tests::model::{Setup, Situation, subject::Subject};
 use hsms_tests::scale;
 
@@ -41,16 +41,21 @@ fn two_ends_with_a_single_session() {
 fn two_ends_find_each_other_again_from_everywhere() {
     let _one_at_a_time = serially();
     run(setups::recovering());
+    run(setups::recovering_session());
 }
 
 #[test]
 fn two_ends_with_sessions_of_their_own() {
     let _one_at_a_time = serially();
     run(setups::session());
+    if scale() > 1 {
+        run(setups::session_both());
+    }
     run(setups::session_tested());
     run(setups::sessions());
     run(setups::asking());
     if scale() > 10 {
+        run_within_memory(setups::session_both_whole());
         run_within_memory(setups::session_whole());
     }
 }
@@ -62,6 +67,7 @@ fn a_peer_that_may_send_anything() {
         run(setup);
     }
     run(setups::free_sessions());
+    run(setups::free_sessions_active());
     if scale() > 1 {
         run(setups::free_sessions_tested());
     }
@@ -78,6 +84,7 @@ fn every_situation_is_asked_for() {
         setups::texts(),
         setups::strict(),
         setups::on_command(),
+        setups::timed(),
         setups::colliding(),
         setups::pausing(),
     ] {
@@ -96,20 +103,11 @@ fn every_situation_is_asked_for() {
 #[test]
 fn a_pipe_that_delivers_the_last_frame_first_is_noticed_and_told_message_by_message() {
     let _one_at_a_time = serially();
-    let mut setup = setups::calls();
-    (setup.lifo, setup.must) = (true, &[]);
-    let figures = explore(setup, u64::MAX);
-    let (property, trace) = figures.broken.expect("the last frame first, and every property holds");
-    println!("{property}: does not hold.\n{trace}");
-    assert_eq!(property, "two machines do not offend each other");
-    // It tells how long it is, each step with its number, each message that is sent and taken, both states, and what does not hold.
-    let lines: Vec<&str> = trace.lines().collect();
-    let numbers: Vec<usize> = lines.iter().filter_map(|line| line.get(..3)?.trim().parse().ok()).collect();
-    let steps = numbers.len();
-    assert_eq!(numbers, (1..=steps).collect::<Vec<_>>(), "{trace}");
-    assert!(lines[0].ends_with(&format!(", {steps} steps:")), "{trace}");
+    let Counterexample { is_shortest, trace, .. } = last_first(WORLDS);
+    let steps = told(&trace);
+    assert!(is_shortest);
     assert_eq!(steps, 5, "connected by two, selected by one, asked before it knows: {trace}");
-    let tells = |words: [&str; 2]| lines.iter().any(|line| words.iter().all(|word| line.contains(word)));
+    let tells = |words: [&str; 2]| trace.lines().any(|line| words.iter().all(|word| line.contains(word)));
     for words in [
         ["end 0: send", "SelectReq"],
         ["end 1 takes", "SelectReq"],
@@ -119,7 +117,34 @@ fn a_pipe_that_delivers_the_last_frame_first_is_noticed_and_told_message_by_mess
     ] {
         assert!(tells(words), "no line has {words:?}: {trace}");
     }
+}
+
+#[test]
+fn what_is_too_far_for_the_shortest_way_is_told_by_the_way_it_was_found() {
+    let _one_at_a_time = serially();
+    let Counterexample { is_shortest, trace, .. } = last_first(3);
+    assert!(!is_shortest && told(&trace) >= 5, "{trace}");
+}
+
+/// What comes of a kit that delivers the last frame first, where so many worlds are looked at for the shortest way.
+fn last_first(worlds: usize) -> Counterexample {
+    let mut setup = setups::calls();
+    (setup.lifo, setup.must) = (true, &[]);
+    let broken = explore(setup, u64::MAX, worlds).broken.expect("the last frame first, and every property holds");
+    println!("{}: does not hold.\n{}", broken.property, broken.trace);
+    assert_eq!(broken.property, "two machines do not offend each other");
+    broken
+}
+
+/// It tells how long it is, each step with its number, both states behind each, and what does not hold. Gives how long it is.
+fn told(trace: &str) -> usize {
+    let lines: Vec<&str> = trace.lines().collect();
+    let numbers: Vec<usize> = lines.iter().filter_map(|line| line.get(..3)?.trim().parse().ok()).collect();
+    let steps = numbers.len();
+    assert_eq!(numbers, (1..=steps).collect::<Vec<_>>(), "{trace}");
+    assert!(lines[0].ends_with(&format!(", {steps} steps:")), "{trace}");
     assert_eq!(lines.iter().filter(|line| line.starts_with("     -> ")).count(), steps, "{trace}");
     let last = lines.last().expect("a line");
     assert!(last.trim_start().starts_with("does not hold: two machines do not offend each other"), "{trace}");
+    steps
 }

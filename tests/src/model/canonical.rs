@@ -6,6 +6,7 @@
 //! one of the other's. Where that is what is looked for, nothing is renamed ([`Setup::collide`]).
 
 use super::{End, Link, Setup, Subject, World};
+use crate::invariants::Said;
 use hsms_core::wire::SystemBytes;
 
 /// The system bytes that each end issues next, in every canonical world.
@@ -36,8 +37,7 @@ pub fn canonical<M: Subject>(setup: &Setup<M>, world: &mut World<M>) {
     }
     if world.link == Link::None {
         for end in &mut world.ends {
-            end.selects = false;
-            end.accepted = false;
+            end.said = Said::NOTHING;
         }
     }
     if setup.collide.is_none() {

@@ -26,6 +26,7 @@ pub use situation::{Met, Situation};
 pub use step::next;
 pub use subject::Subject;
 
+use crate::invariants::Said;
 use heapless::Vec;
 use hsms_core::connection::{REBASED, ReplyToken, Timer};
 use hsms_core::time::Instant;
@@ -126,10 +127,8 @@ pub struct End<M> {
     pub held: u8,
     /// Octets that the machine was not told of as written.
     pub unwritten: u64,
-    /// It sent a Select.req on this link.
-    pub selects: bool,
-    /// It sent a Select.rsp with status 0 on this link.
-    pub accepted: bool,
+    /// What it has said about being SELECTED on this link.
+    pub said: Said,
     /// A message came while it was NOT SELECTED.
     pub traffic: bool,
 }
@@ -146,8 +145,7 @@ impl<M> End<M> {
             writing: None,
             held: 0,
             unwritten: 0,
-            selects: false,
-            accepted: false,
+            said: Said::NOTHING,
             traffic: false,
         }
     }
@@ -331,7 +329,7 @@ pub struct Setup<M> {
     pub collide: Option<u32>,
     /// What is sent last arrives first: a fault of the kit, which the properties have to notice.
     pub lifo: bool,
-    /// From every world both ends become SELECTED again, where nobody hinders them.
+    /// From every world both ends become SELECTED again and every transaction ends, where nobody hinders them.
     pub recovers: bool,
     /// Situations that have to be met.
     pub must: &'static [Situation],
@@ -361,7 +359,7 @@ impl<M: Subject> Setup<M> {
         }
     }
 
-    /// Both ends enabled, nothing else.
+    /// Both ends enabled, nothing else; one that refuses its caller waits for that.
     #[must_use]
     pub fn first(&self) -> World<M> {
         let mut world = World {
@@ -376,7 +374,10 @@ impl<M: Subject> Setup<M> {
                 let (end, base) = (&mut world.ends[usize::from(at)], canonical::NEXT[usize::from(at)]);
                 end.machine.set_issued(base..base);
             }
-            if !(self.free && at == 1) {
+            if world.ends[usize::from(at)].machine.is_enabled() {
+                // One that refuses its caller is from the start, and is handed the transport.
+                world.ends[usize::from(at)].transport = Transport::Opening;
+            } else if !(self.free && at == 1) {
                 world = next(self, &world, Step::Command(at, Command::Enable)).expect("a machine can be enabled");
             }
         }

@@ -5,7 +5,7 @@ use super::possible::{next_frame, steps};
 use super::property::{LONGEST_CHAIN, check};
 use super::subject::is_done;
 use super::{Command, End, Frame, Link, Pipe, Property, Setup, Situation, Step, Subject, Transport, World, free};
-use crate::invariants::{self, Broken};
+use crate::invariants::{self, Broken, Said};
 use hsms_core::connection::{
     Action, CloseReason, ControlFrame, ControlRequest, Event, GeneralInput, Inbound, Input, Outcome, State, Timer,
 };
@@ -49,7 +49,8 @@ pub(super) fn told<M: Subject>(
     Some(world)
 }
 
-/// Whether both ends become SELECTED from here, where nobody gives a command and timers expire in their usual order.
+/// Whether both ends become SELECTED from here, and every request of theirs has ended, where nobody gives a command and timers expire in their
+/// usual order.
 fn recovers<M: Subject>(setup: &Setup<M>, world: &World<M>) -> bool {
     let calm = Setup {
         recovers: false,
@@ -62,7 +63,8 @@ fn recovers<M: Subject>(setup: &Setup<M>, world: &World<M>) -> bool {
     };
     let mut world = world.clone();
     for _ in 0..100 {
-        if world.is_joined() && world.ends.iter().all(|end| end.machine.state() == State::Selected) {
+        let rests = |end: &End<M>| end.machine.state() == State::Selected && end.open.is_empty();
+        if world.is_joined() && world.ends.iter().all(rests) {
             return true;
         }
         let mut possible = Vec::new();
@@ -91,8 +93,8 @@ fn haste(step: &Step) -> u8 {
         Step::Fire(_, Timer::T6 | Timer::SessionT6(_)) => 5,
         Step::Fire(_, Timer::T7) => 6,
         Step::Fire(_, Timer::T5) => 7,
-        Step::Fire(_, Timer::Linktest) => 8,
-        Step::Fire(_, Timer::T3(_)) => 9,
+        Step::Fire(_, Timer::T3(_)) => 8,
+        Step::Fire(_, Timer::Linktest) => 9,
         _ => 10,
     }
 }
@@ -158,7 +160,11 @@ impl<M: Subject> Run<'_, M> {
                 self.deliver(0, octets)?;
             }
             Step::Fire(at, timer) => self.fire(usize::from(at), timer)?,
-            Step::Due(at) => self.tell(usize::from(at), Input::Handle(Event::Timeout))?,
+            Step::Due(at) => {
+                let fired = invariants::fire(&mut self.world.ends[usize::from(at)].machine.clone(), self.now);
+                self.invariant(fired)?;
+                self.tell(usize::from(at), Input::Handle(Event::Timeout))?;
+            }
             Step::Pass => {
                 let deadlines = self.world.ends.iter().filter_map(|end| end.machine.next_deadline());
                 let Some(next) = deadlines.min() else { return Ok(false) };
@@ -186,8 +192,7 @@ impl<M: Subject> Run<'_, M> {
     fn open(&mut self, at: usize) -> Done {
         let end = self.end(at);
         end.transport = Transport::Open;
-        end.selects = false;
-        end.accepted = false;
+        end.said = Said::NOTHING;
         end.traffic = false;
         self.tell(at, Input::Handle(Event::TransportOpen))
     }
@@ -221,8 +226,8 @@ impl<M: Subject> Run<'_, M> {
         }
         let waited = self.world.link == Link::Dialled && at == 1;
         let issued = self.world.ends[at].machine.issued().end;
-        let End { selects, accepted, .. } = self.world.ends[at];
-        self.world.ends[at] = End { selects, accepted, ..End::new(self.setup.fresh[at].clone()) };
+        let said = self.world.ends[at].said;
+        self.world.ends[at] = End { said, ..End::new(self.setup.fresh[at].clone()) };
         if self.setup.collide.is_none() {
             self.end(at).machine.set_issued(issued..issued);
         }
@@ -271,22 +276,14 @@ impl<M: Subject> Run<'_, M> {
         if timer == Timer::T7 && self.world.ends[at].traffic {
             self.met(Situation::T7AgainstTraffic);
         }
-        let machine = &mut self.world.ends[at].machine;
-        let fired = machine.fire(timer);
-        let queued = machine.waiting_actions();
-        let polled = invariants::drain(machine);
-        self.hold(Property::Obeys, fired.is_ok())?;
-        let actions = self.invariant(polled)?;
-        self.hold(Property::QueueHolds, queued <= 8)?;
+        let now = self.now;
+        let expired = invariants::expire(&mut self.world.ends[at].machine, now, timer);
+        let (outcome, actions) = self.invariant(expired)?;
+        self.hold(Property::Obeys, is_done(&outcome))?;
         let closes = invariants::closed(&actions);
-        match (timer, closes) {
-            (Timer::T8, _) => self.met(Situation::T8),
-            (Timer::T6, Some(CloseReason::T6(ControlRequest::Select))) => self.met(Situation::SelectUnanswered),
-            (Timer::T6, Some(CloseReason::T6(ControlRequest::Linktest))) => self.met(Situation::LinktestUnanswered),
-            (Timer::SessionT6(_), Some(CloseReason::T6(ControlRequest::Select))) => {
-                self.met(Situation::SelectUnanswered);
-            }
-            (Timer::T3(_), _) => {
+        match timer {
+            Timer::T8 => self.met(Situation::T8),
+            Timer::T3(_) => {
                 let report =
                     |action: &Action| matches!(action, Action::Send(ControlFrame::Stream9 { function: 9, .. }));
                 let reported = actions.iter().any(report);
@@ -344,13 +341,7 @@ impl<M: Subject> Run<'_, M> {
             let was_open = self.world.ends[to].open.clone();
             let machine = &mut self.world.ends[to].machine;
             let queued = machine.waiting_actions();
-            let grown = (self.setup.free || self.setup.commands.texts).then(|| {
-                let mut probe = machine.clone();
-                probe.tell(self.now, GeneralInput::Common(Input::Receive(left)));
-                (probe.waiting_actions().saturating_sub(queued), probe.waiting_actions())
-            });
             let stepped = invariants::step(machine, self.now, GeneralInput::Common(Input::Receive(left)));
-            self.hold(Property::QueueHolds, grown.is_none_or(|(grown, waiting)| grown <= 3 && waiting <= 8))?;
             let (outcome, actions) = self.invariant(stepped)?;
             let Outcome::Received { taken, inbound } = outcome else { return Err(Property::Obeys) };
             left = &left[taken..];
@@ -425,9 +416,7 @@ impl<M: Subject> Run<'_, M> {
         octets[PREFIX_LEN..].fill(0);
         self.end(at).unwritten += octets.len() as u64;
         let header = frame.header();
-        let end = self.end(at);
-        end.selects |= header.stype == SType::SELECT_REQ;
-        end.accepted |= header.stype == SType::SELECT_RSP && header.byte3 == 0;
+        self.end(at).said.note(&header);
         self.push(at, Frame::new(&octets, generation))
     }
 
@@ -453,6 +442,8 @@ impl<M: Subject> Run<'_, M> {
             CloseReason::Separated | CloseReason::Disabled if self.world.pipes[1 - at].iter().any(reply) => {
                 self.met(Situation::ReplyCrossesSeparate);
             }
+            CloseReason::T6(ControlRequest::Select) => self.met(Situation::SelectUnanswered),
+            CloseReason::T6(ControlRequest::Linktest) => self.met(Situation::LinktestUnanswered),
             CloseReason::SelectRefused(_) => self.met(Situation::SelectRefused),
             CloseReason::SelectRejected(_) => self.met(Situation::SelectRejected),
             CloseReason::BodyAborted => self.met(Situation::BodyAborted),

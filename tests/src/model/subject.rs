@@ -14,7 +14,6 @@ use std::ops::Range;
 pub trait Subject: Machine + Eq + Hash + Send + Sync + 'static {
     fn armed_timers(&self, show: &mut dyn FnMut(Timer, Instant));
     fn fire(&mut self, timer: Timer) -> Result<(), Error>;
-    fn waiting_actions(&self) -> usize;
     fn rebase(&mut self, now: Instant);
     fn restart_timers(&mut self);
     fn map_system_bytes(&mut self, map: &mut dyn FnMut(SystemBytes) -> SystemBytes);
@@ -23,8 +22,6 @@ pub trait Subject: Machine + Eq + Hash + Send + Sync + 'static {
     fn map_links(&mut self, map: &mut dyn FnMut(u32) -> u32);
     fn is_current_token(&self, token: &ReplyToken) -> bool;
     fn clear_unused(&mut self);
-    /// The sessions that data can go in now; of HSMS-SS that is the device.
-    fn sessions(&self) -> heapless::Vec<SessionId, 4>;
     /// Shows the commands about sessions that are worth trying.
     fn session_commands(&self, at: usize, commands: &Commands, show: &mut dyn FnMut(Command));
 }
@@ -37,10 +34,6 @@ macro_rules! methods {
 
         fn fire(&mut self, timer: Timer) -> Result<(), Error> {
             self.fire(timer)
-        }
-
-        fn waiting_actions(&self) -> usize {
-            self.waiting_actions()
         }
 
         fn rebase(&mut self, now: Instant) {
@@ -83,11 +76,6 @@ pub const DEVICE: SessionId = SessionId(1);
 impl<const TRANSACTIONS: usize> Subject for Connection<TRANSACTIONS, Single> {
     methods!();
 
-    fn sessions(&self) -> heapless::Vec<SessionId, 4> {
-        let selected = self.state() == State::Selected;
-        selected.then_some(DEVICE).into_iter().collect()
-    }
-
     fn session_commands(&self, _: usize, commands: &Commands, show: &mut dyn FnMut(Command)) {
         if commands.select && self.state() == State::NotSelected {
             show(Command::Select);
@@ -100,10 +88,6 @@ pub const SESSIONS: [SessionId; 2] = [SessionId(0x100), SessionId(0x200)];
 
 impl<const TRANSACTIONS: usize, const N: usize> Subject for Connection<TRANSACTIONS, General<N>> {
     methods!();
-
-    fn sessions(&self) -> heapless::Vec<SessionId, 4> {
-        self.selected_sessions().collect()
-    }
 
     fn session_commands(&self, at: usize, commands: &Commands, show: &mut dyn FnMut(Command)) {
         for session in SESSIONS {

@@ -129,9 +129,14 @@ impl<M: Machine> End<M> {
     }
 
     pub(super) const fn machine(&self) -> &M {
+        self.machine.machine()
+    }
+
+    /// What looks at each of its steps, where that is wanted.
+    pub(super) const fn watch(&self) -> Option<&Watch<M>> {
         match &self.machine {
-            Watched::Every(watch) => watch.machine(),
-            Watched::Bare(machine) => machine,
+            Watched::Every(watch) => Some(watch),
+            Watched::Bare(_) => None,
         }
     }
 
@@ -181,24 +186,7 @@ impl<M: Machine> End<M> {
     pub(super) fn fire(&mut self, now: u64) -> Result<(), String> {
         self.steps += 1;
         self.hash.write_u64(now << 2 | self.number as u64);
-        match &mut self.machine {
-            Watched::Every(watch) => {
-                self.actions.extend(watch.fire(Instant::from_millis(now)).map_err(|broken| broken.to_string())?);
-            }
-            Watched::Bare(machine) => {
-                let at = Instant::from_millis(now);
-                let mut fired = 0;
-                while machine.next_deadline().is_some_and(|deadline| deadline <= at) {
-                    machine.tell(at, GeneralInput::Common(Input::Handle(Event::Timeout)));
-                    self.actions.extend(std::iter::from_fn(|| machine.poll_action()));
-                    fired += 1;
-                    if fired > 100 {
-                        return Err("timers without end".into());
-                    }
-                }
-            }
-        }
-        Ok(())
+        self.machine.fire(now, &mut self.actions)
     }
 
     /// Octets came. Gives how many the machine took.
@@ -308,12 +296,39 @@ impl<M: Machine> End<M> {
     }
 }
 
-fn watch<M: Machine>(machine: M, watched: bool) -> Watched<M> {
+pub(super) fn watch<M: Machine>(machine: M, watched: bool) -> Watched<M> {
     if watched { Watched::Every(Watch::new(machine)) } else { Watched::Bare(machine) }
 }
 
 impl<M: Machine> Watched<M> {
-    fn tell<'i>(
+    pub(super) const fn machine(&self) -> &M {
+        match self {
+            Watched::Every(watch) => watch.machine(),
+            Watched::Bare(machine) => machine,
+        }
+    }
+
+    /// Lets what is due expire.
+    pub(super) fn fire(&mut self, now: u64, actions: &mut Vec<Action>) -> Result<(), String> {
+        let at = Instant::from_millis(now);
+        match self {
+            Watched::Every(watch) => actions.extend(watch.fire(at).map_err(|broken| broken.to_string())?),
+            Watched::Bare(machine) => {
+                let mut fired = 0;
+                while machine.next_deadline().is_some_and(|deadline| deadline <= at) {
+                    machine.tell(at, GeneralInput::Common(Input::Handle(Event::Timeout)));
+                    actions.extend(std::iter::from_fn(|| machine.poll_action()));
+                    fired += 1;
+                    if fired > 100 {
+                        return Err("timers without end".into());
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn tell<'i>(
         &mut self,
         now: u64,
         input: GeneralInput<'i>,

@@ -1,13 +1,13 @@
 //! One link: two ends, the transports between them, and what is pending.
 
 use super::application::{Answer, LEAST_TEXT, REPLY};
-use super::end::{End, Text};
+use super::end::{End, Text, Watched};
 use super::faults::LONGEST;
 use super::network::Conn;
 use super::stranger::Stranger;
 use super::wire::{NEVER, Tally};
 use super::{FAULTS, Fault, Figures, Made, Plan, SESSIONS, millis};
-use crate::invariants::{ends_agree, waiting_is_guarded};
+use crate::invariants::{Broken, ends_agree, selected_means_accepted, waiting_is_guarded};
 use hsms_core::Error;
 use hsms_core::config::{Config, ConnectMode, DeviceId, Entity, Profile};
 use hsms_core::connection::{Action, Connection, GeneralInput, Input, Outcome, State, Stream9};
@@ -49,7 +49,7 @@ pub(super) struct Link<M> {
     pub(super) at: [u64; PLACES],
     pub(super) ends: [End<M>; 2],
     pub(super) conns: [Conn; CONNS],
-    pub(super) refuser: Option<Box<Connection<0>>>,
+    pub(super) refuser: Option<Box<Watched<Connection<0>>>>,
     pub(super) stranger: Option<Stranger>,
     pub(super) configs: [Config; 2],
     /// What each end sent and the other never received.
@@ -137,8 +137,22 @@ impl<M: Made> Link<M> {
                 return Ok(());
             }
             self.now = self.now.max(first);
-            self.happen(place).map_err(|what| format!("at {} ms: {what}", self.now))?;
+            let looked = |link: &Self| link.look().map_err(|broken| broken.to_string());
+            self.happen(place).and_then(|()| looked(self)).map_err(|what| format!("at {} ms: {what}", self.now))?;
         }
+    }
+
+    /// What has to hold of two ends of one transport at any moment, and what once nothing is under way between them.
+    fn look(&self) -> Result<(), Broken> {
+        let [one, other] = &self.ends;
+        let conn = one.socket.filter(|_| one.socket == other.socket);
+        let (Some(conn), Some(here), Some(there)) = (conn, one.watch(), other.watch()) else { return Ok(()) };
+        selected_means_accepted((here.machine(), here.said()), (there.machine(), there.said()))?;
+        let still = |end: usize| {
+            let (wire, end) = (&self.conns[conn].wires[end], &self.ends[end]);
+            wire.is_still() && end.pending().is_empty() && !end.machine().is_body_open()
+        };
+        if still(0) && still(1) { ends_agree(here.machine(), there.machine()) } else { Ok(()) }
     }
 
     fn happen(&mut self, place: usize) -> Result<(), String> {

@@ -1,5 +1,6 @@
 //! Transports between the two ends of a link: dialling, writing, arriving, closing.
 
+use super::end::watch;
 use super::link::{BIND, DIAL, Link, REFUSER, TEXT, WIRE};
 use super::wire::{Arrival, NEVER, Wire};
 use super::{Fault, Made};
@@ -95,10 +96,9 @@ impl<M: Made> Link<M> {
                 }
                 Side::Refuser => {
                     self.count(Fault::SecondCaller);
-                    self.refuser = Some(Box::new(Connection::refusing(self.configs[1])));
-                    self.refuser_does(conn, |refuser, now| {
-                        refuser.handle(now, Event::TransportOpen).map_err(|error| error.to_string())
-                    })?;
+                    let watched = self.ends[1].watch().is_some();
+                    self.refuser = Some(Box::new(watch(Connection::refusing(self.configs[1]), watched)));
+                    self.refuser_does(conn, Some(Input::Handle(Event::TransportOpen)))?;
                 }
                 Side::Stranger => self.stranger_does(|stranger, now| stranger.opened(now, conn))?,
                 Side::Gone => {}
@@ -266,21 +266,23 @@ impl<M: Made> Link<M> {
 
     // The machine that only refuses.
 
-    pub(super) fn refuser_does(
-        &mut self,
-        conn: usize,
-        input: impl FnOnce(&mut Connection<0>, Instant) -> Result<(), String>,
-    ) -> Result<(), String> {
-        let Some(mut refuser) = self.refuser.take() else { return Ok(()) };
-        let now = Instant::from_millis(self.now);
-        input(&mut refuser, now)?;
-        let mut ended = false;
-        while let Some(action) = refuser.poll_action() {
+    /// It is told this, or without an input what is due expires. Gives how many octets it took.
+    fn refuser_does(&mut self, conn: usize, input: Option<Input<'_>>) -> Result<usize, String> {
+        let Some(mut refuser) = self.refuser.take() else { return Ok(0) };
+        let (mut actions, mut taken) = (Vec::new(), 0);
+        match input.map(|input| refuser.tell(self.now, GeneralInput::Common(input), &mut actions)).transpose()? {
+            None => refuser.fire(self.now, &mut actions)?,
+            Some(Outcome::Received { taken: octets, .. }) => taken = octets,
+            Some(Outcome::Done) => {}
+            Some(other) => return Err(format!("the machine that only refuses says {other:?}")),
+        }
+        let (mut ended, mut octets) = (false, 0);
+        for action in actions.drain(..) {
             match action {
                 Action::Send(frame) => {
                     let at = self.now + self.latency;
                     self.conns[conn].wires[1].push(at, &frame.encode());
-                    refuser.written(now, frame.len() as u64).map_err(|error| error.to_string())?;
+                    octets += frame.len() as u64;
                 }
                 Action::CloseTransport(_) => ended = true,
                 Action::OpenTransport => return Err("a refusing machine asks for a transport".into()),
@@ -293,27 +295,27 @@ impl<M: Made> Link<M> {
             self.conns[conn].wires[1].arrive(at, Arrival::End);
             self.conns[conn].sides[1] = Side::Gone;
         } else {
-            self.at[REFUSER] = refuser.next_deadline().map_or(NEVER, Instant::as_millis);
+            let written = refuser.tell(self.now, GeneralInput::Common(Input::Written { octets }), &mut actions)?;
+            if written != Outcome::Done || !actions.is_empty() {
+                return Err(format!("{octets} octets were written, and it says {written:?} and does {actions:?}"));
+            }
+            self.at[REFUSER] = refuser.machine().next_deadline().map_or(NEVER, Instant::as_millis);
             self.refuser = Some(refuser);
         }
         self.look_at(conn);
-        Ok(())
+        Ok(taken)
     }
 
     pub(super) fn refuser_fires(&mut self) -> Result<(), String> {
         let conn = self.conns.iter().position(|conn| conn.sides[1] == Side::Refuser);
         let Some(conn) = conn else { return Err("a refusing machine without a transport".into()) };
-        self.refuser_does(conn, |refuser, now| refuser.handle(now, Event::Timeout).map_err(|error| error.to_string()))
+        self.refuser_does(conn, None).map(drop)
     }
 
     fn refuser_receives(&mut self, conn: usize, octets: &[u8]) -> Result<(), String> {
         let mut rest = octets;
         while !rest.is_empty() && self.refuser.is_some() {
-            let mut taken = 0;
-            self.refuser_does(conn, |refuser, now| {
-                taken = refuser.receive(now, rest).map_err(|error| error.to_string())?.0;
-                Ok(())
-            })?;
+            let taken = self.refuser_does(conn, Some(Input::Receive(rest)))?;
             rest = &rest[taken..];
         }
         Ok(())

@@ -91,6 +91,11 @@ impl Wire {
         self.octets.len() - self.start + self.swallowed
     }
 
+    /// Whether nothing is on its way, and what leaves will arrive.
+    pub(super) fn is_still(&self) -> bool {
+        !self.dead && self.in_flight() == 0 && self.arrivals.is_empty()
+    }
+
     /// Octets leave and will arrive at `at`, or right behind what left before.
     pub(super) fn push(&mut self, at: u64, octets: &[u8]) {
         if self.dead {

@@ -2,8 +2,10 @@
 
 use crate::states::{Prepared, millis};
 use crate::table::{Expected, Frame, Message, NOTICES, expected};
-use hsms_core::connection::{Action, Connection, Inbound, Sessions, State};
+use hsms_core::connection::{Action, Connection, GeneralInput, Inbound, Input, Sessions, State};
 use hsms_core::time::Instant;
+use hsms_tests::invariants;
+use hsms_tests::machine::Machine;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Long enough for every text that comes whole.
@@ -69,6 +71,16 @@ pub fn observe<S: Sessions>(machine: &mut Connection<4, S>, now: u64, octets: &[
     seen.body_left = machine.body_left();
     seen.deadline = machine.next_deadline().map(millis);
     seen
+}
+
+/// Hands `octets` to a copy of the machine; panics where that breaks an invariant of the kit.
+pub fn keeps_invariants<S: Sessions>(machine: &Connection<4, S>, now: u64, octets: &[u8])
+where
+    Connection<4, S>: Machine,
+{
+    let input = GeneralInput::Common(Input::Receive(octets));
+    let stepped = invariants::step(&mut machine.clone(), Instant::from_millis(now), input);
+    stepped.unwrap_or_else(|broken| panic!("{broken}"));
 }
 
 /// What is reported is what came, whatever became of it.

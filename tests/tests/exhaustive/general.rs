@@ -5,10 +5,10 @@ mod states;
 #[path = "general/table.rs"]
 mod table;
 
-use crate::compare::{ROOM, observe, on_all_cores, same};
+use crate::compare::{ROOM, keeps_invariants, observe, on_all_cores, same};
 use crate::products::{self, Product, every, few, texts};
 use crate::table::Message;
-use crate::{SPARSE, table as single_table};
+use crate::{SPARSE, WATCHED, table as single_table};
 use heapless::Vec as Fixed;
 use hsms_core::Error;
 use hsms_core::connection::Action;
@@ -168,8 +168,12 @@ fn any_message_in_any_state_of_hsms_gs_does_what_its_table_says() {
         let prepared = &all[share % all.len()];
         let product = whole(&prepared.situation);
         let (mut random, mut room) = (fastrand::Rng::with_seed(share as u64), [0; ROOM]);
-        for _ in 0..each {
-            compare(prepared, &product.draw(&mut random), &mut room);
+        for drawn in 0..each {
+            let message = product.draw(&mut random);
+            compare(prepared, &message, &mut room);
+            if drawn % WATCHED == 0 {
+                keeps_invariants(&prepared.machine, prepared.situation.common.now, message.write(&mut room));
+            }
         }
         each
     });

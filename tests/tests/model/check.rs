@@ -53,16 +53,27 @@ impl<M: Subject> Model for Checked<M> {
                 }),)*]
             };
         }
-        let properties = properties!(0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16);
+        let properties = properties!(0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15);
         assert_eq!(properties.len(), Property::ALL.len());
         properties
     }
 }
 
+/// Worlds that are looked at for the shortest way to one that is broken.
+pub const WORLDS: usize = 2_000_000;
+
+/// A property that did not hold, in words, and a way there.
+pub struct Counterexample {
+    pub property: &'static str,
+    /// Whether there is no shorter one; otherwise it is the one that was found first.
+    pub is_shortest: bool,
+    pub trace: String,
+}
+
 /// What a run came to.
 pub struct Figures {
-    /// The property that did not hold, and the shortest way there.
-    pub broken: Option<(&'static str, String)>,
+    /// What did not hold.
+    pub broken: Option<Counterexample>,
     /// Worlds that were seen.
     pub states: usize,
     /// Whether those are all, within the memory that was allowed.
@@ -78,25 +89,31 @@ pub fn run<M: Subject>(setup: Setup<M>) {
 
 /// The same for setups that may be too large, of which as much is explored as there is memory for.
 pub fn run_within_memory<M: Subject>(setup: Setup<M>) -> Figures {
-    let figures = explore(setup, memory());
-    if let Some((property, trace)) = &figures.broken {
-        panic!("{property}: does not hold. The shortest way there:\n{trace}");
+    let figures = explore(setup, memory(), WORLDS);
+    if let Some(Counterexample { property, is_shortest, trace }) = &figures.broken {
+        let way = if *is_shortest { "The shortest way" } else { "A way, the shortest is too long to be looked for," };
+        panic!("{property}: does not hold. {way} there:\n{trace}");
     }
     figures
 }
 
-pub fn explore<M: Subject>(setup: Setup<M>, memory: u64) -> Figures {
+/// Explores with so many octets of memory; to tell what does not hold no more than `worlds` are looked at again.
+pub fn explore<M: Subject>(setup: Setup<M>, memory: u64, worlds: usize) -> Figures {
     let setup = Arc::new(setup);
     // Where this cannot be, the figure is the greatest since the process began.
     let _ = std::fs::write("/proc/self/clear_refs", "5");
     let full = Arc::new(AtomicBool::new(false));
     let model = Checked { setup: Arc::clone(&setup), memory, looked: AtomicU64::new(0), full: Arc::clone(&full) };
     let began = Instant::now();
-    let checker = model.checker().finish_when(HasDiscoveries::AnyFailures).spawn_bfs().join();
+    // With more than one the depth is that at which worlds were found, which need not be the least.
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let checker = model.checker().threads(threads).finish_when(HasDiscoveries::AnyFailures).spawn_bfs().join();
     let took = began.elapsed();
     let (states, depth) = (checker.unique_state_count(), checker.max_depth());
     let complete = !full.load(Ordering::Relaxed);
-    let found = Property::ALL.iter().map(|(name, _)| *name).find(|name| checker.discovery(name).is_some());
+    let found = Property::ALL
+        .into_iter()
+        .find_map(|(name, is_it)| Some((name, is_it, checker.discovery(name)?.into_actions())));
     println!(
         "{}: {states} states, {} steps, depth {depth}, {:.1} s, {} MiB{}",
         setup.name,
@@ -109,15 +126,16 @@ pub fn explore<M: Subject>(setup: Setup<M>, memory: u64) -> Figures {
         println!("    stopped at the limit of {} MiB; see HSMS_MODEL_MEMORY", memory >> 20);
     }
     drop(checker);
-    let broken = found.map(|name| {
-        let path = shortest(&setup, |world| world.broken.is_some(), 2_000_000);
-        (name, path.map_or_else(|| String::from("longer than can be told"), |path| trace(&setup, &path)))
+    let broken = found.map(|(property, is_it, way)| {
+        let path = shortest(&setup, |world| world.broken.is_some_and(is_it), worlds);
+        let is_shortest = path.is_some();
+        Counterexample { property, is_shortest, trace: trace(&setup, &path.unwrap_or(way)) }
     });
+    let met: Vec<String> = setup.met.all().map(|situation| format!("{situation:?}")).collect();
+    println!("    met: {}", met.join(" "));
     for situation in setup.must {
         assert!(setup.met.times(*situation) > 0 || broken.is_some(), "{}: never met: {situation}", setup.name);
     }
-    let met: Vec<String> = setup.met.all().map(|situation| format!("{situation:?}")).collect();
-    println!("    met: {}", met.join(" "));
     Figures { broken, states, complete }
 }
 

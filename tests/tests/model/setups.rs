@@ -139,6 +139,15 @@ pub fn timed() -> Setup<Machine> {
     setup.timed = true;
     setup.commands = Commands { separate: true, ..Commands::NONE };
     setup.budget = budget(1, 0, 1);
+    setup.must = &[
+        Situation::SelectUnanswered,
+        Situation::LinktestUnanswered,
+        Situation::LinktestsCross,
+        Situation::DialFailed,
+        Situation::AcceptedTooLate,
+        Situation::RestartWhileSelected,
+        Situation::HalfOpen,
+    ];
     setup
 }
 
@@ -170,6 +179,20 @@ pub fn recovering() -> Setup<Machine> {
     setup
 }
 
+/// The same in HSMS-GS, with a session that the active end wants, and deselects and separates.
+pub fn recovering_session() -> Setup<Entities> {
+    let wanted = General::new(&[SessionEntity::wanted(SESSIONS[0])]).unwrap();
+    let offered = General::new(&[SessionEntity::offered(SESSIONS[0])]).unwrap();
+    let (active, passive) = (Entities::general(host(), wanted), Entities::general(equipment(), offered));
+    let mut setup = Setup::new("GS: from everywhere to SELECTED", active, passive);
+    setup.commands = Commands { sessions: [true, false], primaries: [true, false], reply: true, ..Commands::NONE };
+    setup.crossing = 1;
+    setup.budget = budget(u8::from(scale() > 1), 0, 0);
+    setup.recovers = true;
+    setup.must = &[Situation::Deselected, Situation::SessionSeparated, Situation::LinkLost];
+    setup
+}
+
 fn entities(config: Config, entities: &[SessionEntity]) -> Entities {
     let config = config.with_select_mode(SelectMode::OnCommand).with_linktest_period(Duration::ZERO).unwrap();
     Entities::general(config, General::new(entities).unwrap())
@@ -185,6 +208,24 @@ pub fn session() -> Setup<Entities> {
         setup.budget = budget(1, 1, 1);
     }
     setup.must = &[Situation::Deselected, Situation::SessionSeparated, Situation::DataCrossesEnd];
+    setup
+}
+
+/// One session with data of both ends, and a cut. From `ci` on.
+pub fn session_both() -> Setup<Entities> {
+    let mut setup = session();
+    setup.name = "GS: one session, both ends ask";
+    setup.commands.primaries = [true; 2];
+    setup.budget = budget(1, 0, 0);
+    setup.must = &[Situation::Answered, Situation::Deselected, Situation::SessionSeparated, Situation::DataCrossesEnd];
+    setup
+}
+
+/// The same with a split and a restart. By command.
+pub fn session_both_whole() -> Setup<Entities> {
+    let mut setup = session_both();
+    setup.name = "GS: one session, both ends ask, a cut, a split and a restart";
+    setup.budget = budget(1, 1, 1);
     setup
 }
 
@@ -216,6 +257,7 @@ pub fn sessions() -> Setup<Entities> {
     let mut setup = Setup::new("GS: two sessions", entities(host(), &offered), entities(equipment(), &offered));
     setup.commands = Commands { sessions: [true, scale() > 1], ..Commands::NONE };
     setup.crossing = 2;
+    setup.must = &[Situation::Deselected, Situation::SessionSeparated, Situation::SelectUnanswered];
     setup
 }
 
@@ -236,7 +278,8 @@ pub fn asking() -> Setup<Entities> {
     setup
 }
 
-/// Before a peer that may send anything: both roles, both entities, both profiles; and a machine that refuses a second caller.
+/// Before a peer that may send anything: both roles, both entities, both profiles, one that selects by command, and one that
+/// refuses a second caller.
 pub fn free() -> Vec<Setup<Machine>> {
     let active = host();
     let strict = |config: Config| config.with_profile(Profile::Strict).unwrap();
@@ -253,11 +296,13 @@ pub fn free() -> Vec<Setup<Machine>> {
             "SS: active host, by command, before any peer",
             Machine::new(short(active.with_select_mode(SelectMode::OnCommand).with_linktest_threshold(2).unwrap())),
         ),
+        ("SS: a machine that refuses a second caller before any", Machine::refusing(short(equipment()))),
     ];
     let before = |(name, machine)| before_any(name, machine, Machine::new(equipment()));
     let mut setups: Vec<Setup<Machine>> = machines.into_iter().map(before).collect();
     setups[0].must = ANY_ACTIVE;
     setups[4].must = &[Situation::LinktestMissed];
+    setups[5].must = REFUSED;
     setups
 }
 
@@ -270,6 +315,18 @@ pub fn free_sessions() -> Setup<Entities> {
     // With splits as well, these are ten times as many worlds.
     setup.commands.linktest = scale() > 10;
     setup.must = &[Situation::T7AgainstTraffic, Situation::SecondSelect];
+    setup
+}
+
+/// The same for a host that dials and wants the session.
+pub fn free_sessions_active() -> Setup<Entities> {
+    let wanted = General::new(&[SessionEntity::wanted(SESSIONS[0])]).unwrap();
+    let config = host().with_max_message(20).unwrap().with_linktest_period(Duration::ZERO).unwrap();
+    let machine = Entities::general(config, wanted);
+    let mut setup = before_any("GS: active host before any peer", machine.clone(), machine);
+    setup.commands.sessions = [true, false];
+    setup.commands.linktest = scale() > 10;
+    setup.must = &[Situation::SelectRefused, Situation::SelectUnanswered, Situation::SessionSeparated];
     setup
 }
 
@@ -312,6 +369,19 @@ const ANY: &[Situation] = &[
 /// What an active one meets that selects by itself, in the default profile.
 const ANY_ACTIVE: &[Situation] =
     &[Situation::SimultaneousSelect, Situation::SelectRefused, Situation::SelectUnanswered, Situation::SelectRejected];
+
+/// What one meets that refuses its caller.
+const REFUSED: &[Situation] = &[
+    Situation::T7AgainstTraffic,
+    Situation::DataNotSelected,
+    Situation::UnknownType,
+    Situation::SplitInLength,
+    Situation::SplitInHeader,
+    Situation::CutInFrame,
+    Situation::T8,
+    Situation::SecsI,
+    Situation::LengthTooShort,
+];
 
 fn before_any<M: hsms_tests::model::Subject>(name: &'static str, machine: M, other: M) -> Setup<M> {
     let mut setup = Setup::new(name, machine, other);

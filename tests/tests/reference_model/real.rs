@@ -9,9 +9,6 @@ use hsms_core::wire::{Header, SelectStatus, SessionId, StreamFunction, SystemByt
 use hsms_tests::invariants::Watch;
 use hsms_tests::machine::Machine;
 
-/// Timers that expire at one moment at most.
-const MOST_TIMERS: usize = 16;
-
 pub struct Real<M> {
     pub watch: Watch<M>,
     pub tokens: Vec<ReplyToken>,
@@ -84,12 +81,8 @@ impl<M: Machine> Real<M> {
             }
             Cause::Receive { octets, .. } => self.receive(octets),
             Cause::Expire => {
-                for _ in 0..MOST_TIMERS {
-                    if self.watch.machine().next_deadline().is_none_or(|due| due.as_millis() > self.now) {
-                        break;
-                    }
-                    self.common(Input::Handle(Event::Timeout));
-                }
+                let fired = self.watch.fire(Instant::from_millis(self.now));
+                self.carry_out(fired.unwrap_or_else(|broken| panic!("{broken}")));
             }
             Cause::Pass(_) => self.common(Input::Handle(Event::Timeout)),
             Cause::Session(session, wish) => {
@@ -160,6 +153,11 @@ impl<M: Machine> Real<M> {
             Outcome::Done => self.outstanding = self.outstanding.saturating_sub(written),
             Outcome::Received { .. } => {}
         }
+        self.carry_out(actions);
+        outcome
+    }
+
+    fn carry_out(&mut self, actions: Vec<Action>) {
         for action in actions {
             match action {
                 Action::Send(frame) => {
@@ -175,6 +173,5 @@ impl<M: Machine> Real<M> {
                 Action::OpenTransport => self.out.opens = true,
             }
         }
-        outcome
     }
 }
