@@ -9,7 +9,21 @@ use hsms_core::wire::{
     BodyTooLong, DeselectStatus, EncodeError, Header, Hex, Kind, MAX_BODY_LEN, Message, PType, ParseError,
     RejectReason, SType, SelectStatus, SessionId, StreamFunction, SystemBytes, TransactionKind,
 };
-use hsms_tests::generate::{encode, octets};
+
+#[allow(unused_imports, unused_macros, reason = "every test program uses a part of it")]
+mod support;
+
+/// Colons do not count, nor do spaces.
+fn octets(hex: &str) -> Vec<u8> {
+    support::hex(&hex.replace(':', " "))
+}
+
+/// The frame of a message.
+fn encode(header: &Header, body: &[u8]) -> Vec<u8> {
+    let mut octets = vec![0; body.len() + 14];
+    assert_eq!(Message::new(*header, body).encode(&mut octets), Ok(octets.len()));
+    octets
+}
 
 const fn system(value: u32) -> SystemBytes {
     SystemBytes(value)
