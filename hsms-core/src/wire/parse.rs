@@ -79,3 +79,28 @@ fn header_and_text<'a>(text_len: u32) -> impl Parser<Octets<'a>, Output = (Heade
 fn header(input: Octets<'_>) -> IResult<Octets<'_>, Header, ()> {
     take(HEADER_LEN).map_opt(|octets: Octets<'_>| octets.0.first_chunk().map(Header::decode)).parse(input)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Parsers of nom that nothing here uses rely on these as well.
+    #[test]
+    fn octets_are_an_input_as_a_slice_is_for_nom() {
+        let (octets, slice) = (Octets(b"abc"), &b"abc"[..]);
+        assert_eq!(octets.input_len(), slice.input_len());
+        for wanted in *b"abcd" {
+            assert_eq!(octets.position(|octet| octet == wanted), slice.position(|octet| octet == wanted));
+        }
+        assert!(octets.iter_elements().eq(slice.iter_elements()));
+        assert!(octets.iter_indices().eq(slice.iter_indices()));
+        for count in 0..5 {
+            assert_eq!(octets.slice_index(count), slice.slice_index(count), "{count}");
+        }
+        for count in 0..4 {
+            let (rest, taken) = slice.take_split(count);
+            assert_eq!(octets.take_split(count), (Octets(rest), Octets(taken)), "{count}");
+            assert_eq!((octets.take(count), octets.take_from(count)), (Octets(taken), Octets(rest)), "{count}");
+        }
+    }
+}

@@ -1,6 +1,7 @@
 //! What a list of sessions costs.
 
-use hsms_core::connection::{Connection, General};
+use hsms_core::connection::{Connection, General, SessionEntity};
+use hsms_core::wire::SessionId;
 
 #[test]
 fn a_further_session_takes_40_octets() {
@@ -10,4 +11,13 @@ fn a_further_session_takes_40_octets() {
     assert_eq!(five - four, 40);
     assert!(four <= single + 4 * 40 + 16, "{four}");
     assert_eq!(size_of::<Connection<4, General<20>>>() - four, 16 * 40);
+}
+
+#[test]
+fn a_list_shows_the_entities_that_it_was_made_of() {
+    let made = [SessionEntity::offered(SessionId(3)), SessionEntity::wanted(SessionId(9))];
+    for count in 0..=2 {
+        let list = General::<2>::new(&made[..count]).unwrap();
+        assert!(list.entities().eq(&made[..count]), "{list:?}");
+    }
 }

@@ -127,3 +127,60 @@ fn errors_read_in_plain_words() {
     let error = Reader::new(b"\x01\x00").list_of(2).unwrap_err();
     assert_eq!(error.to_string(), "at offset 0: L was expected to hold 2, and holds 0");
 }
+
+#[test]
+fn only_the_format_octet_with_one_length_octet_begins_a_short_item() {
+    for first in 0..=255 {
+        let read = |text: &[u8]| {
+            let mut text = text.to_vec();
+            text[0] = first;
+            let mut reader = Reader::new(&text);
+            (reader.clone().u1().is_ok(), reader.clone().u4().is_ok(), reader.values::<u16>().is_ok())
+        };
+        let (u1, u2, u4) = (first == 0xa5, first == 0xa9, first == 0xb1);
+        assert_eq!(read(&[0, 1, 7]), (u1, false, false), "{first:#x}");
+        assert_eq!(read(&[0, 2, 0, 7]), (false, false, u2), "{first:#x}");
+        assert_eq!(read(&[0, 4, 0, 0, 0, 7]), (false, u4, u2), "{first:#x}");
+    }
+}
+
+#[test]
+fn one_value_has_the_octets_of_one() {
+    for length in [0, 1, 3, 5, 8] {
+        let text = [0xb1, length, 0, 0, 0, 7, 0, 0, 0, 8];
+        assert!(Reader::new(&text).u4().is_err(), "{length} octets");
+    }
+}
+
+#[test]
+fn a_list_whose_elements_cannot_be_there_is_none_and_one_whose_elements_just_can_is() {
+    for octets in 0..6 {
+        let text = [0x01, 2, 0x21, 0, 0x21, 0, 0];
+        let there = Reader::new(&text[..2 + octets]).list();
+        assert_eq!(there.is_ok(), octets >= 4, "{octets} octets: {there:?}");
+        assert_eq!(Reader::new(&text[..2 + octets]).elements().is_ok(), octets >= 4, "{octets} octets");
+    }
+}
+
+#[test]
+fn values_are_counted_compared_and_say_how_many_are_left() {
+    let text = [0xa9, 4, 0, 7, 0, 8, 0xa9, 4, 0, 7, 0, 9, 0xa9, 0];
+    let mut reader = Reader::new(&text);
+    let [one, other, none] = [(); 3].map(|()| reader.values::<u16>().unwrap());
+    assert_eq!((one, one.is_empty(), none.is_empty()), (one, false, true));
+    assert_ne!(one, other);
+    assert_ne!(one, none);
+    let mut left = one.iter();
+    assert_eq!(left.size_hint(), (2, Some(2)));
+    left.next();
+    left.next();
+    assert_eq!(left.size_hint(), (0, Some(0)));
+}
+
+#[test]
+fn a_short_localized_text_is_skipped_checked_and_read() {
+    let text = [0x49, 3, 0, 1, b'a'];
+    assert_eq!(Reader::new(&text).raw(), Ok(&text[..]));
+    assert_eq!(hsms_core::secs2::check(&text, hsms_core::secs2::Limits::NONE).map(|of| of.items), Ok(1));
+    assert_eq!(Reader::new(&text).localized().map(|text| text.octets), Ok(&b"a"[..]));
+}

@@ -581,3 +581,86 @@ fn a_format_that_is_not_made_to_be_read_has_octets_for_texts_and_the_encoding_in
     assert!(read("L", b"").is_err(), "a list is no octets");
     assert!(read("X", b"").is_err(), "no format");
 }
+
+/// What a visitor is given: octets, a text, or how many elements are announced at each of them.
+#[derive(Debug, PartialEq)]
+enum Given {
+    Octets(Vec<u8>),
+    Text(String),
+    Announced(Vec<Option<usize>>),
+}
+
+struct Ask<const BYTES: bool>;
+
+impl<'de> Visitor<'de> for Ask<true> {
+    type Value = Given;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("anything")
+    }
+
+    fn visit_borrowed_bytes<E>(self, octets: &'de [u8]) -> Result<Given, E> {
+        Ok(Given::Octets(octets.to_vec()))
+    }
+
+    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Given, E> {
+        Ok(Given::Text(text.to_owned()))
+    }
+
+    fn visit_seq<A: serde::de::SeqAccess<'de>>(self, mut elements: A) -> Result<Given, A::Error> {
+        let mut announced = vec![elements.size_hint()];
+        while elements.next_element::<IgnoredAny>()?.is_some() {
+            announced.push(elements.size_hint());
+        }
+        Ok(Given::Announced(announced))
+    }
+
+    fn visit_map<A: serde::de::MapAccess<'de>>(self, mut entries: A) -> Result<Given, A::Error> {
+        let mut announced = vec![entries.size_hint()];
+        while entries.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {
+            announced.push(entries.size_hint());
+        }
+        Ok(Given::Announced(announced))
+    }
+}
+
+/// Asks for anything, for octets, or for a map.
+macro_rules! asks {
+    ($($name:ident $method:ident;)+) => {$(
+        #[derive(Debug, PartialEq)]
+        struct $name(Given);
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+                from.$method(Ask::<true>).map($name)
+            }
+        }
+    )+};
+}
+
+asks! {
+    Anything deserialize_any;
+    Octets deserialize_bytes;
+    Entries deserialize_map;
+}
+
+#[test]
+fn texts_come_as_text_where_their_encoding_is_known_and_as_octets_where_those_are_asked_for() {
+    let octets = |of: &[u8]| Given::Octets(of.to_vec());
+    let utf_8 = [0x49, 4, 0, 2, b'o', b'k'];
+    let other = [0x49, 4, 0, 9, b'o', b'k'];
+    let ascii = [0x41, 2, b'o', b'k'];
+    assert_eq!(from_text::<Anything>(&utf_8).unwrap().0, Given::Text("ok".to_owned()));
+    assert_eq!(from_text::<Anything>(&ascii).unwrap().0, Given::Text("ok".to_owned()));
+    assert_eq!(from_text::<Anything>(&other).unwrap().0, octets(b"ok"));
+    for text in [&utf_8[..], &other, &ascii] {
+        assert_eq!(from_text::<Octets>(text).unwrap().0, octets(b"ok"));
+    }
+}
+
+#[test]
+fn lists_and_maps_announce_what_is_left_of_them() {
+    let announced = Given::Announced(vec![Some(2), Some(1), Some(0)]);
+    assert_eq!(from_text::<Anything>(&text("<L <U1 7> <U1 8>>")).unwrap().0, announced);
+    assert_eq!(from_text::<Entries>(&text("<L <L <U1 7> <U1 8>> <L <U1 9> <U1 8>>>")).unwrap().0, announced);
+}

@@ -56,3 +56,15 @@ fn a_tree_goes_into_a_text_beside_other_items() {
     Tree::U4(vec![1]).write(&mut writer).unwrap();
     assert_eq!(writer.finish().unwrap()[..], *b"\x01\x02\x41\x03ABC\xb1\x04\0\0\0\x01");
 }
+
+#[test]
+fn a_tree_is_empty_where_it_has_no_value() {
+    for (tree, empty) in [
+        (Tree::List(vec![]), true),
+        (Tree::List(vec![Tree::List(vec![])]), false),
+        (Tree::U2(vec![]), true),
+        (Tree::U2(vec![7]), false),
+    ] {
+        assert_eq!(tree.is_empty(), empty, "{tree}");
+    }
+}

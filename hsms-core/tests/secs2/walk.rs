@@ -25,6 +25,8 @@ fn each_limit_refuses_what_is_one_beyond_it() {
     assert_eq!(with(Limits { depth: 0, ..Limits::NONE }), fail(0, ErrorKind::TooDeep { limit: 0 }));
     assert_eq!(with(Limits { items: 5, ..Limits::NONE }), fail(9, ErrorKind::TooManyItems { limit: 5 }));
     assert_eq!(with(Limits { items: 0, ..Limits::NONE }), fail(0, ErrorKind::TooManyItems { limit: 0 }));
+    let none = Limits { items: 0, octets: TEXT.len(), ..Limits::NONE };
+    assert_eq!(with(none), fail(0, ErrorKind::TooManyItems { limit: 0 }));
     let limits = Limits { octets: TEXT.len() - 1, ..Limits::NONE };
     assert_eq!(with(limits), fail(0, ErrorKind::TooLarge { limit: 12, found: 13 }));
 }

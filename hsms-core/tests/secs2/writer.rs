@@ -232,3 +232,20 @@ fn sinks_that_are_used_alone_refuse_what_they_have_no_room_for() {
 fn a_vec_refuses_what_no_memory_can_hold() {
     assert_eq!(Sink::reserve(&mut Vec::new(), usize::MAX), Err(WriteError::NoRoom { missing: usize::MAX }));
 }
+
+#[test]
+fn a_borrowed_sink_has_the_room_of_the_sink() {
+    let mut memory = [0; 2];
+    let mut sink = Slice::new(&mut memory);
+    let mut borrowed = &mut sink;
+    assert_eq!(Sink::reserve(&mut borrowed, 2), Ok(()));
+    assert_eq!(Sink::reserve(&mut borrowed, 5), Err(WriteError::NoRoom { missing: 3 }));
+}
+
+#[test]
+fn a_count_stands_behind_the_octets_it_was_given() {
+    let mut count = Count::default();
+    assert_eq!(count.position(), 0);
+    count.put(&[1, 2, 3]).unwrap();
+    assert_eq!(count.position(), 3);
+}

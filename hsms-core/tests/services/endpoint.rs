@@ -376,6 +376,7 @@ fn what_is_not_the_applications_to_send_is_refused() {
         assert_eq!(machine.send_function(at(0), what, true, at(1)), Err(SendError::NotPermitted));
     }
     assert_eq!(SendError::NotPermitted.fault(), Fault::Caller);
+    assert!(plain(Active).send_function(at(0), StreamFunction::new(127, 1), true, at(1)).is_ok(), "the last stream");
     for mut machine in [plain(Active), guarded(Passive)] {
         assert_eq!(machine.authenticate(at(0), at(1)), Err(SendError::NotPermitted));
     }
@@ -676,6 +677,35 @@ fn what_is_noticed_is_printed_with_names() {
     // Of what has none, and of what is about no message.
     assert_eq!(names(EndpointNotice::Unhandled { header: header(3, 1) }), "");
     assert_eq!(names(EndpointNotice::Communicating), "");
+}
+
+#[test]
+fn what_is_noticed_is_a_warning_where_something_is_not_as_it_should_be() {
+    let named = |differ| EndpointNotice::Named { differ };
+    let about = Header::data(SystemBytes(1), StreamFunction::new(2, 41), true, SESSION);
+    for (mode, notice, warns) in [
+        (Passive, named(true), true),
+        (Passive, named(false), false),
+        (Active, named(true), false),
+        (Active, named(false), false),
+        (Active, EndpointNotice::Communicating, false),
+        (Active, EndpointNotice::Kept { service: ServiceId::READ, data_id: 7 }, false),
+        (Active, EndpointNotice::Trusted, false),
+        (Active, EndpointNotice::Discarded { header: about }, true),
+    ] {
+        assert_eq!(plain(mode).describe_notice(notice).is_warning(), warns, "{mode:?}: {notice}");
+    }
+}
+
+#[test]
+fn a_message_of_a_service_is_read_as_one_and_no_other_is() {
+    let machine = plain(Active);
+    let text = written(|text| ServiceMessage::new(ServiceId::READ, 7, Status::OKAY, None).write(text));
+    let header = |stream, function| Header::data(SystemBytes(1), StreamFunction::new(stream, function), true, SESSION);
+    let read = machine.message(&header(64, 11), &text);
+    assert_eq!(read.map(|message| message.map(|message| message.data_id())), Some(Ok(7)));
+    assert!(machine.message(&header(64, 11), b"?").is_some_and(|message| message.is_err()));
+    assert_eq!(machine.message(&header(2, 41), &text), None);
 }
 
 #[test]
