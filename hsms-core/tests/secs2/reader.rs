@@ -183,4 +183,7 @@ fn a_short_localized_text_is_skipped_checked_and_read() {
     assert_eq!(Reader::new(&text).raw(), Ok(&text[..]));
     assert_eq!(hsms_core::secs2::check(&text, hsms_core::secs2::Limits::NONE).map(|of| of.items), Ok(1));
     assert_eq!(Reader::new(&text).localized().map(|text| text.octets), Ok(&b"a"[..]));
+    for without_encoding in [&[0x49, 0][..], &[0x49, 1, 0]] {
+        assert!(hsms_core::secs2::check(without_encoding, hsms_core::secs2::Limits::NONE).is_err());
+    }
 }

@@ -664,3 +664,14 @@ fn lists_and_maps_announce_what_is_left_of_them() {
     assert_eq!(from_text::<Anything>(&text("<L <U1 7> <U1 8>>")).unwrap().0, announced);
     assert_eq!(from_text::<Entries>(&text("<L <L <U1 7> <U1 8>> <L <U1 9> <U1 8>>>")).unwrap().0, announced);
 }
+
+#[test]
+fn an_item_with_values_is_no_variant_without_content() {
+    #[derive(Debug, PartialEq, Deserialize)]
+    #[serde(rename = "hsms_core::secs2::Tree")]
+    enum Named {
+        U1,
+    }
+    let error = read::<Named>("<U1 7>").unwrap_err().to_string();
+    assert_eq!(error, "at offset 0: an item has content");
+}
