@@ -816,6 +816,19 @@ fn a_response_after_its_own_deadline_goes_to_the_inbox_or_to_a_handler() {
 }
 
 #[test]
+fn a_request_without_a_handler_is_told_as_kept_or_as_not_kept() {
+    let mut host = begun(Active);
+    let read = host.machine.services_mut().add_service(10, 11, "read", "read response").unwrap().request();
+    host.machine.services_mut().add_data(read, 7, "temperature").unwrap();
+    let answer = host.receives(64, 11, &service_text(7, Status::OKAY, None)).unwrap();
+    assert_eq!(answer.text, service_text(7, Status::BUFFERING_UNHANDLED_REQUEST, None));
+    assert_eq!(host.notices, [EndpointNotice::Kept { service: read, data_id: 7 }]);
+    host.notices.clear();
+    host.receives(64, 11, &service_text(8, Status::OKAY, None)).unwrap();
+    assert!(matches!(host.notices[..], [EndpointNotice::NotKept { .. }]), "{:?}", host.notices);
+}
+
+#[test]
 fn failures_beyond_the_limit_are_told_at_once() {
     let settings = TrustSettings {
         failures: std::num::NonZeroU8::MIN,
