@@ -654,3 +654,10 @@ fn the_counter_goes_on_at_zero_after_the_last_number() {
     // 1 is open and 2 ended last.
     assert_eq!(connection.primary(true), 3);
 }
+
+#[test]
+fn ids_and_numbers_print_the_same_for_people_and_for_debugging() {
+    let (session, number, what) = (SessionId(0x1f), system(0x2a), StreamFunction::new(1, 13));
+    assert_eq!(format!("{session} {number} {what}"), "0x001f 0x0000002a S1F13");
+    assert_eq!(format!("{session:?} {number:?} {what:?}"), "0x001f 0x0000002a S1F13");
+}

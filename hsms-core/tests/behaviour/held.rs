@@ -352,9 +352,10 @@ fn a_linktest_that_is_answered_at_its_own_t6_used_no_leniency_although_a_text_en
     machine.linktest(at(10)).unwrap();
     let Some(Action::Send(ControlFrame::Control(asked))) = machine.poll_action() else { panic!("no Linktest.req") };
     machine.written(at(10), 14).unwrap();
-    let mut octets = Header::data(SystemBytes(9), S1F1, false, SessionId(1)).encode_prefix(1).unwrap().to_vec();
+    let mut octets = Header::data(SystemBytes(9), S1F1, false, SessionId(1)).encode_prefix(2).unwrap().to_vec();
     octets.push(0);
     machine.receive(at(10), &octets).unwrap();
+    machine.receive(at(10), &[0]).unwrap();
     // T6 is 5 s.
     machine.receive(at(5_010), &Header::linktest_rsp(asked.system).encode_alone()).unwrap();
     assert_eq!(drain(&mut machine), [Action::Notify(Notice::LinktestAnswered { system: asked.system })]);

@@ -274,6 +274,7 @@ fn too_long_data_is_refused_in_its_session_and_rejected_in_any_other() {
     let mut scene = Scene::connected(who, &[offered(A), offered(B)]);
     scene.is_selected_by_peer(B);
     scene.receives(&data_with(B, 0x01, 1, 8, &[0; 20]), Class::Primary, &[]);
+    scene.receives(&data_with(B, 0x01, 2, 8, &[0; 20]), Class::Stray(Stray::Orphan), &[]);
     let long = data_with(B, 0x81, 1, 9, &[0; 21]);
     let text = [vec![0x21, 0x0A], long[4..14].to_vec()].concat();
     scene.receives(&long, Class::TooLong, &[sent(data_with(B, 9, 11, OURS, &text))]);
