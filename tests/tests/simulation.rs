@@ -117,6 +117,14 @@ fn a_failing_link_prints_the_command_that_plays_it_again() {
     run(&sound, |_| {}).unwrap_or_else(|failure| panic!("{failure}"));
 }
 
+/// Found by 100,000 links: octets that end a connection, because its answers wait for a text and there is room for no more, were counted as
+/// received by the network, and by nobody else.
+#[test]
+fn octets_that_end_a_connection_for_want_of_room_count_as_lost() {
+    let plan = Plan { watched: 0, ..Plan::of_seed(1) };
+    replay(&plan, 22_374, 40).unwrap_or_else(|failure| panic!("{failure}"));
+}
+
 /// Links on which nothing happens cost their linktests and nothing else.
 #[test]
 fn idle_links_only_test_themselves() {

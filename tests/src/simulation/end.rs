@@ -4,7 +4,7 @@ use super::application::{Answer, Arriving, Ledger, Owed, write_text};
 use super::wire::{NEVER, Tally};
 use crate::invariants::Watch;
 use crate::machine::Machine;
-use hsms_core::connection::{Action, Class, Event, GeneralInput, Inbound, Input, Notice, Outcome};
+use hsms_core::connection::{Action, Class, CloseReason, Event, GeneralInput, Inbound, Input, Notice, Outcome};
 use hsms_core::counters::Counters;
 use hsms_core::time::Instant;
 use std::hash::{Hash, Hasher};
@@ -189,8 +189,9 @@ impl<M: Machine> End<M> {
         self.machine.fire(now, &mut self.actions)
     }
 
-    /// Octets came. Gives how many the machine took.
-    pub(super) fn receive(&mut self, now: u64, octets: &[u8], foreign: bool) -> Result<usize, String> {
+    /// Octets came. Gives how many the machine took, and whether they are void: where answers wait for a text to end and there is no room
+    /// for one more, octets end the connection unread.
+    pub(super) fn receive(&mut self, now: u64, octets: &[u8], foreign: bool) -> Result<(usize, bool), String> {
         let input = GeneralInput::Common(Input::Receive(octets));
         let outcome = self.machine.tell(now, input, &mut self.actions)?;
         self.steps += 1;
@@ -198,10 +199,12 @@ impl<M: Machine> End<M> {
             return Err(format!("octets were given and it says {outcome:?}"));
         };
         self.hash.write_u64(now << 20 | (taken as u64) << 1 | self.number as u64);
-        if let Some(inbound) = inbound {
-            self.take(now, &inbound, foreign)?;
-        }
-        Ok(taken)
+        let Some(inbound) = inbound else {
+            let stalled = |action: &Action| matches!(action, Action::CloseTransport(CloseReason::OutputStalled));
+            return Ok((taken, self.actions.iter().any(stalled)));
+        };
+        self.take(now, &inbound, foreign)?;
+        Ok((taken, false))
     }
 
     /// What the application makes of a piece of a message.

@@ -236,7 +236,7 @@ impl<M: Made> Link<M> {
         let mut left = octets;
         while left > 0 && self.ends[to].socket == Some(conn) {
             let front = self.conns[conn].wires[1 - to].front(left);
-            let taken = self.ends[to].receive(self.now, front, foreign)?;
+            let (taken, void) = self.ends[to].receive(self.now, front, foreign)?;
             if taken == 0 || taken > left {
                 return Err(format!("{taken} of {left} octets taken"));
             }
@@ -244,7 +244,12 @@ impl<M: Made> Link<M> {
                 let front = front.to_vec();
                 self.note(|| format!("end {to} receives {taken} of {:02x?}", &front[..left.min(24)]));
             }
-            self.conns[conn].wires[1 - to].consume(taken);
+            let wire = &mut self.conns[conn].wires[1 - to];
+            if void {
+                wire.discard(taken)
+            } else {
+                wire.consume(taken)
+            }
             left -= taken;
             self.settle(to)?;
         }
