@@ -246,9 +246,9 @@ impl<M: Made> Link<M> {
             }
             let wire = &mut self.conns[conn].wires[1 - to];
             if void {
-                wire.discard(taken)
+                wire.discard(taken);
             } else {
-                wire.consume(taken)
+                wire.consume(taken);
             }
             left -= taken;
             self.settle(to)?;
