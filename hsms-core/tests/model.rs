@@ -36,6 +36,17 @@ fn waiting(now: Instant) -> (Connection<2>, SystemBytes) {
     (connection, system)
 }
 
+/// It was enabled, had a transport, and was disabled, all at `now`.
+fn opened_and_disabled(mut connection: Connection<2>, now: Instant) -> Connection<2> {
+    connection.enable(now).unwrap();
+    drain(&mut connection);
+    connection.handle(now, Event::TransportOpen).unwrap();
+    drain(&mut connection);
+    connection.disable(now).unwrap();
+    drain(&mut connection);
+    connection
+}
+
 fn armed(connection: &Connection<2>) -> Vec<(Timer, Instant)> {
     let mut armed = Vec::new();
     connection.armed_timers(|timer, deadline| armed.push((timer, deadline)));
@@ -276,14 +287,8 @@ fn a_renamed_connection_takes_the_tokens_that_were_renamed_with_it() {
 fn what_is_never_looked_at_again_is_cleared() {
     let mut fresh = Connection::<2>::new(Config::host(device()));
     fresh.set_issued(5..5);
-    let mut ended = fresh.clone();
     let now = Instant::EPOCH;
-    ended.enable(now).unwrap();
-    drain(&mut ended);
-    ended.handle(now, Event::TransportOpen).unwrap();
-    drain(&mut ended);
-    ended.disable(now).unwrap();
-    drain(&mut ended);
+    let mut ended = opened_and_disabled(fresh.clone(), now);
     // T5 outlives the link, and then it does not.
     ended.rebase(now.saturating_add(Duration::from_secs(10)));
     ended.clear_unused();
@@ -296,13 +301,7 @@ fn what_is_never_looked_at_again_is_cleared() {
 #[test]
 fn t5_that_runs_is_not_cleared() {
     let now = Instant::EPOCH;
-    let mut ended = Connection::<2>::new(Config::host(device()));
-    ended.enable(now).unwrap();
-    drain(&mut ended);
-    ended.handle(now, Event::TransportOpen).unwrap();
-    drain(&mut ended);
-    ended.disable(now).unwrap();
-    drain(&mut ended);
+    let mut ended = opened_and_disabled(Connection::new(Config::host(device())), now);
     ended.clear_unused();
     ended.enable(now).unwrap();
     assert_eq!(armed(&ended), [(Timer::T5, now.saturating_add(Duration::from_secs(10)))]);

@@ -590,9 +590,9 @@ enum Given {
     Announced(Vec<Option<usize>>),
 }
 
-struct Ask<const BYTES: bool>;
+struct Ask;
 
-impl<'de> Visitor<'de> for Ask<true> {
+impl<'de> Visitor<'de> for Ask {
     type Value = Given;
 
     fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -632,7 +632,7 @@ macro_rules! asks {
 
         impl<'de> Deserialize<'de> for $name {
             fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-                from.$method(Ask::<true>).map($name)
+                from.$method(Ask).map($name)
             }
         }
     )+};
