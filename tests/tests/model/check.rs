@@ -105,8 +105,9 @@ pub fn explore<M: Subject>(setup: Setup<M>, memory: u64, worlds: usize) -> Figur
     let full = Arc::new(AtomicBool::new(false));
     let model = Checked { setup: Arc::clone(&setup), memory, looked: AtomicU64::new(0), full: Arc::clone(&full) };
     let began = Instant::now();
-    // With more than one the depth is that at which worlds were found, which need not be the least.
-    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    // With more than one the depth is that at which worlds were found, which need not be the least; and of several properties that do
+    // not hold any may be found first, which a kit that is faulty by intent has to do the same way each time.
+    let threads = if setup.lifo { 1 } else { std::thread::available_parallelism().map_or(1, usize::from) };
     let checker = model.checker().threads(threads).finish_when(HasDiscoveries::AnyFailures).spawn_bfs().join();
     let took = began.elapsed();
     let (states, depth) = (checker.unique_state_count(), checker.max_depth());
