@@ -125,6 +125,8 @@ fn the_seeds_for_face_to_face_do_what_their_names_say() {
     assert_eq!(faced("a_text_given_up").ended, 1);
     assert_eq!(faced("gs_busy_and_refused").refused, 2);
     assert!(faced("gs_deselect_against_separate").both_selected > 1);
+    // Before and behind the Separate.req, which the other session outlives.
+    assert_eq!(faced("gs_separate_while_a_crossed_request_is_open").both_selected, 3);
 }
 
 #[test]
