@@ -125,6 +125,13 @@ fn octets_that_end_a_connection_for_want_of_room_count_as_lost() {
     replay(&plan, 22_374, 40).unwrap_or_else(|failure| panic!("{failure}"));
 }
 
+/// Found by 100,000 links: a link that was cut twice, before its end had read anything, gave it octets from behind the first cut.
+#[test]
+fn octets_from_behind_a_cut_do_not_arrive_after_a_second_one() {
+    let plan = Plan { watched: 0, ..Plan::of_seed(1) };
+    replay(&plan, 29_935, 40).unwrap_or_else(|failure| panic!("{failure}"));
+}
+
 /// Links on which nothing happens cost their linktests and nothing else.
 #[test]
 fn idle_links_only_test_themselves() {

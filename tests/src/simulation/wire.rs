@@ -154,9 +154,13 @@ impl Wire {
         }
     }
 
-    /// Drops all that has not left up to now but `octets`, at the most.
+    /// Drops all that is on its way but `octets`, at the most. What left behind a break of before comes to nobody in any case.
     pub(super) fn cut(&mut self, octets: usize) {
-        let kept = octets.min(self.octets.len() - self.start);
+        let before = self.arrivals.iter().map_while(|(_, arrival)| match arrival {
+            Arrival::Octets(len) => Some(*len as usize),
+            Arrival::End | Arrival::Reset => None,
+        });
+        let kept = octets.min(before.sum());
         self.octets.truncate(self.start + kept);
         let mut left = kept;
         self.arrivals.retain_mut(|(_, arrival)| match arrival {
@@ -243,5 +247,19 @@ mod tests {
         wire.consume(10);
         let lost = wire.lost();
         assert_eq!((lost.messages[0], lost.messages[1], lost.octets), (0, 1, 14));
+    }
+
+    #[test]
+    fn nothing_from_behind_a_break_arrives_after_a_second_one() {
+        let mut wire = Wire::default();
+        wire.push(5, &[1; 20]);
+        wire.cut(8);
+        wire.arrive(5, Arrival::Reset);
+        wire.push(6, &[2; 20]);
+        wire.cut(28);
+        assert_eq!((wire.pop(), wire.pop()), (Some(Arrival::Octets(8)), None));
+        assert_eq!(wire.front(8), [1; 8]);
+        wire.consume(8);
+        assert_eq!(wire.in_flight(), 0);
     }
 }
