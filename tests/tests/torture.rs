@@ -5,6 +5,8 @@
 
 mod torture {
     mod adapter;
+    #[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
+    mod system;
 }
 
 use hsms_core::config::{ConnectMode, Entity};
