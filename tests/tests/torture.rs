@@ -1,5 +1,5 @@
 //! A dialogue that has every message in it, cut, split and timed out wherever that can be; and the blocking adapter's driver with
-//! every call of its transport failing once.
+//! every call of its transport failing once, and the whole adapter with every call of the system failing.
 //!
 //! `cargo test -p hsms-tests --test torture -- --nocapture` prints how many runs that were.
 
