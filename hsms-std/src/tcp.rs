@@ -181,7 +181,9 @@ impl Transport for Tcp {
             while left > 0 {
                 match self.stream.read(&mut octets) {
                     Ok(read @ 1..) => left = left.saturating_sub(read),
-                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {
+                        left = left.saturating_sub(octets.len());
+                    }
                     _ => break,
                 }
             }

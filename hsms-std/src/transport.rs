@@ -7,7 +7,8 @@ use std::time::Duration;
 /// A reliable, ordered stream of octets in both directions: TCP, TLS over it, or a pipe in memory.
 ///
 /// Calls may fail with [`io::ErrorKind::Interrupted`]; they are repeated then. [`io::ErrorKind::WouldBlock`] and
-/// [`io::ErrorKind::TimedOut`] both say that nothing could be done in time. Every other error ends the connection.
+/// [`io::ErrorKind::TimedOut`] both say that nothing could be done in time; but ETIMEDOUT as the system's own error, on other systems
+/// than Windows, is how TCP gives a peer up. Every other error ends the connection.
 pub trait Transport {
     /// Reads what is there into the front of `octets`, which is never empty, and gives how many octets that were; 0 when the
     /// peer has closed its side. Where nothing is there, waits for it: not at all for a zero `limit`, otherwise about
@@ -50,7 +51,17 @@ pub trait Transport {
     }
 }
 
-/// Whether an error says that nothing could be done in time.
+/// Whether an error says that nothing could be done in time. The system's own ETIMEDOUT says that on Windows alone: elsewhere TCP
+/// has given the peer up, and tells so once.
 pub(crate) fn is_late(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut)
+    match error.kind() {
+        io::ErrorKind::WouldBlock => true,
+        io::ErrorKind::TimedOut => cfg!(windows) || error.raw_os_error().is_none(),
+        _ => false,
+    }
+}
+
+/// Whether it says that the same call may do better: where it says so for ever, within the limits of those that make it.
+pub(crate) fn is_again(error: &io::Error) -> bool {
+    is_late(error) || error.kind() == io::ErrorKind::Interrupted
 }

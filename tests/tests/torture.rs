@@ -1,10 +1,12 @@
 //! A dialogue that has every message in it, cut, split and timed out wherever that can be; and the blocking adapter's driver with
-//! every call of its transport failing once.
+//! every call of its transport failing once, and the whole adapter with every call of the system failing.
 //!
 //! `cargo test -p hsms-tests --test torture -- --nocapture` prints how many runs that were.
 
 mod torture {
     mod adapter;
+    #[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
+    mod system;
 }
 
 use hsms_core::config::{ConnectMode, Entity};

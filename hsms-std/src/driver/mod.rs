@@ -24,7 +24,7 @@ pub use inbox::Dropped;
 use crate::clock::Clock;
 use crate::meter::Meter;
 use crate::security::SecurityError;
-use crate::transport::{Transport, is_late};
+use crate::transport::{Transport, is_again};
 use crate::watch::{Onlookers, Watch};
 use crate::{Error, Incoming, Options, trace};
 use call::Awaited;
@@ -418,7 +418,7 @@ impl<T: Transport, const TRANSACTIONS: usize, S: Sessions> Driver<T, TRANSACTION
                 }
                 return Read::Octets;
             }
-            Err(error) if is_late(&error) || error.kind() == io::ErrorKind::Interrupted => return Read::Nothing,
+            Err(error) if is_again(&error) => return Read::Nothing,
             Err(error) => self.hang_up(Some(error)),
         }
         Read::Closed
@@ -445,8 +445,11 @@ impl<T: Transport, const TRANSACTIONS: usize, S: Sessions> Driver<T, TRANSACTION
     /// Writes what has been put together. Tells whether something may be in the inbox.
     pub(crate) fn write_pending(&mut self) -> Result<bool, Error> {
         match self.write_out(&[]) {
-            // Told by `poll`.
-            Err(Error::Closed { .. }) => Ok(true),
+            // Told by `poll`, and by the call that waits.
+            Err(Error::Closed { reason, source }) => {
+                self.closed = Some((reason, source));
+                Ok(true)
+            }
             result => result,
         }
     }

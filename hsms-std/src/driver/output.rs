@@ -2,7 +2,7 @@
 
 use super::{Driver, Read};
 use crate::Error;
-use crate::transport::{Transport, is_late};
+use crate::transport::{Transport, is_again};
 use hsms_core::connection::Sessions;
 use hsms_core::time::Instant;
 use std::io::{self, IoSlice};
@@ -190,8 +190,7 @@ impl<T: Transport, const TRANSACTIONS: usize, S: Sessions> Driver<T, TRANSACTION
                     since = self.tick();
                     self.written(octets);
                 }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) if is_late(&error) => self.wait_for_room(since, text.len())?,
+                Err(error) if is_again(&error) => self.wait_for_room(since, text.len())?,
                 Err(error) => self.write_failed(error),
             }
             let Some(transport) = &mut self.transport else { return Err(self.closed_error()) };
@@ -228,8 +227,7 @@ impl<T: Transport, const TRANSACTIONS: usize, S: Sessions> Driver<T, TRANSACTION
             match result {
                 Ok(0) => break,
                 Ok(_) => since = self.tick(),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) if is_late(&error) => self.wait_for_room(since, 0)?,
+                Err(error) if is_again(&error) => self.wait_for_room(since, 0)?,
                 Err(error) => self.write_failed(error),
             }
             let Some(transport) = &mut self.transport else { return Err(self.closed_error()) };
@@ -272,8 +270,7 @@ impl<T: Transport, const TRANSACTIONS: usize, S: Sessions> Driver<T, TRANSACTION
         let Some(transport) = &mut self.transport else { return };
         let limit = deadline.map_or(limit, |deadline| deadline.min(limit));
         if let Err(error) = transport.wait(reads, limit)
-            && !is_late(&error)
-            && error.kind() != io::ErrorKind::Interrupted
+            && !is_again(&error)
         {
             self.hang_up(Some(error));
         }
@@ -345,8 +342,7 @@ impl<T: Transport, const TRANSACTIONS: usize, S: Sessions> Driver<T, TRANSACTION
                     self.output.wrote(octets.min(self.output.len()));
                     since = self.clock.now();
                 }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) if is_late(&error) => {
+                Err(error) if is_again(&error) => {
                     let left = limit.saturating_sub(self.clock.now().saturating_since(since));
                     if left.is_zero() || transport.wait(false, left).is_err() {
                         return;
