@@ -240,8 +240,11 @@ impl Manager {
     pub fn remove(&self, name: &str) -> Result<(), Error> {
         let peer = lock(&self.peers).remove(name).ok_or_else(|| unknown(name))?;
         peer.retire_services();
+        let id = peer.shared.id;
+        // Before the loop lets go of it: a delegate may take its time when it is dropped, and nobody who removes it waits for that.
+        drop(peer);
         // Where the manager has stopped it has gone already.
-        let _ = peer.order(Order::Remove);
+        let _ = self.mailbox.post(Command::Order(id, Order::Remove));
         Ok(())
     }
 

@@ -10,11 +10,12 @@ use std::net::{Ipv4Addr, Shutdown};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
+use std::thread::{self, ThreadId};
 use std::time::Duration;
 
 /// Its end takes long.
 struct Slow {
-    begun: Mutex<Sender<()>>,
+    begun: Mutex<Sender<ThreadId>>,
     go_on: Mutex<Receiver<()>>,
 }
 
@@ -24,7 +25,7 @@ impl Delegate for Slow {
 
 impl Drop for Slow {
     fn drop(&mut self) {
-        let _ = self.begun.lock().unwrap().send(());
+        let _ = self.begun.lock().unwrap().send(thread::current().id());
         let _ = self.go_on.lock().unwrap().recv_timeout(LIMIT);
     }
 }
@@ -41,7 +42,8 @@ fn a_delegate_of_a_peer_that_is_removed_may_take_its_time_to_end() {
     let slow = Slow { begun: Mutex::new(begun), go_on: Mutex::new(go_on) };
     drop(manager.add("gone", tool(port, gone).with_delegate(Arc::new(slow))).unwrap());
     manager.remove("gone").unwrap();
-    has_begun.recv_timeout(LIMIT).unwrap();
+    let thread = has_begun.recv_timeout(LIMIT).unwrap();
+    assert_ne!(thread, thread::current().id(), "who removes a peer waits for its delegate");
     caller.linktest();
     go.send(()).unwrap();
     manager.stop(LIMIT).unwrap();
