@@ -1,5 +1,8 @@
 //! The features `arbitrary` and `proptest` of the core: generators for every public value, and sequences that make sense.
 
+#[path = "generators/shares.rs"]
+mod shares;
+
 use arbitrary::Unstructured;
 use hsms_core::connection::{Action, Connection, GeneralInput, Outcome, Sessions, State};
 use hsms_core::generate::{GeneralScript, MAX_STEPS, OwnedInput, OwnedMessage, Script, Seed, Step, octets};
