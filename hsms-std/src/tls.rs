@@ -35,7 +35,7 @@
 
 use crate::driver::copy;
 use crate::security::SecurityError;
-use crate::transport::{Transport, is_late};
+use crate::transport::{Transport, is_again, is_late};
 pub use rustls;
 pub use rustls::pki_types::{CertificateDer, ServerName};
 pub use rustls::{ClientConfig, Error as TlsError, ServerConfig};
@@ -173,14 +173,15 @@ impl<T: Transport> Transport for Tls<T> {
             if let Some(failure) = &self.failure {
                 return Err(copy(failure));
             }
-            let unwritable = self.flush(Duration::ZERO).err().filter(|error| !is_late(error));
+            let unwritable = self.flush(Duration::ZERO).err().filter(|error| !is_again(error));
             let owes = self.owes();
             match self.take_records(if owes { Duration::ZERO } else { limit }) {
                 // What the peer had sent counts: it may have said why.
                 Err(error) if is_late(&error) && unwritable.is_some() => return Err(unwritable.unwrap_or(error)),
                 Ok(true) => {}
                 Ok(false) if self.session.is_handshaking() => return Err(SecurityError::ClosedInHandshake.into()),
-                Ok(false) => return Ok(0),
+                // The system says it once.
+                Ok(false) => return unwritable.map_or(Ok(0), Err),
                 Err(error) if owes && !limit.is_zero() && is_late(&error) => {
                     self.transport.wait(true, limit)?;
                     return Err(error);
@@ -208,7 +209,7 @@ impl<T: Transport> Transport for Tls<T> {
             return Err(io::ErrorKind::WouldBlock.into());
         }
         match self.flush(limit) {
-            Err(error) if !is_late(&error) && error.kind() != io::ErrorKind::Interrupted => Err(error),
+            Err(error) if !is_again(&error) => Err(error),
             _ => Ok(taken),
         }
     }

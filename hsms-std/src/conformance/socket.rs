@@ -5,6 +5,7 @@ use super::sessions::Entities;
 use super::verdict::{Outcome, Stop, Transcript};
 use super::{Setup, set};
 use crate::conformance::Timer;
+use crate::transport::is_again;
 use hsms_core::Config;
 use hsms_core::config::Profile;
 use mio::{Events, Interest, Poll, Token};
@@ -334,8 +335,8 @@ impl Connected {
             match self.stream.read(&mut octets) {
                 Ok(0) => self.ended = true,
                 Ok(len) => self.deframer.push(octets.get(..len).unwrap_or_default()),
+                Err(error) if is_again(&error) => {}
                 Err(error) => match error.kind() {
-                    io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut | io::ErrorKind::Interrupted => {}
                     // What the tester sent last had not been read when the subject closed.
                     io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionAborted | io::ErrorKind::BrokenPipe => {
                         self.ended = true;

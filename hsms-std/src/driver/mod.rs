@@ -424,10 +424,10 @@ impl<T: Transport, const TRANSACTIONS: usize, S: Sessions> Driver<T, TRANSACTION
         Read::Closed
     }
 
-    /// The transport has ended.
+    /// The transport has ended; without an error by what failed before, if anything did.
     fn hang_up(&mut self, error: Option<io::Error>) {
         if self.transport.is_some() {
-            self.failure = error;
+            self.failure = error.or_else(|| self.failure.take());
             self.happen(Event::TransportClosed);
         }
     }
@@ -525,7 +525,8 @@ impl<T: Transport, const TRANSACTIONS: usize, S: Sessions> Driver<T, TRANSACTION
     fn close_transport(&mut self, reason: CloseReason) {
         self.wanted = false;
         let Some(mut transport) = self.transport.take() else { return };
-        let failure = self.failure.take();
+        // A peer that has said why it ends is not gone for what a write to it gave.
+        let failure = self.failure.take().filter(|_| matches!(reason, CloseReason::TransportClosed));
         if failure.is_none() && !matches!(reason, CloseReason::TransportClosed) {
             self.farewell(&mut transport);
         }

@@ -24,6 +24,9 @@ const FAREWELL: Duration = Duration::from_secs(1);
 /// A write of more than that takes so long that the clock is read again.
 const QUICK: usize = 64 * 1024;
 
+/// A call that is interrupted this often in a row counts as one that is late, which has a limit.
+const MOST_INTERRUPTED: u8 = 16;
+
 /// What an output buffer keeps of its size when nothing is going on.
 const KEPT_OUTPUT: usize = 1 << 20;
 
@@ -179,7 +182,7 @@ impl<T: Transport, const TRANSACTIONS: usize, S: Sessions> Driver<T, TRANSACTION
     #[cold]
     fn write_by_turns(&mut self, mut text: &[u8], mut result: io::Result<usize>) -> Result<(), Error> {
         self.output.stuck = true;
-        let mut since = self.tick();
+        let (mut since, mut interrupted) = (self.tick(), 0);
         loop {
             match result {
                 Ok(0) => self.write_failed(io::ErrorKind::WriteZero.into()),
@@ -190,6 +193,7 @@ impl<T: Transport, const TRANSACTIONS: usize, S: Sessions> Driver<T, TRANSACTION
                     since = self.tick();
                     self.written(octets);
                 }
+                Err(error) if repeats(&error, &mut interrupted) => {}
                 Err(error) if is_again(&error) => self.wait_for_room(since, text.len())?,
                 Err(error) => self.write_failed(error),
             }
@@ -222,11 +226,12 @@ impl<T: Transport, const TRANSACTIONS: usize, S: Sessions> Driver<T, TRANSACTION
     #[cold]
     fn write_owed_by_turns(&mut self, mut result: io::Result<usize>) -> Result<(), Error> {
         self.output.stuck = true;
-        let mut since = self.tick();
+        let (mut since, mut interrupted) = (self.tick(), 0);
         loop {
             match result {
                 Ok(0) => break,
                 Ok(_) => since = self.tick(),
+                Err(error) if repeats(&error, &mut interrupted) => {}
                 Err(error) if is_again(&error) => self.wait_for_room(since, 0)?,
                 Err(error) => self.write_failed(error),
             }
@@ -282,9 +287,11 @@ impl<T: Transport, const TRANSACTIONS: usize, S: Sessions> Driver<T, TRANSACTION
         let _ = self.machine.resume_input(self.now);
     }
 
-    /// Writing failed. What the peer sent before counts: it may have said why.
+    /// Writing failed. What the peer sent before counts: it may have said why. What the system says it says once, so a read may find no
+    /// more than the end.
     fn write_failed(&mut self, error: io::Error) {
         (self.output.stuck, self.output.broken) = (true, true);
+        self.failure = Some(error);
         self.resume();
         self.keep_all();
         let mut left = self.most_before_timeout();
@@ -298,7 +305,7 @@ impl<T: Transport, const TRANSACTIONS: usize, S: Sessions> Driver<T, TRANSACTION
                 Read::Nothing => break,
             }
         }
-        self.hang_up(Some(error));
+        self.hang_up(None);
     }
 
     /// The peer takes nothing.
@@ -331,7 +338,7 @@ impl<T: Transport, const TRANSACTIONS: usize, S: Sessions> Driver<T, TRANSACTION
             return;
         }
         let limit = FAREWELL.min(self.options.write_limit());
-        let mut since = self.clock.now();
+        let (mut since, mut interrupted) = (self.clock.now(), 0);
         loop {
             let result = match self.output.pending() {
                 [] => transport.write_owed(limit),
@@ -342,6 +349,7 @@ impl<T: Transport, const TRANSACTIONS: usize, S: Sessions> Driver<T, TRANSACTION
                     self.output.wrote(octets.min(self.output.len()));
                     since = self.clock.now();
                 }
+                Err(error) if repeats(&error, &mut interrupted) => {}
                 Err(error) if is_again(&error) => {
                     let left = limit.saturating_sub(self.clock.now().saturating_since(since));
                     if left.is_zero() || transport.wait(false, left).is_err() {
@@ -360,4 +368,10 @@ impl<T: Transport, const TRANSACTIONS: usize, S: Sessions> Driver<T, TRANSACTION
             None => Error::Refused(hsms_core::Error::NotConnected),
         }
     }
+}
+
+/// Whether a call was interrupted and is repeated at once, which is done so often without looking at the time.
+fn repeats(error: &io::Error, interrupted: &mut u8) -> bool {
+    *interrupted = interrupted.saturating_add(1);
+    error.kind() == io::ErrorKind::Interrupted && *interrupted < MOST_INTERRUPTED
 }

@@ -563,6 +563,8 @@ impl Link {
     /// Writing failed. What the peer sent before counts: it may have said why.
     fn write_failed(&mut self, error: io::Error, now: Instant, told: &mut Vec<Told>) {
         (self.writable, self.readable) = (false, true);
+        // The system says it once, so a read may find no more than the end.
+        self.failure = Some(error);
         // A no-op where nothing was paused.
         let _ = self.machine.resume_input(now);
         let mut buffer = [0; 4 * 1024];
@@ -571,12 +573,13 @@ impl Link {
                 self.read_some(now, &mut buffer, told);
             }
         }
-        self.hang_up(Some(error), now, told);
+        self.hang_up(None, now, told);
     }
 
+    /// The transport has ended; without an error by what failed before, if anything did.
     pub(super) fn hang_up(&mut self, error: Option<io::Error>, now: Instant, told: &mut Vec<Told>) {
         if self.stream.is_some() {
-            self.failure = error;
+            self.failure = error.or_else(|| self.failure.take());
             self.happen(Event::TransportClosed, now, told);
         }
     }
@@ -624,7 +627,8 @@ impl Link {
     fn close(&mut self, reason: CloseReason, told: &mut Vec<Told>) {
         self.wanted = false;
         let Some(mut stream) = self.stream.take() else { return };
-        let error = self.failure.take();
+        // A peer that has said why it ends is not gone for what a write to it gave.
+        let error = self.failure.take().filter(|_| reason == CloseReason::TransportClosed);
         if error.is_none() && reason != CloseReason::TransportClosed {
             let waits = std::mem::take(&mut self.output).split_off(self.start);
             // Nothing is for a peer that has ended the session itself, but TLS's own farewell.

@@ -5,7 +5,7 @@ use hsms_core::config::SelectMode;
 use hsms_core::connection::ControlRequest;
 use hsms_core::wire::RejectReason;
 use hsms_std::{CloseReason, Connection, Error, Fault, Header, Incoming, Options, State, StreamFunction, SystemBytes};
-use socket2::{Domain, Socket, Type};
+use socket2::{Domain, SockRef, Socket, Type};
 use std::net::{SocketAddr, TcpListener};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -461,4 +461,30 @@ fn messages_that_come_just_as_the_limit_passes_are_not_lost() {
         }
         tool.flush().unwrap();
     });
+}
+
+/// The system says it once, to whichever call comes first: here it is a write.
+#[test]
+fn calls_after_a_reset_tell_that_it_was_one() {
+    type Call = fn(&mut Connection) -> Result<(), Error>;
+    let calls: [Call; 3] = [
+        |tool| tool.request(StreamFunction::new(1, 1), b"text").map(drop),
+        |tool| tool.linktest().map(drop),
+        |tool| tool.send(StreamFunction::new(6, 11), b"text").and_then(|_| tool.flush()),
+    ];
+    for (index, call) in calls.into_iter().enumerate() {
+        let (mut tool, address) = equipment(equipment_config());
+        let mut peer = Raw::connect(address);
+        peer.send(Header::select_req(SystemBytes(1)), &[]);
+        tool.select(LONG).unwrap();
+        assert_eq!(peer.receive().0, Header::select_rsp(SystemBytes(1)));
+        SockRef::from(&peer.0).set_linger(Some(Duration::ZERO)).unwrap();
+        drop(peer);
+        match call(&mut tool) {
+            Err(Error::Closed { reason: CloseReason::TransportClosed, source: Some(source) }) => {
+                assert_eq!(source.kind(), std::io::ErrorKind::ConnectionReset, "call {index}");
+            }
+            other => panic!("call {index}: {other:?}"),
+        }
+    }
 }

@@ -34,6 +34,8 @@ struct State {
     flood: Vec<u8>,
     /// When nobody reads its flood any more, the peer stops and takes what we write.
     gives_in: bool,
+    /// The peer sends nothing more.
+    ended: bool,
     closed: bool,
 }
 
@@ -57,6 +59,9 @@ impl Transport for Script {
         }
         let most = state.reads.pop_front().unwrap_or(Ok(usize::MAX))?;
         let len = most.min(octets.len()).min(state.incoming.len());
+        if len == 0 && state.ended {
+            return Ok(0);
+        }
         if len == 0 {
             // Nothing will come: the wait is as short as it may be.
             assert!(limit.is_zero() || !state.flood.is_empty(), "a script has nothing to wait for");
@@ -407,6 +412,50 @@ fn a_write_that_fails_ends_the_connection_with_what_the_system_said() {
     }
     // It listens again.
     assert!(driver.wants_transport());
+}
+
+/// The system says once that the peer has reset the connection, or that it is given up, to whichever call comes first.
+#[test]
+fn what_the_system_said_to_a_write_is_told_though_a_read_finds_the_end_alone() {
+    let (mut driver, script) = selected(equipment_config(), Options::new());
+    {
+        let mut state = script.0.borrow_mut();
+        (state.writes_after, state.ended) = (Some(ErrorKind::ConnectionReset), true);
+    }
+    driver.send(DEVICE.session(), S6F11, &[1]).unwrap();
+    match driver.flush() {
+        Err(Error::Closed { source: Some(source), .. }) => assert_eq!(source.kind(), ErrorKind::ConnectionReset),
+        other => panic!("{other:?}"),
+    }
+    match driver.poll() {
+        Some(Incoming::Closed { error: Some(error), .. }) => assert_eq!(error.kind(), ErrorKind::ConnectionReset),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_peer_that_has_separated_is_not_gone_for_the_write_that_fails_then() {
+    let (mut driver, script) = selected(equipment_config(), Options::new());
+    {
+        let mut state = script.0.borrow_mut();
+        state.incoming.extend(Header::separate_req(SystemBytes(9)).encode_alone());
+        (state.writes_after, state.ended) = (Some(ErrorKind::BrokenPipe), true);
+    }
+    driver.send(DEVICE.session(), S6F11, &[1]).unwrap();
+    let error = driver.flush().unwrap_err();
+    assert!(matches!(error, Error::Closed { reason: CloseReason::SeparateReceived, source: None }), "{error:?}");
+}
+
+#[test]
+fn a_write_that_is_interrupted_is_repeated_at_once_whatever_the_limit() {
+    let (mut driver, script) = selected(equipment_config(), Options::new().with_write_limit(Duration::ZERO));
+    script.0.borrow_mut().writes.extend([Err(ErrorKind::Interrupted), Err(ErrorKind::Interrupted)]);
+    driver.send(DEVICE.session(), S6F11, &[1, 2, 3]).unwrap();
+    driver.flush().unwrap();
+    assert_eq!(script.written().len(), 1);
+    script.0.borrow_mut().writes_after = Some(ErrorKind::Interrupted);
+    driver.send(DEVICE.session(), S6F11, &[1, 2, 3]).unwrap();
+    assert!(matches!(driver.flush(), Err(Error::WriteStalled { .. })));
 }
 
 #[test]

@@ -20,17 +20,20 @@ fn count(counts: &mut Counts, what: impl Into<String>) {
     *counts.entry(what.into()).or_default() += 1;
 }
 
-/// Each is there as often in `of` as is written, a fifth more or less; what comes less than 20 times, at least half as often.
+/// Each is there as often as is written, a fifth more or less, and nothing else is; what comes less than 20 times, from once to four times
+/// as often.
 fn assert_shares(counts: &Counts, expected: &[(&str, usize)]) {
     let mut wrong = Vec::new();
     for (what, times) in expected {
         let there = counts.get(*what).copied().unwrap_or(0);
-        let most = if *times < 20 { times * 2 } else { times * 6 / 5 };
-        let least = if *times < 20 { times.div_ceil(2) } else { times * 4 / 5 };
+        let most = if *times < 20 { times * 4 } else { times * 6 / 5 };
+        let least = if *times < 20 { 1 } else { times * 4 / 5 };
         if !(least..=most).contains(&there) {
             wrong.push(format!("{what}: {there}, not about {times}"));
         }
     }
+    let listed = |what: &String| expected.iter().any(|(other, _)| what == other);
+    wrong.extend(counts.keys().filter(|what| !listed(what)).map(|what| format!("{what} is not listed")));
     assert!(wrong.is_empty(), "{wrong:#?} of {counts:#?}");
 }
 

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 /// Its end takes long.
 struct Slow {
-    begun: Mutex<Sender<ThreadId>>,
+    begun: Mutex<Sender<()>>,
     go_on: Mutex<Receiver<()>>,
 }
 
@@ -25,7 +25,7 @@ impl Delegate for Slow {
 
 impl Drop for Slow {
     fn drop(&mut self) {
-        let _ = self.begun.lock().unwrap().send(thread::current().id());
+        let _ = self.begun.lock().unwrap().send(());
         let _ = self.go_on.lock().unwrap().recv_timeout(LIMIT);
     }
 }
@@ -42,10 +42,36 @@ fn a_delegate_of_a_peer_that_is_removed_may_take_its_time_to_end() {
     let slow = Slow { begun: Mutex::new(begun), go_on: Mutex::new(go_on) };
     drop(manager.add("gone", tool(port, gone).with_delegate(Arc::new(slow))).unwrap());
     manager.remove("gone").unwrap();
-    let thread = has_begun.recv_timeout(LIMIT).unwrap();
-    assert_ne!(thread, thread::current().id(), "who removes a peer waits for its delegate");
+    has_begun.recv_timeout(LIMIT).unwrap();
     caller.linktest();
     go.send(()).unwrap();
+    manager.stop(LIMIT).unwrap();
+}
+
+/// Tells in which thread it ends.
+struct Tells(Mutex<Sender<ThreadId>>);
+
+impl Delegate for Tells {
+    fn received(&self, _: &Peer, _: Received) {}
+}
+
+impl Drop for Tells {
+    fn drop(&mut self) {
+        let _ = self.0.lock().unwrap().send(thread::current().id());
+    }
+}
+
+#[test]
+fn whoever_removes_a_peer_is_never_the_last_that_has_its_delegate() {
+    let manager = Manager::start().unwrap();
+    let (ended, has_ended) = channel();
+    for _ in 0..1_000 {
+        let tells = Tells(Mutex::new(ended.clone()));
+        let settings = tool(LOCAL, Ipv4Addr::new(127, 0, 7, 4)).with_delegate(Arc::new(tells));
+        drop(manager.add("gone", settings).unwrap());
+        manager.remove("gone").unwrap();
+        assert_ne!(has_ended.recv_timeout(LIMIT).unwrap(), thread::current().id());
+    }
     manager.stop(LIMIT).unwrap();
 }
 

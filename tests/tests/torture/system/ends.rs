@@ -15,8 +15,8 @@ const DEVICE: DeviceId = DeviceId::new(7).unwrap();
 const S1F1: StreamFunction = StreamFunction::new(1, 1);
 const S6F11: StreamFunction = StreamFunction::new(6, 11);
 
-/// An address of this machine from which nobody dials, so that no dial takes a port that is to be listened on again.
-const LOCAL: &str = "127.77.0.1:0";
+/// For what is never to be over: a machine may stand still for as long as it likes.
+const NEVER: Duration = Duration::from_secs(86_400);
 
 /// The shortest there is.
 const T5: Duration = Duration::from_millis(10);
@@ -92,7 +92,7 @@ impl Use {
         let over = |is: bool| if is { SHORT } else { LONG };
         let write_limit = match stage {
             // T3 of what was sent before it is over in the middle, so that it waits twice.
-            Stage::Stall => SHORT * 2,
+            Stage::Stall => SHORT * 10,
             Stage::Separate | Stage::Drop => SHORT,
             _ => over(due == Outcome::Told("WriteStalled", None)),
         };
@@ -102,7 +102,7 @@ impl Use {
             limit: over(due == Outcome::Nothing),
             dial_limit: over(due == Outcome::Told("ConnectFailed", None)),
             write_limit,
-            t3: over(stage == Stage::Stall || due == Outcome::Told("NoReply", None)),
+            t3: if stage == Stage::Stall { SHORT * 5 } else { over(due == Outcome::Told("NoReply", None)) },
         }
     }
 
@@ -110,9 +110,9 @@ impl Use {
     /// same address. `gone`: that address may still be taken.
     pub fn run(self, filter: &Filter, gone: bool) -> Ran<Outcome> {
         let (hold, held) = channel();
-        let far = self.active.then(|| Connection::passive(LOCAL, config(false, LONG)).unwrap());
+        let far = self.active.then(|| Connection::passive(local(), config(false, LONG)).unwrap());
         let address = far.as_ref().and_then(Connection::local_addr);
-        let at = address.unwrap_or_else(|| LOCAL.parse().unwrap());
+        let at = address.unwrap_or_else(local);
         let (opened, mut ran) = if self.stage == Stage::Open {
             let opened = filter.run(|| self.open(at));
             let outcome = opened.value.as_ref().map_or_else(told, |_| Outcome::Done);
@@ -287,8 +287,16 @@ impl Use {
     }
 }
 
+/// An address of this machine from which nobody dials, and where no other process listens, so that nobody takes a port that is to be
+/// listened on again.
+fn local() -> SocketAddr {
+    let [.., third, fourth] = std::process::id().to_be_bytes();
+    SocketAddr::from(([127, 77, third, fourth], 0))
+}
+
 fn config(active: bool, t3: Duration) -> Config {
     let config = if active { Config::host(DEVICE) } else { Config::equipment(DEVICE) };
+    let config = config.with_t6(NEVER).unwrap().with_t7(NEVER).unwrap().with_t8(NEVER).unwrap();
     config.with_t3(t3).unwrap().with_t5(T5).unwrap().with_linktest_period(Duration::ZERO).unwrap()
 }
 
