@@ -209,32 +209,17 @@ const fn row(stage: Stage, told: Option<&'static str>, calls: &'static [&'static
     Row { stage, told, calls }
 }
 
-/// What a socket that is dialled takes.
-static DIALS: &[&Call] = &[
-    &SOCKET,
-    &CONNECT,
-    &EPOLL_ADD,
-    &SO_ERROR_READ,
-    &GETPEERNAME,
-    &GETSOCKNAME,
-    &EPOLL_DEL,
-    &NODELAY,
-    &KEEPALIVE,
-    &KEEPIDLE,
-    &KEEPINTVL,
-    &NONBLOCKING,
-    &RCVTIMEO,
-    &SNDTIMEO,
-    &DUPLICATE,
-    &EPOLL_CREATE,
-];
+/// What a dial takes, beside what any connected socket takes.
+static DIALS: &[&Call] = &[&SOCKET, &CONNECT, &SO_ERROR_READ, &EPOLL_DEL];
 
-/// What a port takes, beside what an accepted socket takes as well.
+/// What a port takes.
 static LISTENS: &[&Call] = &[&SOCKET, &REUSEADDR, &BIND, &LISTEN];
 
-/// What a socket takes that is accepted.
-static ACCEPTS: &[&Call] = &[
-    &ACCEPT,
+/// What any socket takes that has been connected or accepted.
+static SOCKETS: &[&Call] = &[
+    &EPOLL_ADD,
+    &GETPEERNAME,
+    &GETSOCKNAME,
     &NODELAY,
     &KEEPALIVE,
     &KEEPIDLE,
@@ -242,11 +227,8 @@ static ACCEPTS: &[&Call] = &[
     &NONBLOCKING,
     &RCVTIMEO,
     &SNDTIMEO,
-    &GETSOCKNAME,
-    &GETPEERNAME,
     &DUPLICATE,
     &EPOLL_CREATE,
-    &EPOLL_ADD,
 ];
 
 /// Calls that are made wherever a connection is ended. What fails then has failed before, or concerns nobody any more; the last word
@@ -257,6 +239,7 @@ static ENDS: &[&Call] = &[&NONBLOCKING, &WRITE, &READ, &SHUTDOWN, &CLOSE];
 pub static ACTIVE: &[Row] = &[
     row(Open, Some("System"), &[&EPOLL_CREATE]),
     row(Select, Some("ConnectFailed"), DIALS),
+    row(Select, Some("ConnectFailed"), SOCKETS),
     row(Select, Some("System"), &[&EPOLL_WAIT]),
     row(Select, Some("Closed"), &[&READ, &WRITE]),
     row(Request, Some("Closed"), &[&NONBLOCKING, &READ, &WRITE]),
@@ -265,6 +248,7 @@ pub static ACTIVE: &[Row] = &[
     row(Stall, None, &[&SHUTDOWN, &CLOSE]),
     row(Separate, None, ENDS),
     row(Again, Some("ConnectFailed"), DIALS),
+    row(Again, Some("ConnectFailed"), SOCKETS),
     row(Again, Some("System"), &[&EPOLL_WAIT]),
     row(Again, Some("Closed"), &[&READ, &WRITE]),
     row(Close, Some("Closed"), &[&NONBLOCKING, &WRITE]),
@@ -278,7 +262,8 @@ pub static PASSIVE: &[Row] = &[
     row(Open, Some("System"), &[&EPOLL_CREATE]),
     row(Open, Some("Listen"), LISTENS),
     row(Open, Some("Listen"), &[&GETSOCKNAME, &EPOLL_ADD]),
-    row(Select, Some("ConnectFailed"), ACCEPTS),
+    row(Select, Some("ConnectFailed"), &[&ACCEPT]),
+    row(Select, Some("ConnectFailed"), SOCKETS),
     row(Select, Some("Closed"), &[&READ]),
     // The answer to the Select.req: where it fails, it is written by the next call.
     row(Select, None, &[&WRITE]),
@@ -290,16 +275,19 @@ pub static PASSIVE: &[Row] = &[
     row(Idle, Some("System"), &[&EPOLL_MOD, &EPOLL_WAIT]),
     row(Stall, Some("Closed"), &[&WRITE_PARTS, &WRITE, &READ, &EPOLL_ADD, &EPOLL_MOD, &EPOLL_WAIT]),
     row(Stall, None, &[&SHUTDOWN, &CLOSE]),
-    row(Second, Some("CallersWait"), ACCEPTS),
+    row(Second, Some("CallersWait"), &[&ACCEPT]),
+    row(Second, Some("CallersWait"), SOCKETS),
     row(Second, Some("System"), &[&EPOLL_MOD, &EPOLL_WAIT]),
     // Of that caller, who is hung up on.
     row(Second, None, &[&READ, &WRITE, &SHUTDOWN, &CLOSE]),
     row(Separate, None, ENDS),
-    row(Again, Some("ConnectFailed"), ACCEPTS),
+    row(Again, Some("ConnectFailed"), &[&ACCEPT]),
+    row(Again, Some("ConnectFailed"), SOCKETS),
     row(Again, Some("Closed"), &[&READ]),
     row(Again, None, &[&WRITE, &CLOSE]),
     row(Listen, Some("ConnectFailed"), LISTENS),
-    row(Listen, Some("ConnectFailed"), ACCEPTS),
+    row(Listen, Some("ConnectFailed"), &[&ACCEPT]),
+    row(Listen, Some("ConnectFailed"), SOCKETS),
     row(Listen, Some("Closed"), &[&READ]),
     row(Listen, None, &[&WRITE]),
     row(Close, Some("Closed"), &[&NONBLOCKING, &WRITE]),
