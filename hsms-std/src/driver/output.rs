@@ -24,7 +24,7 @@ const FAREWELL: Duration = Duration::from_secs(1);
 /// A write of more than that takes so long that the clock is read again.
 const QUICK: usize = 64 * 1024;
 
-/// A call that is interrupted this often in a row counts as one that is late, which has a limit.
+/// A write that is interrupted this often counts as one that is late, which has a limit.
 const MOST_INTERRUPTED: u8 = 16;
 
 /// What an output buffer keeps of its size when nothing is going on.
@@ -372,6 +372,7 @@ impl<T: Transport, const TRANSACTIONS: usize, S: Sessions> Driver<T, TRANSACTION
 
 /// Whether a call was interrupted and is repeated at once, which is done so often without looking at the time.
 fn repeats(error: &io::Error, interrupted: &mut u8) -> bool {
-    *interrupted = interrupted.saturating_add(1);
-    error.kind() == io::ErrorKind::Interrupted && *interrupted < MOST_INTERRUPTED
+    let is_interrupted = error.kind() == io::ErrorKind::Interrupted;
+    *interrupted = interrupted.saturating_add(u8::from(is_interrupted));
+    is_interrupted && *interrupted < MOST_INTERRUPTED
 }

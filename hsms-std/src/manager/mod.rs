@@ -234,7 +234,7 @@ impl Manager {
 
     /// Disables a peer, and removes it when its connection is closed. What still waits for it ends; handlers of its services, and their
     /// secret, are dropped. The name is free at once; its place on a port when the connection is closed.
-    /// Its delegate is dropped by a thread of the manager, where nobody else has it; of a manager that has stopped, here.
+    /// Its delegate is dropped by a thread of the manager, where nobody else has it; of a manager that has stopped, by the caller.
     ///
     /// # Errors
     /// [`Error::NameUnknown`].
@@ -244,7 +244,7 @@ impl Manager {
         let id = peer.shared.id;
         // Before the loop lets go of it: a delegate may take its time when it is dropped, and nobody who removes it waits for that.
         drop(peer);
-        // Where the manager has stopped, nobody else had it, and nothing is left to be done.
+        // Where the manager has stopped, nothing is left to be done.
         let _ = self.mailbox.post(Command::Order(id, Order::Remove));
         Ok(())
     }
