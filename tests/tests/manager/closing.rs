@@ -4,7 +4,8 @@ use crate::caller::{Call, Caller, Echo, LIMIT, LOCAL, Recorder, S1F1, S1F2, SLAC
 use hsms_std::core::wire::SType;
 use hsms_std::manager::{Delegate, Error, Event, Expected, Manager, ManagerSettings, Peer, PeerSettings, Received};
 use hsms_std::{CloseReason, Config, DeviceId, Header, Notice, Options, State};
-use std::io::ErrorKind;
+use socket2::SockRef;
+use std::io::{ErrorKind, Read};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex};
@@ -50,6 +51,28 @@ fn what_was_sent_before_we_close_arrives_and_separate_behind_it() {
         assert!(body == text);
         manager.stop(LIMIT).unwrap();
     }
+}
+
+/// The system says it once, to whichever call comes first: here it is a write, since writing goes on before reading does.
+#[test]
+fn a_reset_that_a_write_finds_is_told_as_one() {
+    let manager = Manager::start().unwrap();
+    let settings = tool(LOCAL, FROM).with_output(64 << 20);
+    let peer = manager.add("tool", settings).unwrap();
+    peer.enable().unwrap();
+    let mut caller = narrow(FROM, peer.local_addr().unwrap());
+    // More than the system takes, while nobody reads on: there is always something left to write.
+    let mut request = peer.request(S1F1, vec![0; 32 << 20]);
+    caller.stream.read_exact(&mut [0; 64]).unwrap();
+    SockRef::from(&caller.stream).set_linger(Some(Duration::ZERO)).unwrap();
+    drop(caller);
+    match request.wait(LIMIT) {
+        Err(Error::Connection(hsms_std::Error::Closed { reason, source: Some(source) })) => {
+            assert_eq!((reason, source.kind()), (CloseReason::TransportClosed, ErrorKind::ConnectionReset));
+        }
+        other => panic!("{other:?}"),
+    }
+    manager.stop(LIMIT).unwrap();
 }
 
 #[test]
