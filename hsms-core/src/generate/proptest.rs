@@ -78,7 +78,18 @@ strategies! { 64:
     crate::services::RegisterError, crate::services::ServiceId, crate::services::Status,
     crate::services::Answer, crate::services::Complaint, crate::services::Done, crate::services::EndpointError,
     crate::services::EndpointNotice, crate::services::SendError, crate::services::Ticket, crate::services::Waiting,
+    crate::services::Unhandled, crate::services::UnhandledPolicy,
     crate::services::Wanted<crate::services::ServiceId, u32>, crate::services::Wanted<u8, u8>,
+}
+
+#[cfg(feature = "services")]
+impl<T: Arbitrary + 'static> Arbitrary for crate::services::TableFull<T> {
+    type Parameters = ();
+    type Strategy = BoxedStrategy<Self>;
+
+    fn arbitrary_with((): ()) -> BoxedStrategy<Self> {
+        any::<T>().prop_map(crate::services::TableFull).boxed()
+    }
 }
 
 #[cfg(feature = "auth")]

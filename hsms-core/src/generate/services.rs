@@ -1,11 +1,12 @@
 //! `Arbitrary` for the values of the services, those of trusted connections included.
 
 use super::values::{enums, structs};
+use crate::secs2::messages::SystemError;
 use crate::services::{
     Answer, CommunicationFailure, CommunicationMessage, CommunicationSettings, CommunicationState,
     CommunicationVerdict, Complaint, Done, EndpointAction, EndpointError, EndpointNotice, EndpointSettings, InboxFull,
     Kept, NameAnswer, NameError, Outgoing, OwnMessage, Pair, PairError, RegisterError, Response, SendError, ServiceId,
-    ServiceMessage, Status, Ticket, UnhandledPolicy, Waiting, Wanted,
+    ServiceMessage, Status, TableFull, Ticket, Unhandled, UnhandledPolicy, Waiting, Wanted,
 };
 #[cfg(feature = "auth")]
 use crate::services::{
@@ -114,6 +115,21 @@ impl<'a> Arbitrary<'a> for Pair {
 impl<'a> Arbitrary<'a> for Status {
     fn arbitrary(u: &mut Unstructured<'a>) -> Result<Self> {
         Ok(Status(if u.ratio(7, 8)? { u.int_in_range(0..=7)? } else { u.arbitrary()? }))
+    }
+}
+
+/// Its error is one of the two that a table gives.
+impl<'a> Arbitrary<'a> for Unhandled {
+    fn arbitrary(u: &mut Unstructured<'a>) -> Result<Self> {
+        let errors = [SystemError::UnrecognizedStream, SystemError::UnrecognizedFunction];
+        let system_error = if u.arbitrary()? { Some(u.choose(&errors)?(u.arbitrary()?)) } else { None };
+        Ok(Unhandled { system_error, abort: u.arbitrary()? })
+    }
+}
+
+impl<'a, T: Arbitrary<'a>> Arbitrary<'a> for TableFull<T> {
+    fn arbitrary(u: &mut Unstructured<'a>) -> Result<Self> {
+        Ok(TableFull(u.arbitrary()?))
     }
 }
 
