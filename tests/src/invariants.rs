@@ -81,9 +81,6 @@ const QUEUE: usize = 8;
 /// Actions that one input can put in the queue, which every input makes sure of the room for.
 const PUT: usize = 3;
 
-/// Timers that can be armed at once beside one for each transaction and session: T5 or T7, T6, T8, linktest.
-const TIMERS: usize = 4;
-
 /// How much later time must not matter.
 const LATER: Duration = Duration::from_millis(1_500);
 
@@ -136,7 +133,7 @@ pub fn drain<M: Machine>(machine: &mut M) -> Result<Vec<Action>, Broken> {
 /// The invariant that does not hold.
 pub fn fire<M: Machine>(machine: &mut M, now: Instant) -> Result<Vec<Action>, Broken> {
     let mut actions = Vec::new();
-    let most = TIMERS + machine.open_transactions() + QUEUE * usize::from(M::GENERAL);
+    let most = machine.running_timers();
     for calls in 0.. {
         if machine.next_deadline().is_none_or(|deadline| deadline > now) {
             break;

@@ -31,6 +31,8 @@ pub trait Machine: Clone + PartialEq + Debug {
     fn is_open(&self, system: SystemBytes) -> bool;
     /// How many primaries of ours wait for a reply.
     fn open_transactions(&self) -> usize;
+    /// How many timers run.
+    fn running_timers(&self) -> usize;
     /// The sessions that data can go in now; of HSMS-SS that is the device.
     fn sessions(&self) -> heapless::Vec<SessionId, 4>;
     /// Its settings.
@@ -73,6 +75,12 @@ macro_rules! getters {
 
         fn open_transactions(&self) -> usize {
             self.open_transactions()
+        }
+
+        fn running_timers(&self) -> usize {
+            let mut running = 0;
+            self.armed_timers(|_, _| running += 1);
+            running
         }
 
         fn config(&self) -> &Config {

@@ -26,6 +26,7 @@ enum Flaw {
     DeadlineInThePast,
     EarlyTimeoutDoes,
     TimerWithoutEnd,
+    TimerTakesTwoTimeouts,
     DeliversUnselected,
     AnswersRejectWithReject,
     RejectsWithFreshSystemBytes,
@@ -46,13 +47,14 @@ struct Flawed {
     flaw: Flaw,
     also: VecDeque<Action>,
     refused: u32,
+    swallowed: bool,
     /// When it was told something last.
     told: Instant,
 }
 
 impl Flawed {
     fn new(sound: Connection<4>, flaw: Flaw) -> Self {
-        Flawed { sound, flaw, also: VecDeque::new(), refused: 0, told: Instant::EPOCH }
+        Flawed { sound, flaw, also: VecDeque::new(), refused: 0, swallowed: false, told: Instant::EPOCH }
     }
 
     /// Whether it is NOT SELECTED at rest, and lets T7 not come.
@@ -80,6 +82,13 @@ impl Machine for Flawed {
                 self.told = now;
             }
             return Outcome::Done;
+        }
+        if is_timeout(&input) && !early && self.flaw == Flaw::TimerTakesTwoTimeouts {
+            self.swallowed = !self.swallowed;
+            if self.swallowed {
+                self.told = now;
+                return Outcome::Done;
+            }
         }
         let before = self.sound.clone();
         let received = match &input {
@@ -166,6 +175,7 @@ impl Machine for Flawed {
         match self.flaw {
             Flaw::DeadlineInThePast => Some(Instant::EPOCH),
             Flaw::TimerWithoutEnd if self.sound.clone().poll_action().is_none() => Some(self.told),
+            Flaw::TimerTakesTwoTimeouts if self.swallowed => Some(self.told),
             Flaw::TrafficMovesT7 if self.holds_t7() => Some(self.told.saturating_add(self.sound.config().t7())),
             Flaw::NoTimerGuards if self.holds_t7() => None,
             _ => self.sound.next_deadline().or_else(|| (!self.also.is_empty()).then_some(self.told)),
@@ -194,6 +204,10 @@ impl Machine for Flawed {
 
     fn open_transactions(&self) -> usize {
         self.sound.open_transactions()
+    }
+
+    fn running_timers(&self) -> usize {
+        self.sound.running_timers()
     }
 
     fn sessions(&self) -> heapless::Vec<SessionId, 4> {
@@ -347,6 +361,7 @@ fn each_flaw_breaks_the_invariant_meant_for_it() {
         (Flaw::SelectedBeforeSelect, Invariant::SelectedBySelect),
         (Flaw::TrafficMovesT7, Invariant::UnselectedEnds),
         (Flaw::TimerWithoutEnd, Invariant::TimersEnd),
+        (Flaw::TimerTakesTwoTimeouts, Invariant::TimersEnd),
         (Flaw::NoTimerGuards, Invariant::WaitingIsGuarded),
         (Flaw::LooksAtTheClock, Invariant::TimeIsOnlyDeadlines),
     ];
