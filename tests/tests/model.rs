@@ -40,8 +40,11 @@ fn two_ends_with_a_single_session() {
 #[test]
 fn two_ends_find_each_other_again_from_everywhere() {
     let _one_at_a_time = serially();
-    run(setups::recovering());
-    run(setups::recovering_session());
+    let both: &[[bool; 2]] = if scale() > 10 { &[[true; 2]] } else { &[] };
+    for asks in [[true, false], [false, true]].iter().chain(both) {
+        run(setups::recovering(*asks));
+        run(setups::recovering_session(*asks));
+    }
 }
 
 #[test]
@@ -129,7 +132,7 @@ fn what_is_too_far_for_the_shortest_way_is_told_by_the_way_it_was_found() {
 /// What comes of a kit that delivers the last frame first, where so many worlds are looked at for the shortest way.
 fn last_first(worlds: usize) -> Counterexample {
     let mut setup = setups::calls();
-    (setup.lifo, setup.must) = (true, &[]);
+    (setup.name, setup.lifo, setup.must) = ("SS: the last frame first", true, &[]);
     let broken = explore(setup, u64::MAX, worlds).broken.expect("the last frame first, and every property holds");
     println!("{}: does not hold.\n{}", broken.property, broken.trace);
     assert_eq!(broken.property, "two machines do not offend each other");

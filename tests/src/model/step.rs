@@ -283,13 +283,14 @@ impl<M: Subject> Run<'_, M> {
         let closes = invariants::closed(&actions);
         match timer {
             Timer::T8 => self.met(Situation::T8),
-            Timer::T3(_) => {
+            Timer::T3(system) => {
                 let report =
                     |action: &Action| matches!(action, Action::Send(ControlFrame::Stream9 { function: 9, .. }));
                 let reported = actions.iter().any(report);
                 self.met(if reported { Situation::Reported } else { Situation::Silent });
                 // E37.1 Tables 1 and 2 row 6.
                 self.hold(Property::NoOffence, closes.is_none() && self.world.ends[at].machine.state() == state)?;
+                self.hold(Property::EndsOnce, !self.world.ends[at].machine.is_open(system))?;
             }
             _ => {}
         }

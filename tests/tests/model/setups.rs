@@ -168,11 +168,16 @@ pub fn pausing() -> Setup<Machine> {
     setup
 }
 
-/// From every world both ends become SELECTED again.
-pub fn recovering() -> Setup<Machine> {
-    let mut setup = Setup::new("SS: from everywhere to SELECTED", Machine::new(host()), Machine::new(equipment()));
-    setup.commands =
-        Commands { disable: true, separate: true, primaries: [true, false], reply: true, ..Commands::NONE };
+/// From every world both ends become SELECTED again. `asks`: the active end, and the passive one. Both at once are twenty times as many
+/// worlds.
+pub fn recovering(asks: [bool; 2]) -> Setup<Machine> {
+    let name = match asks {
+        [true, false] => "SS: from everywhere to SELECTED, the active end asks",
+        [false, true] => "SS: from everywhere to SELECTED, the passive end asks",
+        _ => "SS: from everywhere to SELECTED, both ask",
+    };
+    let mut setup = Setup::new(name, Machine::new(host()), Machine::new(equipment()));
+    setup.commands = Commands { disable: true, separate: true, primaries: asks, reply: true, ..Commands::NONE };
     setup.budget = budget(1, 0, 1);
     setup.recovers = true;
     setup.must = &[Situation::RestartWhileSelected, Situation::HalfOpen];
@@ -180,12 +185,17 @@ pub fn recovering() -> Setup<Machine> {
 }
 
 /// The same in HSMS-GS, with a session that the active end wants, and deselects and separates.
-pub fn recovering_session() -> Setup<Entities> {
+pub fn recovering_session(asks: [bool; 2]) -> Setup<Entities> {
     let wanted = General::new(&[SessionEntity::wanted(SESSIONS[0])]).unwrap();
     let offered = General::new(&[SessionEntity::offered(SESSIONS[0])]).unwrap();
     let (active, passive) = (Entities::general(host(), wanted), Entities::general(equipment(), offered));
-    let mut setup = Setup::new("GS: from everywhere to SELECTED", active, passive);
-    setup.commands = Commands { sessions: [true, false], primaries: [true, false], reply: true, ..Commands::NONE };
+    let name = match asks {
+        [true, false] => "GS: from everywhere to SELECTED, the active end asks",
+        [false, true] => "GS: from everywhere to SELECTED, the passive end asks",
+        _ => "GS: from everywhere to SELECTED, both ask",
+    };
+    let mut setup = Setup::new(name, active, passive);
+    setup.commands = Commands { sessions: [true, false], primaries: asks, reply: true, ..Commands::NONE };
     setup.crossing = 1;
     setup.budget = budget(u8::from(scale() > 1), 0, 0);
     setup.recovers = true;
