@@ -64,7 +64,7 @@ pub(super) enum Answer {
 #[derive(Debug, Default)]
 pub(super) struct Ledger {
     open: Vec<Request>,
-    /// A linktest that was asked for by name.
+    /// The linktest that is open, whoever began it.
     pub(super) linktest: Option<SystemBytes>,
     serial: u64,
     /// The last of the peer's primaries that was delivered.
@@ -138,11 +138,6 @@ impl Ledger {
             TransactionEnd::SessionEnded => Ended::Lost,
             other => return Err(format!("{system} ended as {other}")),
         };
-        let open = self.open.iter().any(|request| request.system == system);
-        if !open && end == TransactionEnd::SessionEnded {
-            // A linktest that the machine began by itself.
-            return Ok(());
-        }
         let request = self.end(system, ended)?;
         if ended == Ended::T3 && now < request.since + t3 {
             return Err(format!("T3 of {system} after {} ms instead of {t3}", now - request.since));
@@ -219,6 +214,7 @@ impl Arriving {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use hsms_core::wire::RejectReason;
 
     #[test]
     fn a_text_is_known_by_any_pieces_and_an_octet_off_is_found() {
@@ -254,7 +250,12 @@ mod tests {
         assert!(ledger.begin(SystemBytes(7), id, primary, 0).is_err());
         ledger.reply(&reply, Some(id | REPLY), false).unwrap();
         assert!(ledger.reply(&reply, Some(id | REPLY), false).is_err());
-        assert!(ledger.told(SystemBytes(7), TransactionEnd::T3, 9, 1).is_err());
+        for end in [TransactionEnd::T3, TransactionEnd::SessionEnded, TransactionEnd::Rejected(RejectReason(3))] {
+            assert!(ledger.told(SystemBytes(7), end, 9, 1).is_err(), "{end}");
+        }
+        ledger.linktest = Some(SystemBytes(6));
+        ledger.told(SystemBytes(6), TransactionEnd::SessionEnded, 9, 1).unwrap();
+        assert!(ledger.told(SystemBytes(6), TransactionEnd::SessionEnded, 9, 1).is_err(), "a linktest as well");
         ledger.begin(SystemBytes(8), id, primary, 0).unwrap();
         assert!(ledger.told(SystemBytes(8), TransactionEnd::T3, 9, 10).is_err(), "too early");
         ledger.begin(SystemBytes(9), id, primary, 0).unwrap();

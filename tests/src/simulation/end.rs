@@ -7,6 +7,7 @@ use crate::machine::Machine;
 use hsms_core::connection::{Action, Class, CloseReason, Event, GeneralInput, Inbound, Input, Notice, Outcome};
 use hsms_core::counters::Counters;
 use hsms_core::time::Instant;
+use hsms_core::wire::SType;
 use std::hash::{Hash, Hasher};
 
 /// A machine of which every step is looked at, or none.
@@ -256,6 +257,9 @@ impl<M: Machine> End<M> {
                 if self.ledger.linktest == Some(*system) =>
             {
                 self.ledger.linktest = None;
+            }
+            Action::Send(frame) if frame.header().stype == SType::LINKTEST_REQ => {
+                self.ledger.linktest = Some(frame.header().system);
             }
             _ => {}
         }

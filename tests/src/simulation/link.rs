@@ -45,6 +45,8 @@ const WRITE_LIMIT: u64 = 20_000;
 pub(super) struct Link<M> {
     number: u64,
     pub(super) rng: fastrand::Rng,
+    /// Of what no end of the link writes: in what pieces, and when they arrive.
+    pub(super) foreign: fastrand::Rng,
     pub(super) now: u64,
     pub(super) at: [u64; PLACES],
     pub(super) ends: [End<M>; 2],
@@ -79,6 +81,7 @@ impl<M: Made> Link<M> {
         for _ in 0..4 {
             let _ = rng.u64(..);
         }
+        let foreign = fastrand::Rng::with_seed(rng.get_seed() ^ 1);
         let configs = configs(&mut rng);
         let watched = plan.watches(number);
         let ends = [0, 1].map(|end| End::new(end, M::made(configs[end], end), watched));
@@ -106,6 +109,7 @@ impl<M: Made> Link<M> {
             healing: false,
             trace: None,
             rng,
+            foreign,
         };
         for end in 0..2 {
             link.at[WAKE + end] = link.rng.u64(1..3_000);

@@ -24,6 +24,7 @@ use hsms_core::connection::{Connection, General, SessionEntity};
 use hsms_core::wire::SessionId;
 use link::Link;
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 /// Links of which one speaks HSMS-GS; the others speak HSMS-SS.
@@ -90,7 +91,7 @@ impl fmt::Display for Failure {
         writeln!(f, "link {} of seed {}: {}", self.link, plan.seed, self.what)?;
         write!(
             f,
-            "to see it again: cargo run --release -p hsms-tests --example simulate -- --seed {} --link {} --seconds {} \
+            "to see it again: cargo run {PROFILE} -p hsms-tests --example simulate -- --seed {} --link {} --seconds {} \
              --pause-ms {} --faults-s {} --watched {}",
             plan.seed,
             self.link,
@@ -110,6 +111,9 @@ impl Plan {
         self.watched != 0 && link.is_multiple_of(self.watched)
     }
 }
+
+/// What builds it as this was built: with overflow checks and debug assertions, or without. What they find is seen again no other way.
+const PROFILE: &str = if cfg!(debug_assertions) { "--profile test" } else { "--release" };
 
 /// Lines of a trace that are kept.
 const TRACE: usize = 120;
@@ -173,12 +177,12 @@ pub fn run(plan: &Plan, mut progress: impl FnMut(f64)) -> Result<Figures, Box<Fa
     while until < span {
         until = span.min(until + SLICE);
         for (number, link) in (0..).zip(&mut links) {
-            link.advance(until).map_err(|what| explain(plan, number, what))?;
+            caught(|| link.advance(until)).map_err(|what| explain(plan, number, what))?;
         }
         progress(plan.links as f64 * until as f64 / 3_600_000.0);
     }
     for (number, link) in (0..).zip(&mut links) {
-        link.finish(&mut figures).map_err(|what| explain(plan, number, what))?;
+        caught(|| link.finish(&mut figures)).map_err(|what| explain(plan, number, what))?;
     }
     Ok(figures)
 }
@@ -191,12 +195,20 @@ pub fn replay(plan: &Plan, number: u64, lines: usize) -> Result<(Figures, Vec<St
     let mut link = Any::new(plan, number);
     link.keep_trace(lines);
     let mut figures = Figures::default();
-    let result = link.advance(millis(plan.span)).and_then(|()| link.finish(&mut figures));
+    let result = caught(|| link.advance(millis(plan.span)).and_then(|()| link.finish(&mut figures)));
     let trace = link.trace();
     match result {
         Ok(()) => Ok((figures, trace)),
         Err(what) => Err(Box::new(Failure { plan: *plan, link: number, what, trace })),
     }
+}
+
+/// A link that panics fails as any other does, so that its number and its trace are known. Nothing of it is used behind that but the trace.
+fn caught(play: impl FnOnce() -> Result<(), String>) -> Result<(), String> {
+    catch_unwind(AssertUnwindSafe(play)).unwrap_or_else(|payload| {
+        let said = payload.downcast_ref::<String>().map(String::as_str).or_else(|| payload.downcast_ref().copied());
+        Err(format!("a panic: {}", said.unwrap_or("without a word")))
+    })
 }
 
 /// A link failed: it is played again for its trace.
@@ -237,3 +249,17 @@ impl Made for Connection<TRANSACTIONS, General<2>> {
 
 /// The device, and the sessions of HSMS-GS.
 const SESSIONS: [SessionId; 2] = [SessionId(1), SessionId(2)];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_link_that_panics_fails_with_what_was_said() {
+        assert_eq!(caught(|| Ok(())), Ok(()));
+        assert_eq!(caught(|| Err("no".into())), Err("no".into()));
+        assert_eq!(caught(|| panic!("at once")), Err("a panic: at once".into()));
+        assert_eq!(caught(|| panic!("after {}", 3)), Err("a panic: after 3".into()));
+        assert_eq!(caught(|| std::panic::panic_any(3)), Err("a panic: without a word".into()));
+    }
+}

@@ -162,21 +162,19 @@ impl<M: Made> Link<M> {
             self.faults[Fault::WriteBlocked as usize] += 1;
         }
         let slow = if self.slow_until > self.now { 9_000 } else { 0 };
-        let mut from = 0;
-        while from < count {
-            let left = count - from;
-            let draw = self.rng.u64(..);
-            // Each split of a write is as likely as any other, and half of them are written whole.
-            let len = if draw & 1 == 0 || left == 1 { left } else { 1 + (draw >> 32) as usize % (left - 1) };
-            let delay = self.latency + (draw >> 8 & 0xFFFF) % (self.jitter + slow);
-            wire.push(self.now + delay, &pending[from..from + len]);
-            from += len;
-        }
+        wire.split(&mut self.rng, self.now + self.latency, self.jitter + slow, &pending[..count]);
         if count > 0 {
             self.ends[end].wrote(count);
             self.look_at(conn);
         }
         count
+    }
+
+    /// What is no end of the link writes.
+    pub(super) fn write_foreign(&mut self, conn: usize, side: usize, octets: &[u8]) {
+        let slow = if self.slow_until > self.now { 9_000 } else { 0 };
+        let wire = &mut self.conns[conn].wires[side];
+        wire.split(&mut self.foreign, self.now + self.latency, self.jitter + slow, octets);
     }
 
     /// Something arrives over a transport.
@@ -285,8 +283,7 @@ impl<M: Made> Link<M> {
         for action in actions.drain(..) {
             match action {
                 Action::Send(frame) => {
-                    let at = self.now + self.latency;
-                    self.conns[conn].wires[1].push(at, &frame.encode());
+                    self.write_foreign(conn, 1, &frame.encode());
                     octets += frame.len() as u64;
                 }
                 Action::CloseTransport(_) => ended = true,

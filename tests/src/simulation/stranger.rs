@@ -90,8 +90,7 @@ impl<M: Made> Link<M> {
                 }
                 Output::Octets(octets) => {
                     if let Some(conn) = stranger.conn {
-                        let at = self.now + self.latency;
-                        self.conns[conn].wires[stranger.side].push(at, &octets);
+                        self.write_foreign(conn, stranger.side, &octets);
                     }
                 }
                 Output::Close => {
@@ -107,7 +106,7 @@ impl<M: Made> Link<M> {
                     if let (Some(conn), 0) = (stranger.conn, frame.header.system.0 % 8) {
                         // Two good ends never reject each other's data. The abort behind it is too late.
                         let reject = Header::reject_req(frame.header.system, 0, RejectReason::ENTITY_NOT_SELECTED);
-                        self.conns[conn].wires[stranger.side].push(self.now + self.latency, &reject.encode_alone());
+                        self.write_foreign(conn, stranger.side, &reject.encode_alone());
                         command = Command::Abort;
                     }
                     // Refused where the session has ended since, or where it broke.

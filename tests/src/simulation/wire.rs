@@ -106,6 +106,18 @@ impl Wire {
         self.arrive(at, Arrival::Octets(u32::try_from(octets.len()).expect("less than 4 GiB at once")));
     }
 
+    /// Octets leave in pieces, each of which will arrive at `at` or up to `late` milliseconds later. Each split of a write is as likely
+    /// as any other, and half of them are written whole.
+    pub(super) fn split(&mut self, random: &mut fastrand::Rng, at: u64, late: u64, mut octets: &[u8]) {
+        while !octets.is_empty() {
+            let (draw, left) = (random.u64(..), octets.len());
+            let len = if draw & 1 == 0 || left == 1 { left } else { 1 + (draw >> 32) as usize % (left - 1) };
+            let (piece, rest) = octets.split_at(len);
+            self.push(at + (draw >> 8 & 0xFFFF) % late, piece);
+            octets = rest;
+        }
+    }
+
     pub(super) fn arrive(&mut self, at: u64, arrival: Arrival) {
         if !self.dead {
             self.last = self.last.max(at);
