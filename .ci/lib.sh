@@ -185,14 +185,21 @@ nightly_rows() { # page
   sed -n '/^<!-- nightly -->$/,/^<!-- end -->$/p' "$1" 2>/dev/null | grep '^| [a-z]* | [0-9a-f]\{7,\} |' || true
 }
 
-# Says which figures of tests/README.md are older than the core. They take hours, so this is a word and no failure.
+# Says which figures of tests/README.md are older than the core, missing, or of a stage that did not pass. They take hours, so this is a
+# word and no failure.
 warn_nightly() {
-  local rows commit
+  local rows commit stage missing='' failed
   rows=$(nightly_rows "$root/tests/README.md")
   if [ -z "$rows" ]; then
     printf 'WARNING: tests/README.md has no figures of .ci/nightly\n'
     return 0
   fi
+  for stage in $(bash "$root/.ci/nightly" --list); do
+    grep -q "^| $stage |" <<<"$rows" || missing+=" $stage"
+  done
+  [ -z "$missing" ] || printf 'WARNING: tests/README.md has no figures of:%s\n' "$missing"
+  failed=$(awk '/\| \*\*(FAILED|STOPPED) / { printf " %s", $2 }' <<<"$rows")
+  [ -z "$failed" ] || printf 'WARNING: tests/README.md has figures of stages that did not pass:%s\n' "$failed"
   for commit in $(awk '{ print $4 }' <<<"$rows" | sort -u); do
     if ! git -C "$root" cat-file -e "$commit^{commit}" 2>/dev/null; then
       printf 'WARNING: figures in tests/README.md are of commit %s, which is not here\n' "$commit"
