@@ -429,7 +429,8 @@ count_tests() { # log
   [ "${PIPESTATUS[0]}" = 0 ] || fail "not every test ran and passed"
 }
 
-# Without a sanitizer and without watching comparisons, which leave too few executions for the time; .ci/nightly has both.
+# On stable even where a nightly is installed, so that the figures are of the same build on every machine, and that it is built in the time.
+# Thus without a sanitizer and without watching comparisons, which leave too few executions for the time; .ci/nightly fuzz has both.
 stage_fuzz() {
   HSMS_FUZZ_TOOLCHAIN=${HSMS_FUZZ_TOOLCHAIN:-stable} fuzz_targets
 }
