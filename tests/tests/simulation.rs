@@ -119,6 +119,18 @@ fn a_failing_link_prints_the_command_that_plays_it_again() {
     run(&sound, |_| {}).unwrap_or_else(|failure| panic!("{failure}"));
 }
 
+/// Twice the pause is more than a number holds, which no link survives.
+#[test]
+fn a_link_that_panics_prints_the_command_that_plays_it_again() {
+    let plan = Plan { links: 2, pause: Duration::from_millis(1 << 63), ..Plan::of_seed(41) };
+    let failure = run(&plan, |_| {}).expect_err("it panics");
+    assert!(failure.what.starts_with("a panic: ") && !failure.what.contains("played again"), "{failure}");
+    let Arguments { plan, link, lines, .. } = command_of(&failure);
+    let again = replay(&plan, link.expect("a link"), lines).expect_err("it panics again");
+    assert_eq!((again.link, &again.what), (failure.link, &failure.what));
+    assert!(!failure.trace.is_empty() && again.trace.ends_with(&failure.trace), "{again}");
+}
+
 /// Found by 100,000 links: octets that end a connection, because its answers wait for a text and there is room for no more, were counted as
 /// received by the network, and by nobody else.
 #[test]

@@ -156,13 +156,13 @@ impl<M: Made> Link<M> {
         if pending.is_empty() || self.ends[end].frozen {
             return 0;
         }
+        let (at, late) = self.arrives();
         let wire = &mut self.conns[conn].wires[end];
         let count = pending.len().min(self.window.saturating_sub(wire.in_flight()));
         if count < pending.len() {
             self.faults[Fault::WriteBlocked as usize] += 1;
         }
-        let slow = if self.slow_until > self.now { 9_000 } else { 0 };
-        wire.split(&mut self.rng, self.now + self.latency, self.jitter + slow, &pending[..count]);
+        wire.split(&mut self.rng, at, late, &pending[..count]);
         if count > 0 {
             self.ends[end].wrote(count);
             self.look_at(conn);
@@ -172,9 +172,14 @@ impl<M: Made> Link<M> {
 
     /// What is no end of the link writes.
     pub(super) fn write_foreign(&mut self, conn: usize, side: usize, octets: &[u8]) {
+        let (at, late) = self.arrives();
+        self.conns[conn].wires[side].split(&mut self.foreign, at, late, octets);
+    }
+
+    /// When what is written now arrives at the earliest, and by how much later it may.
+    const fn arrives(&self) -> (u64, u64) {
         let slow = if self.slow_until > self.now { 9_000 } else { 0 };
-        let wire = &mut self.conns[conn].wires[side];
-        wire.split(&mut self.foreign, self.now + self.latency, self.jitter + slow, octets);
+        (self.now + self.latency, self.jitter + slow)
     }
 
     /// Something arrives over a transport.
